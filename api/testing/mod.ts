@@ -1,0 +1,2 @@
+/** For tests of what is built on the API: a suite for Store backends, and a whole API server in memory. */
+export * from "./store_suite.ts";
