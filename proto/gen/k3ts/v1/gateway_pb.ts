@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/gateway.proto.
  */
 export const file_k3ts_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("ChVrM3RzL3YxL2dhdGV3YXkucHJvdG8SB2szdHMudjEiGwoZUmVsb2FkQ2VydGlmaWNhdGVzUmVxdWVzdCIcChpSZWxvYWRDZXJ0aWZpY2F0ZXNSZXNwb25zZSIgCh5HYXRld2F5U2VydmljZUdldFN0YXR1c1JlcXVlc3QifgofR2F0ZXdheVNlcnZpY2VHZXRTdGF0dXNSZXNwb25zZRITCgtjb25uZWN0aW9ucxgBIAEoDRIaChJyZXF1ZXN0c19pbl9mbGlnaHQYAiABKA0SEAoIcmVxdWVzdHMYAyABKAQSGAoQcmVxdWVzdHNfd2FpdGluZxgEIAEoDSJyChBWZXJpZmllZElkZW50aXR5EhYKDnJlbW90ZV9hZGRyZXNzGAEgASgJEhMKC2NvbW1vbl9uYW1lGAIgASgJEhUKDW9yZ2FuaXphdGlvbnMYAyADKAkSGgoSY2VydGlmaWNhdGVfc2hhMjU2GAQgASgJMs8BCg5HYXRld2F5U2VydmljZRJdChJSZWxvYWRDZXJ0aWZpY2F0ZXMSIi5rM3RzLnYxLlJlbG9hZENlcnRpZmljYXRlc1JlcXVlc3QaIy5rM3RzLnYxLlJlbG9hZENlcnRpZmljYXRlc1Jlc3BvbnNlEl4KCUdldFN0YXR1cxInLmszdHMudjEuR2F0ZXdheVNlcnZpY2VHZXRTdGF0dXNSZXF1ZXN0GiguazN0cy52MS5HYXRld2F5U2VydmljZUdldFN0YXR1c1Jlc3BvbnNlYgZwcm90bzM");
+  fileDesc("ChVrM3RzL3YxL2dhdGV3YXkucHJvdG8SB2szdHMudjEiGwoZUmVsb2FkQ2VydGlmaWNhdGVzUmVxdWVzdCIcChpSZWxvYWRDZXJ0aWZpY2F0ZXNSZXNwb25zZSIgCh5HYXRld2F5U2VydmljZUdldFN0YXR1c1JlcXVlc3QifgofR2F0ZXdheVNlcnZpY2VHZXRTdGF0dXNSZXNwb25zZRITCgtjb25uZWN0aW9ucxgBIAEoDRIaChJyZXF1ZXN0c19pbl9mbGlnaHQYAiABKA0SEAoIcmVxdWVzdHMYAyABKAQSGAoQcmVxdWVzdHNfd2FpdGluZxgEIAEoDSKPAQoQVmVyaWZpZWRJZGVudGl0eRIWCg5yZW1vdGVfYWRkcmVzcxgBIAEoCRITCgtjb21tb25fbmFtZRgCIAEoCRIVCg1vcmdhbml6YXRpb25zGAMgAygJEhoKEmNlcnRpZmljYXRlX3NoYTI1NhgEIAEoCRIbChNjZXJ0aWZpY2F0ZV9yZWZ1c2VkGAUgASgIMs8BCg5HYXRld2F5U2VydmljZRJdChJSZWxvYWRDZXJ0aWZpY2F0ZXMSIi5rM3RzLnYxLlJlbG9hZENlcnRpZmljYXRlc1JlcXVlc3QaIy5rM3RzLnYxLlJlbG9hZENlcnRpZmljYXRlc1Jlc3BvbnNlEl4KCUdldFN0YXR1cxInLmszdHMudjEuR2F0ZXdheVNlcnZpY2VHZXRTdGF0dXNSZXF1ZXN0GiguazN0cy52MS5HYXRld2F5U2VydmljZUdldFN0YXR1c1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message k3ts.v1.ReloadCertificatesRequest
@@ -117,6 +117,14 @@ export type VerifiedIdentity = Message<"k3ts.v1.VerifiedIdentity"> & {
    * @generated from field: string certificate_sha256 = 4;
    */
   certificateSha256: string;
+
+  /**
+   * A client certificate was shown that the cluster's CA has not signed, or that is not valid now. Then the names
+   * and the hash are empty, and a request without other credentials is to be answered with 401.
+   *
+   * @generated from field: bool certificate_refused = 5;
+   */
+  certificateRefused: boolean;
 };
 
 /**

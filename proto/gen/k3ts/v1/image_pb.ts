@@ -263,6 +263,8 @@ export const ImageService: GenService<{
     output: typeof ExtractArchiveResponseSchema;
   },
   /**
+   * The target is made if missing: a file where a file is bound, else a directory.
+   *
    * @generated from rpc k3ts.v1.ImageService.Mount
    */
   mount: {

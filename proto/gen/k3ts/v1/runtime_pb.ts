@@ -10,7 +10,53 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/runtime.proto.
  */
 export const file_k3ts_v1_runtime: GenFile = /*@__PURE__*/
-  fileDesc("ChVrM3RzL3YxL3J1bnRpbWUucHJvdG8SB2szdHMudjEiEAoOVmVyc2lvblJlcXVlc3QiZwoPVmVyc2lvblJlc3BvbnNlEg8KB3J1bnRpbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIaChJjZ3JvdXBfY29udHJvbGxlcnMYAyADKAkSFgoOY2dyb3VwX3ZlcnNpb24YBCABKA0i0AEKFENyZWF0ZVNhbmRib3hSZXF1ZXN0EhEKCWRpcmVjdG9yeRgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIUCgxob3N0X25ldHdvcmsYAyABKAgSEAoIaG9zdF9pcGMYBCABKAgSOwoHc3lzY3RscxgFIAMoCzIqLmszdHMudjEuQ3JlYXRlU2FuZGJveFJlcXVlc3QuU3lzY3Rsc0VudHJ5Gi4KDFN5c2N0bHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImAKFUNyZWF0ZVNhbmRib3hSZXNwb25zZRIZChFuZXR3b3JrX25hbWVzcGFjZRgBIAEoCRIVCg1pcGNfbmFtZXNwYWNlGAIgASgJEhUKDXV0c19uYW1lc3BhY2UYAyABKAkiKQoUUmVtb3ZlU2FuZGJveFJlcXVlc3QSEQoJZGlyZWN0b3J5GAEgASgJIhcKFVJlbW92ZVNhbmRib3hSZXNwb25zZSKJAQoWQ3JlYXRlQ29udGFpbmVyUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZidW5kbGUYAiABKAkSEQoJZGlyZWN0b3J5GAMgASgJEhAKCGxvZ19wYXRoGAQgASgJEg0KBXN0ZGluGAUgASgIEgsKA3R0eRgGIAEoCBISCgpzdGRpbl9vbmNlGAcgASgIIiYKF0NyZWF0ZUNvbnRhaW5lclJlc3BvbnNlEgsKA3BpZBgBIAEoBSIjChVTdGFydENvbnRhaW5lclJlcXVlc3QSCgoCaWQYASABKAkiGAoWU3RhcnRDb250YWluZXJSZXNwb25zZSJBChZTaWduYWxDb250YWluZXJSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBnNpZ25hbBgCIAEoBRILCgNhbGwYAyABKAgiGQoXU2lnbmFsQ29udGFpbmVyUmVzcG9uc2UiJAoWRGVsZXRlQ29udGFpbmVyUmVxdWVzdBIKCgJpZBgBIAEoCSIZChdEZWxldGVDb250YWluZXJSZXNwb25zZSIXChVMaXN0Q29udGFpbmVyc1JlcXVlc3QiRQoWTGlzdENvbnRhaW5lcnNSZXNwb25zZRIrCgpjb250YWluZXJzGAEgAygLMhcuazN0cy52MS5Db250YWluZXJTdGF0ZSLGAQoOQ29udGFpbmVyU3RhdGUSCgoCaWQYASABKAkSKAoGc3RhdHVzGAIgASgOMhguazN0cy52MS5Db250YWluZXJTdGF0dXMSCwoDcGlkGAMgASgFEhEKCWV4aXRfY29kZRgEIAEoBRIOCgZzaWduYWwYBSABKAUSEgoKb29tX2tpbGxlZBgGIAEoCBISCgpzdGFydGVkX2F0GAcgASgJEhMKC2ZpbmlzaGVkX2F0GAggASgJEhEKCWRpcmVjdG9yeRgJIAEoCSIYChZXYXRjaENvbnRhaW5lcnNSZXF1ZXN0IiYKF1dhdGNoQ29udGFpbmVyc1Jlc3BvbnNlEgsKA2lkcxgBIAMoCSKDAQoZUnVudGltZVNlcnZpY2VFeGVjUmVxdWVzdBIKCgJpZBgBIAEoCRIRCglkaXJlY3RvcnkYAiABKAkSDwoHcHJvY2VzcxgDIAEoDBINCgVzdGRpbhgEIAEoCBILCgN0dHkYBSABKAgSGgoSY29ubmVjdF90aW1lb3V0X21zGAYgASgNIjMKGlJ1bnRpbWVTZXJ2aWNlRXhlY1Jlc3BvbnNlEhUKDWF0dGFjaF9zb2NrZXQYASABKAkqpwEKD0NvbnRhaW5lclN0YXR1cxIgChxDT05UQUlORVJfU1RBVFVTX1VOU1BFQ0lGSUVEEAASHAoYQ09OVEFJTkVSX1NUQVRVU19DUkVBVEVEEAESHAoYQ09OVEFJTkVSX1NUQVRVU19SVU5OSU5HEAISGwoXQ09OVEFJTkVSX1NUQVRVU19FWElURUQQAxIZChVDT05UQUlORVJfU1RBVFVTX0xPU1QQBDK/BgoOUnVudGltZVNlcnZpY2USPAoHVmVyc2lvbhIXLmszdHMudjEuVmVyc2lvblJlcXVlc3QaGC5rM3RzLnYxLlZlcnNpb25SZXNwb25zZRJOCg1DcmVhdGVTYW5kYm94Eh0uazN0cy52MS5DcmVhdGVTYW5kYm94UmVxdWVzdBoeLmszdHMudjEuQ3JlYXRlU2FuZGJveFJlc3BvbnNlEk4KDVJlbW92ZVNhbmRib3gSHS5rM3RzLnYxLlJlbW92ZVNhbmRib3hSZXF1ZXN0Gh4uazN0cy52MS5SZW1vdmVTYW5kYm94UmVzcG9uc2USVAoPQ3JlYXRlQ29udGFpbmVyEh8uazN0cy52MS5DcmVhdGVDb250YWluZXJSZXF1ZXN0GiAuazN0cy52MS5DcmVhdGVDb250YWluZXJSZXNwb25zZRJRCg5TdGFydENvbnRhaW5lchIeLmszdHMudjEuU3RhcnRDb250YWluZXJSZXF1ZXN0Gh8uazN0cy52MS5TdGFydENvbnRhaW5lclJlc3BvbnNlElQKD1NpZ25hbENvbnRhaW5lchIfLmszdHMudjEuU2lnbmFsQ29udGFpbmVyUmVxdWVzdBogLmszdHMudjEuU2lnbmFsQ29udGFpbmVyUmVzcG9uc2USVAoPRGVsZXRlQ29udGFpbmVyEh8uazN0cy52MS5EZWxldGVDb250YWluZXJSZXF1ZXN0GiAuazN0cy52MS5EZWxldGVDb250YWluZXJSZXNwb25zZRJRCg5MaXN0Q29udGFpbmVycxIeLmszdHMudjEuTGlzdENvbnRhaW5lcnNSZXF1ZXN0Gh8uazN0cy52MS5MaXN0Q29udGFpbmVyc1Jlc3BvbnNlElYKD1dhdGNoQ29udGFpbmVycxIfLmszdHMudjEuV2F0Y2hDb250YWluZXJzUmVxdWVzdBogLmszdHMudjEuV2F0Y2hDb250YWluZXJzUmVzcG9uc2UwARJPCgRFeGVjEiIuazN0cy52MS5SdW50aW1lU2VydmljZUV4ZWNSZXF1ZXN0GiMuazN0cy52MS5SdW50aW1lU2VydmljZUV4ZWNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChVrM3RzL3YxL3J1bnRpbWUucHJvdG8SB2szdHMudjEiYQoZUnVudGltZVNlcnZpY2VPcGVuUmVxdWVzdBIXCg9zdGF0ZV9kaXJlY3RvcnkYASABKAkSFgoOcnVudGltZV9iaW5hcnkYAiABKAkSEwoLc2hpbV9iaW5hcnkYAyABKAkiHAoaUnVudGltZVNlcnZpY2VPcGVuUmVzcG9uc2UiEAoOVmVyc2lvblJlcXVlc3QiZwoPVmVyc2lvblJlc3BvbnNlEg8KB3J1bnRpbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIaChJjZ3JvdXBfY29udHJvbGxlcnMYAyADKAkSFgoOY2dyb3VwX3ZlcnNpb24YBCABKA0i0AEKFENyZWF0ZVNhbmRib3hSZXF1ZXN0EhEKCWRpcmVjdG9yeRgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIUCgxob3N0X25ldHdvcmsYAyABKAgSEAoIaG9zdF9pcGMYBCABKAgSOwoHc3lzY3RscxgFIAMoCzIqLmszdHMudjEuQ3JlYXRlU2FuZGJveFJlcXVlc3QuU3lzY3Rsc0VudHJ5Gi4KDFN5c2N0bHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImAKFUNyZWF0ZVNhbmRib3hSZXNwb25zZRIZChFuZXR3b3JrX25hbWVzcGFjZRgBIAEoCRIVCg1pcGNfbmFtZXNwYWNlGAIgASgJEhUKDXV0c19uYW1lc3BhY2UYAyABKAkiKQoUUmVtb3ZlU2FuZGJveFJlcXVlc3QSEQoJZGlyZWN0b3J5GAEgASgJIhcKFVJlbW92ZVNhbmRib3hSZXNwb25zZSKJAQoWQ3JlYXRlQ29udGFpbmVyUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZidW5kbGUYAiABKAkSEQoJZGlyZWN0b3J5GAMgASgJEhAKCGxvZ19wYXRoGAQgASgJEg0KBXN0ZGluGAUgASgIEgsKA3R0eRgGIAEoCBISCgpzdGRpbl9vbmNlGAcgASgIIiYKF0NyZWF0ZUNvbnRhaW5lclJlc3BvbnNlEgsKA3BpZBgBIAEoBSIjChVTdGFydENvbnRhaW5lclJlcXVlc3QSCgoCaWQYASABKAkiGAoWU3RhcnRDb250YWluZXJSZXNwb25zZSJBChZTaWduYWxDb250YWluZXJSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBnNpZ25hbBgCIAEoBRILCgNhbGwYAyABKAgiGQoXU2lnbmFsQ29udGFpbmVyUmVzcG9uc2UiJAoWRGVsZXRlQ29udGFpbmVyUmVxdWVzdBIKCgJpZBgBIAEoCSIZChdEZWxldGVDb250YWluZXJSZXNwb25zZSIXChVMaXN0Q29udGFpbmVyc1JlcXVlc3QiRQoWTGlzdENvbnRhaW5lcnNSZXNwb25zZRIrCgpjb250YWluZXJzGAEgAygLMhcuazN0cy52MS5Db250YWluZXJTdGF0ZSLGAQoOQ29udGFpbmVyU3RhdGUSCgoCaWQYASABKAkSKAoGc3RhdHVzGAIgASgOMhguazN0cy52MS5Db250YWluZXJTdGF0dXMSCwoDcGlkGAMgASgFEhEKCWV4aXRfY29kZRgEIAEoBRIOCgZzaWduYWwYBSABKAUSEgoKb29tX2tpbGxlZBgGIAEoCBISCgpzdGFydGVkX2F0GAcgASgJEhMKC2ZpbmlzaGVkX2F0GAggASgJEhEKCWRpcmVjdG9yeRgJIAEoCSIYChZXYXRjaENvbnRhaW5lcnNSZXF1ZXN0IiYKF1dhdGNoQ29udGFpbmVyc1Jlc3BvbnNlEgsKA2lkcxgBIAMoCSKDAQoZUnVudGltZVNlcnZpY2VFeGVjUmVxdWVzdBIKCgJpZBgBIAEoCRIRCglkaXJlY3RvcnkYAiABKAkSDwoHcHJvY2VzcxgDIAEoDBINCgVzdGRpbhgEIAEoCBILCgN0dHkYBSABKAgSGgoSY29ubmVjdF90aW1lb3V0X21zGAYgASgNIjMKGlJ1bnRpbWVTZXJ2aWNlRXhlY1Jlc3BvbnNlEhUKDWF0dGFjaF9zb2NrZXQYASABKAkqpwEKD0NvbnRhaW5lclN0YXR1cxIgChxDT05UQUlORVJfU1RBVFVTX1VOU1BFQ0lGSUVEEAASHAoYQ09OVEFJTkVSX1NUQVRVU19DUkVBVEVEEAESHAoYQ09OVEFJTkVSX1NUQVRVU19SVU5OSU5HEAISGwoXQ09OVEFJTkVSX1NUQVRVU19FWElURUQQAxIZChVDT05UQUlORVJfU1RBVFVTX0xPU1QQBDKQBwoOUnVudGltZVNlcnZpY2USTwoET3BlbhIiLmszdHMudjEuUnVudGltZVNlcnZpY2VPcGVuUmVxdWVzdBojLmszdHMudjEuUnVudGltZVNlcnZpY2VPcGVuUmVzcG9uc2USPAoHVmVyc2lvbhIXLmszdHMudjEuVmVyc2lvblJlcXVlc3QaGC5rM3RzLnYxLlZlcnNpb25SZXNwb25zZRJOCg1DcmVhdGVTYW5kYm94Eh0uazN0cy52MS5DcmVhdGVTYW5kYm94UmVxdWVzdBoeLmszdHMudjEuQ3JlYXRlU2FuZGJveFJlc3BvbnNlEk4KDVJlbW92ZVNhbmRib3gSHS5rM3RzLnYxLlJlbW92ZVNhbmRib3hSZXF1ZXN0Gh4uazN0cy52MS5SZW1vdmVTYW5kYm94UmVzcG9uc2USVAoPQ3JlYXRlQ29udGFpbmVyEh8uazN0cy52MS5DcmVhdGVDb250YWluZXJSZXF1ZXN0GiAuazN0cy52MS5DcmVhdGVDb250YWluZXJSZXNwb25zZRJRCg5TdGFydENvbnRhaW5lchIeLmszdHMudjEuU3RhcnRDb250YWluZXJSZXF1ZXN0Gh8uazN0cy52MS5TdGFydENvbnRhaW5lclJlc3BvbnNlElQKD1NpZ25hbENvbnRhaW5lchIfLmszdHMudjEuU2lnbmFsQ29udGFpbmVyUmVxdWVzdBogLmszdHMudjEuU2lnbmFsQ29udGFpbmVyUmVzcG9uc2USVAoPRGVsZXRlQ29udGFpbmVyEh8uazN0cy52MS5EZWxldGVDb250YWluZXJSZXF1ZXN0GiAuazN0cy52MS5EZWxldGVDb250YWluZXJSZXNwb25zZRJRCg5MaXN0Q29udGFpbmVycxIeLmszdHMudjEuTGlzdENvbnRhaW5lcnNSZXF1ZXN0Gh8uazN0cy52MS5MaXN0Q29udGFpbmVyc1Jlc3BvbnNlElYKD1dhdGNoQ29udGFpbmVycxIfLmszdHMudjEuV2F0Y2hDb250YWluZXJzUmVxdWVzdBogLmszdHMudjEuV2F0Y2hDb250YWluZXJzUmVzcG9uc2UwARJPCgRFeGVjEiIuazN0cy52MS5SdW50aW1lU2VydmljZUV4ZWNSZXF1ZXN0GiMuazN0cy52MS5SdW50aW1lU2VydmljZUV4ZWNSZXNwb25zZWIGcHJvdG8z");
+
+/**
+ * @generated from message k3ts.v1.RuntimeServiceOpenRequest
+ */
+export type RuntimeServiceOpenRequest = Message<"k3ts.v1.RuntimeServiceOpenRequest"> & {
+  /**
+   * Absolute; made if missing. Holds what is known of every container, and the state of the OCI runtime.
+   *
+   * @generated from field: string state_directory = 1;
+   */
+  stateDirectory: string;
+
+  /**
+   * An absolute path, or a name to look for on the PATH. Empty: crun.
+   *
+   * @generated from field: string runtime_binary = 2;
+   */
+  runtimeBinary: string;
+
+  /**
+   * k3ts-shim.
+   *
+   * @generated from field: string shim_binary = 3;
+   */
+  shimBinary: string;
+};
+
+/**
+ * Describes the message k3ts.v1.RuntimeServiceOpenRequest.
+ * Use `create(RuntimeServiceOpenRequestSchema)` to create a new message.
+ */
+export const RuntimeServiceOpenRequestSchema: GenMessage<RuntimeServiceOpenRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_runtime, 0);
+
+/**
+ * @generated from message k3ts.v1.RuntimeServiceOpenResponse
+ */
+export type RuntimeServiceOpenResponse = Message<"k3ts.v1.RuntimeServiceOpenResponse"> & {
+};
+
+/**
+ * Describes the message k3ts.v1.RuntimeServiceOpenResponse.
+ * Use `create(RuntimeServiceOpenResponseSchema)` to create a new message.
+ */
+export const RuntimeServiceOpenResponseSchema: GenMessage<RuntimeServiceOpenResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_runtime, 1);
 
 /**
  * @generated from message k3ts.v1.VersionRequest
@@ -23,7 +69,7 @@ export type VersionRequest = Message<"k3ts.v1.VersionRequest"> & {
  * Use `create(VersionRequestSchema)` to create a new message.
  */
 export const VersionRequestSchema: GenMessage<VersionRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 0);
+  messageDesc(file_k3ts_v1_runtime, 2);
 
 /**
  * @generated from message k3ts.v1.VersionResponse
@@ -57,7 +103,7 @@ export type VersionResponse = Message<"k3ts.v1.VersionResponse"> & {
  * Use `create(VersionResponseSchema)` to create a new message.
  */
 export const VersionResponseSchema: GenMessage<VersionResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 1);
+  messageDesc(file_k3ts_v1_runtime, 3);
 
 /**
  * @generated from message k3ts.v1.CreateSandboxRequest
@@ -98,7 +144,7 @@ export type CreateSandboxRequest = Message<"k3ts.v1.CreateSandboxRequest"> & {
  * Use `create(CreateSandboxRequestSchema)` to create a new message.
  */
 export const CreateSandboxRequestSchema: GenMessage<CreateSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 2);
+  messageDesc(file_k3ts_v1_runtime, 4);
 
 /**
  * @generated from message k3ts.v1.CreateSandboxResponse
@@ -127,7 +173,7 @@ export type CreateSandboxResponse = Message<"k3ts.v1.CreateSandboxResponse"> & {
  * Use `create(CreateSandboxResponseSchema)` to create a new message.
  */
 export const CreateSandboxResponseSchema: GenMessage<CreateSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 3);
+  messageDesc(file_k3ts_v1_runtime, 5);
 
 /**
  * @generated from message k3ts.v1.RemoveSandboxRequest
@@ -144,7 +190,7 @@ export type RemoveSandboxRequest = Message<"k3ts.v1.RemoveSandboxRequest"> & {
  * Use `create(RemoveSandboxRequestSchema)` to create a new message.
  */
 export const RemoveSandboxRequestSchema: GenMessage<RemoveSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 4);
+  messageDesc(file_k3ts_v1_runtime, 6);
 
 /**
  * @generated from message k3ts.v1.RemoveSandboxResponse
@@ -157,7 +203,7 @@ export type RemoveSandboxResponse = Message<"k3ts.v1.RemoveSandboxResponse"> & {
  * Use `create(RemoveSandboxResponseSchema)` to create a new message.
  */
 export const RemoveSandboxResponseSchema: GenMessage<RemoveSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 5);
+  messageDesc(file_k3ts_v1_runtime, 7);
 
 /**
  * @generated from message k3ts.v1.CreateContainerRequest
@@ -214,7 +260,7 @@ export type CreateContainerRequest = Message<"k3ts.v1.CreateContainerRequest"> &
  * Use `create(CreateContainerRequestSchema)` to create a new message.
  */
 export const CreateContainerRequestSchema: GenMessage<CreateContainerRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 6);
+  messageDesc(file_k3ts_v1_runtime, 8);
 
 /**
  * @generated from message k3ts.v1.CreateContainerResponse
@@ -231,7 +277,7 @@ export type CreateContainerResponse = Message<"k3ts.v1.CreateContainerResponse">
  * Use `create(CreateContainerResponseSchema)` to create a new message.
  */
 export const CreateContainerResponseSchema: GenMessage<CreateContainerResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 7);
+  messageDesc(file_k3ts_v1_runtime, 9);
 
 /**
  * @generated from message k3ts.v1.StartContainerRequest
@@ -248,7 +294,7 @@ export type StartContainerRequest = Message<"k3ts.v1.StartContainerRequest"> & {
  * Use `create(StartContainerRequestSchema)` to create a new message.
  */
 export const StartContainerRequestSchema: GenMessage<StartContainerRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 8);
+  messageDesc(file_k3ts_v1_runtime, 10);
 
 /**
  * @generated from message k3ts.v1.StartContainerResponse
@@ -261,7 +307,7 @@ export type StartContainerResponse = Message<"k3ts.v1.StartContainerResponse"> &
  * Use `create(StartContainerResponseSchema)` to create a new message.
  */
 export const StartContainerResponseSchema: GenMessage<StartContainerResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 9);
+  messageDesc(file_k3ts_v1_runtime, 11);
 
 /**
  * @generated from message k3ts.v1.SignalContainerRequest
@@ -292,7 +338,7 @@ export type SignalContainerRequest = Message<"k3ts.v1.SignalContainerRequest"> &
  * Use `create(SignalContainerRequestSchema)` to create a new message.
  */
 export const SignalContainerRequestSchema: GenMessage<SignalContainerRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 10);
+  messageDesc(file_k3ts_v1_runtime, 12);
 
 /**
  * @generated from message k3ts.v1.SignalContainerResponse
@@ -305,7 +351,7 @@ export type SignalContainerResponse = Message<"k3ts.v1.SignalContainerResponse">
  * Use `create(SignalContainerResponseSchema)` to create a new message.
  */
 export const SignalContainerResponseSchema: GenMessage<SignalContainerResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 11);
+  messageDesc(file_k3ts_v1_runtime, 13);
 
 /**
  * @generated from message k3ts.v1.DeleteContainerRequest
@@ -322,7 +368,7 @@ export type DeleteContainerRequest = Message<"k3ts.v1.DeleteContainerRequest"> &
  * Use `create(DeleteContainerRequestSchema)` to create a new message.
  */
 export const DeleteContainerRequestSchema: GenMessage<DeleteContainerRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 12);
+  messageDesc(file_k3ts_v1_runtime, 14);
 
 /**
  * @generated from message k3ts.v1.DeleteContainerResponse
@@ -335,7 +381,7 @@ export type DeleteContainerResponse = Message<"k3ts.v1.DeleteContainerResponse">
  * Use `create(DeleteContainerResponseSchema)` to create a new message.
  */
 export const DeleteContainerResponseSchema: GenMessage<DeleteContainerResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 13);
+  messageDesc(file_k3ts_v1_runtime, 15);
 
 /**
  * @generated from message k3ts.v1.ListContainersRequest
@@ -348,7 +394,7 @@ export type ListContainersRequest = Message<"k3ts.v1.ListContainersRequest"> & {
  * Use `create(ListContainersRequestSchema)` to create a new message.
  */
 export const ListContainersRequestSchema: GenMessage<ListContainersRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 14);
+  messageDesc(file_k3ts_v1_runtime, 16);
 
 /**
  * @generated from message k3ts.v1.ListContainersResponse
@@ -365,7 +411,7 @@ export type ListContainersResponse = Message<"k3ts.v1.ListContainersResponse"> &
  * Use `create(ListContainersResponseSchema)` to create a new message.
  */
 export const ListContainersResponseSchema: GenMessage<ListContainersResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 15);
+  messageDesc(file_k3ts_v1_runtime, 17);
 
 /**
  * @generated from message k3ts.v1.ContainerState
@@ -424,7 +470,7 @@ export type ContainerState = Message<"k3ts.v1.ContainerState"> & {
  * Use `create(ContainerStateSchema)` to create a new message.
  */
 export const ContainerStateSchema: GenMessage<ContainerState> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 16);
+  messageDesc(file_k3ts_v1_runtime, 18);
 
 /**
  * @generated from message k3ts.v1.WatchContainersRequest
@@ -437,7 +483,7 @@ export type WatchContainersRequest = Message<"k3ts.v1.WatchContainersRequest"> &
  * Use `create(WatchContainersRequestSchema)` to create a new message.
  */
 export const WatchContainersRequestSchema: GenMessage<WatchContainersRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 17);
+  messageDesc(file_k3ts_v1_runtime, 19);
 
 /**
  * @generated from message k3ts.v1.WatchContainersResponse
@@ -456,7 +502,7 @@ export type WatchContainersResponse = Message<"k3ts.v1.WatchContainersResponse">
  * Use `create(WatchContainersResponseSchema)` to create a new message.
  */
 export const WatchContainersResponseSchema: GenMessage<WatchContainersResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 18);
+  messageDesc(file_k3ts_v1_runtime, 20);
 
 /**
  * @generated from message k3ts.v1.RuntimeServiceExecRequest
@@ -504,7 +550,7 @@ export type RuntimeServiceExecRequest = Message<"k3ts.v1.RuntimeServiceExecReque
  * Use `create(RuntimeServiceExecRequestSchema)` to create a new message.
  */
 export const RuntimeServiceExecRequestSchema: GenMessage<RuntimeServiceExecRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 19);
+  messageDesc(file_k3ts_v1_runtime, 21);
 
 /**
  * @generated from message k3ts.v1.RuntimeServiceExecResponse
@@ -521,7 +567,7 @@ export type RuntimeServiceExecResponse = Message<"k3ts.v1.RuntimeServiceExecResp
  * Use `create(RuntimeServiceExecResponseSchema)` to create a new message.
  */
 export const RuntimeServiceExecResponseSchema: GenMessage<RuntimeServiceExecResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_runtime, 20);
+  messageDesc(file_k3ts_v1_runtime, 22);
 
 /**
  * @generated from enum k3ts.v1.ContainerStatus
@@ -570,11 +616,24 @@ export const ContainerStatusSchema: GenEnum<ContainerStatus> = /*@__PURE__*/
  *   attach.sock  the standard streams: frames of u8 stream, u32 length (little-endian), data, with the
  *              streams 0 stdin (in; empty: end), 1 stdout, 2 stderr, 3 resize (in; u16 columns, u16 rows),
  *              4 exit (out; i32 code; the last frame)
- * and the log in CRI format (KEP-0000 "CRI logging": RFC 3339 nano time, stream, P or F, text).
+ * and the log in CRI format (RFC 3339 nano time, stream, P or F, text). A log that was renamed or removed is
+ * opened anew with the next line: that is all that rotation takes.
+ * A client that cannot follow the output of a container is dropped; one of an exec slows its process down.
+ * Sockets are reached by their path, so a directory is best short: with `/attach.sock` at most 107 bytes.
  *
  * @generated from service k3ts.v1.RuntimeService
  */
 export const RuntimeService: GenService<{
+  /**
+   * Says what to use from here on. First of all calls; the others fail with failed_precondition before it.
+   *
+   * @generated from rpc k3ts.v1.RuntimeService.Open
+   */
+  open: {
+    methodKind: "unary";
+    input: typeof RuntimeServiceOpenRequestSchema;
+    output: typeof RuntimeServiceOpenResponseSchema;
+  },
   /**
    * Which runtime answers and what it can do.
    *
