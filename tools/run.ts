@@ -1,0 +1,65 @@
+/** Runs programs for the other tools: with their output passed through, kept, or watched line by line. */
+import { TextLineStream } from "./lines.ts";
+
+export interface RunOptions {
+  cwd?: string;
+  env?: Record<string, string>;
+  /** Called for every line of standard output and error. @default the line is printed */
+  onLine?: (line: string) => void;
+}
+
+/** @returns the exit code; a program that cannot be started throws, naming it. */
+export async function run(command: readonly string[], options: RunOptions = {}): Promise<number> {
+  const [program, ...args] = command as [string, ...string[]];
+  const onLine = options.onLine ?? ((line: string) => console.log(line));
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(program, {
+      args,
+      cwd: options.cwd,
+      env: options.env,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    })
+      .spawn();
+  } catch (error) {
+    throw new Error(`Cannot run "${program}" as it is not installed or not executable`, { cause: error });
+  }
+  await Promise.all([eachLine(child.stdout, onLine), eachLine(child.stderr, onLine)]);
+  return (await child.status).code;
+}
+
+/** The standard output of a program, trimmed. @throws with its standard error when it fails */
+export async function output(command: readonly string[], options: RunOptions = {}): Promise<string> {
+  const [program, ...args] = command as [string, ...string[]];
+  const result = await new Deno.Command(program, { args, cwd: options.cwd, env: options.env, stdin: "null" }).output();
+  if (!result.success) {
+    throw new Error(
+      `Cannot ${command.join(" ")}: exit ${result.code}: ${new TextDecoder().decode(result.stderr).trim()}`,
+    );
+  }
+  return new TextDecoder().decode(result.stdout).trim();
+}
+
+/** Where a program lies on the PATH. */
+export async function which(program: string): Promise<string | undefined> {
+  const folders = (Deno.env.get("PATH") ?? "").split(":").concat("/usr/sbin", "/sbin");
+  for (const folder of folders) {
+    const path = `${folder}/${program}`;
+    try {
+      const info = await Deno.stat(path);
+      if (info.isFile && ((info.mode ?? 0) & 0o111) !== 0) return path;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) throw error;
+    }
+  }
+  return undefined;
+}
+
+async function eachLine(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onLine: (line: string) => void,
+): Promise<void> {
+  for await (const line of stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())) onLine(line);
+}
