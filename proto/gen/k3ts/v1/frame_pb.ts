@@ -5,7 +5,7 @@
 // Heads and tails of calls that travel as frames: over stdio, a unix socket or the FFI.
 //
 // A frame is: u32 length of what follows (little-endian), u8 type, u32 call id (little-endian), payload.
-//   1 start    FrameStart; opens a call. Ids are chosen by the caller and not used twice on a connection.
+//   1 start    FrameStart; opens a call. Ids are chosen by the caller; that of an ended call may be used again.
 //   2 message  one protobuf message. The caller sends exactly one; the callee one (unary) or any number.
 //   3 end      FrameEnd; from the callee, the last frame of a call.
 //   4 credit   u32 (little-endian): the caller grants the callee that many more messages. A call starts with 16.
