@@ -1,0 +1,53 @@
+/** Keeps a plugin process running: starts it, passes on what it reports, and starts it again when it has ended. */
+import { setTimeout as delay } from "node:timers/promises";
+import { type PluginController, PluginLog_Level, type RunResponse } from "@k3ts/proto";
+import { type PluginProcessOptions, runPluginProcess } from "./process.ts";
+
+export interface PluginHostOptions extends Omit<PluginProcessOptions, "onStarted" | "onReport"> {
+  log: PluginHostLog;
+}
+
+export type PluginHostLog = (level: "debug" | "info" | "warn" | "error", message: string) => void;
+
+const BACKOFF_MS_MIN = 100;
+const BACKOFF_MS_MAX = 10_000;
+/** A process that lived so long starts again at once. */
+const STABLE_MS = 30_000;
+
+/** Runs until the signal fires; never rejects. */
+export async function hostPlugins(options: PluginHostOptions, signal: AbortSignal): Promise<void> {
+  let backoffMs = BACKOFF_MS_MIN;
+  while (!signal.aborted) {
+    const started = performance.now();
+    try {
+      await runPluginProcess({
+        ...options,
+        onStarted: (controllers) => options.log("info", `plugins started: ${names(controllers)}`),
+        onReport: (report) => pass(report, options.log),
+      }, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      options.log("error", `plugins ended and start again: ${error instanceof Error ? error.message : error}`);
+    }
+    if (performance.now() - started > STABLE_MS) backoffMs = BACKOFF_MS_MIN;
+    await delay(backoffMs, undefined, { signal }).catch(() => {}); // rejects only when the signal fires
+    backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX);
+  }
+}
+
+function names(controllers: readonly PluginController[]): string {
+  return controllers.map((controller) => controller.name).join(", ");
+}
+
+const LEVELS = {
+  [PluginLog_Level.UNSPECIFIED]: "info",
+  [PluginLog_Level.DEBUG]: "debug",
+  [PluginLog_Level.INFO]: "info",
+  [PluginLog_Level.WARN]: "warn",
+  [PluginLog_Level.ERROR]: "error",
+} as const;
+
+function pass(report: RunResponse["report"], log: PluginHostLog): void {
+  if (report.case === "controllerSynced") log("info", `${report.value}: synced`);
+  if (report.case === "log") log(LEVELS[report.value.level], `${report.value.controller}: ${report.value.message}`);
+}
