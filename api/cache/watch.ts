@@ -1,0 +1,224 @@
+/**
+ * One watch: a reader of its resource's history at its own pace.
+ *
+ * It keeps no events of its own. While its sink has room it goes on from where it is, first through the objects that it
+ * was to begin with, then through the history, and is called again when there is more. A slow one delays nobody; one so
+ * slow that the history has forgotten its place is ended, and its client lists again.
+ */
+import type { Revision } from "../store/store.ts";
+import { parseObject, type StoredObject } from "../registry/stored_object.ts";
+import type { Clock } from "../clock.ts";
+import { expired, type Status } from "../status.ts";
+import { type ObjectChange, seenThrough } from "./change.ts";
+import { EncodedEvent, type Form, type WatchEventType } from "./encoding.ts";
+import type { ResourceCache, Scope } from "./resource_cache.ts";
+
+/**
+ * Takes the events of one watch. Today each face has one that writes to its own stream; a sink that hands an event to
+ * the gateway once for all its streams fits as well.
+ */
+export interface EventSink {
+  /** Bytes that it would take now. At 0 or less it is full, and whoever made it calls `resume` when that has changed. */
+  room(): number;
+  send(events: readonly EncodedEvent[]): void;
+  /** Nothing follows. */
+  end(): void;
+}
+
+export interface WatchOptions {
+  scope: Scope;
+  form: Form;
+  /** Changes after this revision; or everything that is there, as ADDED, and then what follows. */
+  from: { after: Revision } | "newest";
+  /** Tell the revision now and then, though nothing in the scope has changed. */
+  bookmarks: boolean;
+  /** Mark the end of what was there with an annotated bookmark (a streamed list). */
+  marksInitialEnd: boolean;
+  /** Makes a bookmark: an object of the resource's kind with nothing but this metadata. */
+  bookmark(metadata: { resourceVersion: string; annotations?: Record<string, string> }): StoredObject;
+}
+
+/** Events handed over at once, so that one watch does not hold up the others. */
+const EVENTS_AT_ONCE = 64;
+const BOOKMARK_EVERY_MS = 60_000;
+/** Remembered encodings of changes: those that watches are likely to be reading now. */
+const SHARED_EVENTS_MAX = 1024;
+
+/** Encoded events by change, form and type, shared between watches. */
+export class SharedEvents {
+  readonly #events = new Map<ObjectChange, Map<string, EncodedEvent>>();
+
+  get(change: ObjectChange, type: WatchEventType, object: StoredObject, form: Form): EncodedEvent {
+    let forms = this.#events.get(change);
+    if (forms === undefined) {
+      forms = new Map();
+      this.#events.set(change, forms);
+      if (this.#events.size > SHARED_EVENTS_MAX) this.#events.delete(this.#events.keys().next().value!);
+    }
+    const id = `${type}/${form.id}`;
+    let event = forms.get(id);
+    if (event === undefined) {
+      // What left a filter is shown as it was, but as of the revision at which it left.
+      const shown = type === "DELETED" && object.revision !== change.revision ? at(object, change.revision) : object;
+      event = new EncodedEvent(type, form.encode(shown));
+      forms.set(id, event);
+    }
+    return event;
+  }
+}
+
+export class Watch {
+  readonly #cache: ResourceCache;
+  readonly #options: WatchOptions;
+  readonly #sink: EventSink;
+  readonly #shared: SharedEvents;
+  readonly #visible: () => Revision;
+  readonly #follow = () => this.resume();
+  readonly #onEnd: () => void;
+  /** Why it cannot even begin; told at the first `resume`. */
+  #refusal: Status | undefined;
+  #initial: StoredObject[] | undefined;
+  #initialAt = 0;
+  #sequence: number;
+  /** What the watcher has been told, by event or bookmark. */
+  #told: Revision;
+  #running = false;
+  #ended = false;
+  #callOffBookmark: (() => void) | undefined;
+
+  constructor(
+    cache: ResourceCache,
+    options: WatchOptions,
+    sink: EventSink,
+    { shared, visible, clock }: { shared: SharedEvents; visible: () => Revision; clock: Clock },
+    onEnd: () => void,
+  ) {
+    this.#onEnd = onEnd;
+    this.#cache = cache;
+    this.#options = options;
+    this.#sink = sink;
+    this.#shared = shared;
+    this.#visible = visible;
+    const { from, scope } = options;
+    if (from === "newest") {
+      this.#initial = cache.newest(scope);
+      this.#sequence = cache.history.end;
+      this.#told = 0;
+    } else {
+      this.#told = from.after;
+      const sequence = cache.history.sequenceAfter(from.after);
+      this.#sequence = sequence ?? -1;
+      if (sequence === undefined) {
+        this.#refusal = expired(`too old resource version: ${from.after} (${cache.history.begin - 1})`).status;
+      }
+    }
+    cache.followers.add(this.#follow);
+    if (options.bookmarks) this.#keepBookmarking(clock);
+  }
+
+  /** Goes on where it stopped: there are new changes, or there is room again. */
+  resume(): void {
+    // A sink may call back while it is being sent to.
+    if (this.#running || this.#ended) return;
+    if (this.#refusal !== undefined) return this.fail(this.#refusal);
+    this.#running = true;
+    try {
+      while (!this.#ended && this.#sink.room() > 0 && this.#step()) { /* as long as there is something to send */ }
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /** Ends it; the client may watch on from the last revision that it was told. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#callOffBookmark?.();
+    this.#cache.followers.delete(this.#follow);
+    this.#onEnd();
+    this.#sink.end();
+  }
+
+  /** Ends it with an ERROR event. */
+  fail(status: Status): void {
+    if (this.#ended) return;
+    this.#sink.send([new EncodedEvent("ERROR", this.#options.form.encodeStatus(status))]);
+    this.end();
+  }
+
+  /** Tells the revision, if the watcher asked for that, has seen everything and has room. */
+  bookmark(): void {
+    const revision = this.#visible();
+    if (this.#ended || !this.#options.bookmarks || this.#initial !== undefined || revision <= this.#told) return;
+    if (this.#sequence < this.#cache.history.end || this.#sink.room() <= 0) return;
+    this.#sendBookmark(revision, {});
+  }
+
+  /** @returns whether anything may follow at once */
+  #step(): boolean {
+    return this.#initial === undefined ? this.#stepThroughHistory() : this.#stepThroughInitial(this.#initial);
+  }
+
+  #stepThroughInitial(initial: StoredObject[]): boolean {
+    const some = initial.slice(this.#initialAt, this.#initialAt + EVENTS_AT_ONCE);
+    this.#initialAt += some.length;
+    if (this.#initialAt >= initial.length) this.#initial = undefined;
+    const { form } = this.#options;
+    if (some.length > 0) this.#sink.send(some.map((object) => new EncodedEvent("ADDED", form.encode(object))));
+    if (this.#initial === undefined && this.#options.marksInitialEnd) this.#markInitialEnd();
+    return true;
+  }
+
+  #stepThroughHistory(): boolean {
+    const events: EncodedEvent[] = [];
+    const { scope, form } = this.#options;
+    while (events.length < EVENTS_AT_ONCE) {
+      const change = this.#cache.history.at(this.#sequence);
+      if (change === undefined) break;
+      if (change === "forgotten") {
+        this.end();
+        return false;
+      }
+      this.#sequence++;
+      if (change.revision <= this.#told || !inScope(scope, change.object)) continue;
+      const seen = seenThrough(change, scope.filter);
+      if (seen === undefined) continue;
+      events.push(this.#shared.get(change, seen.type, seen.object, form));
+      this.#told = change.revision;
+    }
+    if (events.length === 0) return false;
+    this.#sink.send(events);
+    return true;
+  }
+
+  /** The revision is that of the last change before the history goes on, so that nothing is missed after it. */
+  #markInitialEnd(): void {
+    const next = this.#cache.history.at(this.#sequence);
+    const revision = next === undefined || next === "forgotten" ? this.#visible() : next.revision - 1;
+    this.#sendBookmark(revision, { annotations: { "k8s.io/initial-events-end": "true" } });
+  }
+
+  #sendBookmark(revision: Revision, more: { annotations?: Record<string, string> }): void {
+    const { form, bookmark } = this.#options;
+    const object = bookmark({ resourceVersion: String(revision), ...more });
+    this.#sink.send([new EncodedEvent("BOOKMARK", form.encode(object))]);
+    this.#told = Math.max(this.#told, revision);
+  }
+
+  #keepBookmarking(clock: Clock): void {
+    this.#callOffBookmark = clock.after(BOOKMARK_EVERY_MS, () => {
+      this.bookmark();
+      this.#keepBookmarking(clock);
+    });
+  }
+}
+
+function inScope({ namespace, name }: Scope, object: StoredObject): boolean {
+  return (namespace === undefined || object.namespace === namespace) && (name === undefined || object.name === name);
+}
+
+function at(object: StoredObject, revision: Revision): StoredObject {
+  const parsed = parseObject(object);
+  parsed.metadata.resourceVersion = String(revision);
+  return { ...object, revision, json: new TextEncoder().encode(JSON.stringify(parsed)) };
+}
