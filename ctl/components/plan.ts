@@ -1,0 +1,145 @@
+/**
+ * Which processes a machine runs, with which sockets, for each of the three ways to start: `up` (all of them),
+ * `server` and `agent`. Pure: what comes out is what the supervisor is told.
+ */
+import { create } from "@bufbuild/protobuf";
+import { SupervisedSocket_Protocol as Protocol, type SupervisorConfig, SupervisorConfigSchema } from "@k3ts/proto";
+
+export interface ComponentOptions {
+  roles: readonly ("server" | "node")[];
+  /** Absolute. */
+  dataDir: string;
+  port: number;
+  /** Addresses that the API is served on. */
+  listen: readonly string[];
+  /** Where the node's agent finds the API. */
+  serverUrl: string;
+  nodeName: string;
+  network: NetworkOptions;
+  /** The checkout or installation: where main.ts files and deno.json lie. */
+  root: string;
+  /** The folder of native programs. */
+  native: string;
+  /** The Deno that runs the TypeScript parts. */
+  deno: string;
+}
+
+export interface NetworkOptions {
+  podCidr: string;
+  serviceCidr: string;
+  /** The address of the node's bridge: where pods reach the API. */
+  bridgeAddress: string;
+  dnsAddress: string;
+  clusterDomain: string;
+}
+
+export const NETWORK_DEFAULTS: NetworkOptions = {
+  podCidr: "10.42.0.0/16",
+  serviceCidr: "10.43.0.0/16",
+  bridgeAddress: "10.42.0.1",
+  dnsAddress: "10.43.0.10",
+  clusterDomain: "cluster.local",
+};
+
+/**
+ * V8 keeps its heap small, and glibc few arenas: an idle node should not hold memory that a burst once needed.
+ */
+const HEAP_MB = { server: 2048, agent: 256 } as const;
+const ENVIRONMENT = { MALLOC_ARENA_MAX: "2", DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
+
+export function planComponents(options: ComponentOptions): SupervisorConfig {
+  const { dataDir, port, roles } = options;
+  const isServer = roles.includes("server");
+  const isNode = roles.includes("node");
+  const sockets = [
+    ...(isServer ? options.listen.map((address) => socket("api", Protocol.TCP, address, port)) : []),
+    ...(isNode
+      ? [
+        socket("dns-udp", Protocol.UDP, options.network.dnsAddress, 53),
+        socket("dns-tcp", Protocol.TCP, options.network.dnsAddress, 53),
+      ]
+      : []),
+  ];
+  const log = (name: string) => `${dataDir}/logs/${name}.log`;
+  const process = (name: string, command: string[], sockets: string[] = []) => ({
+    name,
+    command,
+    sockets,
+    directory: dataDir,
+    logPath: log(name),
+    environment: { ...ENVIRONMENT, ...environmentOf(options) },
+    stopTimeoutMs: 10_000,
+  });
+  return create(SupervisorConfigSchema, {
+    sockets,
+    processes: [
+      process("gateway", [`${options.native}/k3ts-gateway`, "--data-dir", dataDir], isServer ? ["api"] : []),
+      ...(isServer ? [process("server", serverCommand(options))] : []),
+      ...(isNode
+        ? [
+          process("agent", agentCommand(options)),
+          process("dataplane", [`${options.native}/k3ts-dataplane`, "--data-dir", dataDir], ["dns-udp", "dns-tcp"]),
+        ]
+        : []),
+    ],
+  });
+}
+
+function environmentOf(options: ComponentOptions): Record<string, string> {
+  return { K3TS_NATIVE: options.native };
+}
+
+function serverCommand(options: ComponentOptions): string[] {
+  const { network } = options;
+  return [
+    ...denoRun(options, "server", HEAP_MB.server),
+    "--data-dir",
+    options.dataDir,
+    "--url",
+    options.serverUrl,
+    ...options.listen.flatMap((address) => ["--address", address]),
+    "--advertise",
+    `${network.bridgeAddress}:${options.port}`,
+    "--pod-cidr",
+    network.podCidr,
+    "--service-cidr",
+    network.serviceCidr,
+    "--dns-address",
+    network.dnsAddress,
+    "--cluster-domain",
+    network.clusterDomain,
+  ];
+}
+
+function agentCommand(options: ComponentOptions): string[] {
+  return [
+    ...denoRun(options, "agent", HEAP_MB.agent),
+    "--data-dir",
+    options.dataDir,
+    "--server",
+    options.serverUrl,
+    "--token-file",
+    `${options.dataDir}/node/token`,
+    "--node-name",
+    options.nodeName,
+  ];
+}
+
+function denoRun(options: ComponentOptions, member: string, heapMb: number): string[] {
+  return [
+    options.deno,
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--cached-only",
+    "-A",
+    `--v8-flags=--max-old-space-size=${heapMb}`,
+    "--config",
+    `${options.root}/deno.json`,
+    `${options.root}/${member}/main.ts`,
+  ];
+}
+
+function socket(name: string, protocol: Protocol, address: string, port: number) {
+  return { name, protocol, address: address.includes(":") ? `[${address}]:${port}` : `${address}:${port}` };
+}
