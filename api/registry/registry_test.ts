@@ -1,0 +1,200 @@
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { MemoryStore } from "../store/memory.ts";
+import type { Batch, StoreWriter } from "../store/store.ts";
+import { StatusError } from "../status.ts";
+import { FakeClock } from "../testing/fake_clock.ts";
+import { Registry, type RegistryOptions } from "./registry.ts";
+import { type ObjectData, parseObject, type StoredResource } from "./stored_object.ts";
+
+const never = new AbortController().signal;
+const things: StoredResource = {
+  group: "",
+  resource: "things",
+  fieldsOf: (object) => ({ "metadata.name": object.metadata.name }),
+};
+const flies: StoredResource = { ...things, resource: "flies", ttlMs: 60_000 };
+
+Deno.test("a write is visible, and has its revision in its bytes, when it is answered", async () => {
+  const { registry } = await opened();
+  const stored = await registry.insert(things, thing("a"));
+  equal(stored.revision, 1);
+  equal(parseObject(stored).metadata.resourceVersion, "1");
+  equal(registry.cache.get(things, "default", "a"), stored);
+  equal(registry.cache.revision, 1);
+});
+
+Deno.test("nothing is visible before it is durable", async () => {
+  const held = new HeldWriter(await new MemoryStore().openWriter({ name: "test" }, never));
+  const { registry } = await opened(held);
+  const insert = registry.insert(things, thing("a"));
+  await held.asked;
+  equal(registry.cache.get(things, "default", "a"), undefined);
+  ok(registry.newest(things, "default", "a") !== undefined);
+  held.release();
+  await insert;
+  ok(registry.cache.get(things, "default", "a") !== undefined);
+});
+
+Deno.test("a write under way is what the next one is checked against", async () => {
+  const { registry } = await opened();
+  const first = registry.insert(things, thing("a"));
+  await rejects(registry.insert(things, thing("a")), refused("AlreadyExists"));
+  const stale = await first;
+  const second = registry.replace(things, thing("a"), stale);
+  await rejects(registry.replace(things, thing("a"), stale), refused("Conflict"));
+  const removal = registry.remove(things, await second);
+  await rejects(registry.replace(things, thing("a"), stale), refused("NotFound"));
+  await registry.insert(things, thing("a"));
+  await removal;
+  equal(registry.cache.get(things, "default", "a")?.revision, 4);
+});
+
+Deno.test("writes of one turn go to the store together", async () => {
+  const counting = new CountingWriter(await new MemoryStore().openWriter({ name: "test" }, never));
+  const { registry } = await opened(counting);
+  await Promise.all(Array.from({ length: 100 }, (_, index) => registry.insert(things, thing(`t${index}`))));
+  equal(counting.batches, 1);
+  equal(registry.cache.revision, 100);
+});
+
+Deno.test("a dry run answers as a write would and leaves no trace", async () => {
+  const { registry } = await opened();
+  const answer = await registry.insert(things, thing("a"), { dryRun: true });
+  equal(answer.name, "a");
+  equal(registry.newest(things, "default", "a"), undefined);
+  equal((await registry.insert(things, thing("a"))).revision, 1);
+});
+
+Deno.test("a full queue refuses with TooManyRequests and takes writes again when it has emptied", async () => {
+  const held = new HeldWriter(await new MemoryStore().openWriter({ name: "test" }, never));
+  const { registry } = await opened(held, { pendingWritesMax: 2, batchesInFlightMax: 1 });
+  const first = registry.insert(things, thing("a"));
+  await held.asked;
+  const waiting = [registry.insert(things, thing("b")), registry.insert(things, thing("c"))];
+  await rejects(registry.insert(things, thing("d")), refused("TooManyRequests"));
+  held.release();
+  await Promise.all([first, ...waiting]);
+  equal((await registry.insert(things, thing("d"))).revision, 4);
+});
+
+Deno.test("when the store fails, every write under way and every later one is refused, and the server is told", async () => {
+  const failing = new FailingWriter(await new MemoryStore().openWriter({ name: "test" }, never));
+  const { registry } = await opened(failing);
+  const writes = [registry.insert(things, thing("a")), registry.insert(things, thing("b"))];
+  for (const write of writes) await rejects(write, refused("InternalError"));
+  await rejects(registry.insert(things, thing("c")), refused("InternalError"));
+  equal((await registry.lost).message, "the disk is gone");
+  equal(registry.cache.get(things, "default", "a"), undefined);
+});
+
+Deno.test("a fenced registry says that another server has taken over", async () => {
+  const store = new MemoryStore();
+  const { registry } = await opened(await store.openWriter({ name: "first" }, never));
+  await store.openWriter({ name: "second" }, never);
+  await rejects(registry.insert(things, thing("a")), refused("ServiceUnavailable"));
+  await rejects(registry.insert(things, thing("b")), refused("ServiceUnavailable"));
+  equal((await registry.lost).name, "Fenced");
+});
+
+Deno.test("a registry that is opened again finds objects, revisions and history", async () => {
+  const store = new MemoryStore();
+  const first = await opened(await store.openWriter({ name: "first" }, never));
+  const a = await first.registry.insert(things, thing("a"));
+  await first.registry.insert(things, thing("b"));
+  await first.registry.replace(things, thing("a", { color: "red" }), a);
+  await first.registry.close();
+  const { registry } = await opened(await store.openWriter({ name: "second" }, never));
+  deepEqual(registry.cache.of(things).newest({}).map((object) => [object.name, object.revision]), [["a", 3], ["b", 2]]);
+  deepEqual(registry.cache.of(things).asOf({}, 2)?.map((object) => [object.name, object.revision]), [["a", 1], [
+    "b",
+    2,
+  ]]);
+  equal((await registry.insert(things, thing("c"))).revision, 4);
+});
+
+Deno.test("what expires is deleted by a write", async () => {
+  const { registry, clock } = await opened();
+  await registry.insert(flies, thing("old"));
+  clock.advance(30_000);
+  const young = await registry.insert(flies, thing("young"));
+  clock.advance(31_000);
+  await registry.cache.waitFor(3);
+  deepEqual(registry.cache.of(flies).newest({}), [young]);
+});
+
+Deno.test("a write puts off the expiry", async () => {
+  const { registry, clock } = await opened();
+  const first = await registry.insert(flies, thing("a"));
+  clock.advance(59_000);
+  await registry.replace(flies, thing("a"), first);
+  clock.advance(59_000);
+  equal(registry.cache.of(flies).index.size, 1);
+  equal(registry.cache.revision, 2);
+});
+
+async function opened(writer?: StoreWriter, options?: RegistryOptions) {
+  const clock = new FakeClock();
+  const registry = await Registry.open(
+    writer ?? await new MemoryStore().openWriter({ name: "test" }, never),
+    [things, flies],
+    clock,
+    options,
+  );
+  return { registry, clock };
+}
+
+function thing(name: string, labels?: Record<string, string>): ObjectData {
+  return { metadata: { name, namespace: "default", ...(labels && { labels }) } };
+}
+
+function refused(reason: string) {
+  return (error: unknown) => error instanceof StatusError && error.status.reason === reason;
+}
+
+class CountingWriter implements StoreWriter {
+  batches = 0;
+  constructor(readonly inner: StoreWriter) {}
+  get cluster() {
+    return this.inner.cluster;
+  }
+  get epoch() {
+    return this.inner.epoch;
+  }
+  load() {
+    return this.inner.load();
+  }
+  changes(after: number) {
+    return this.inner.changes(after);
+  }
+  append(batch: Batch) {
+    this.batches++;
+    return this.inner.append(batch);
+  }
+  compact(before: number) {
+    return this.inner.compact(before);
+  }
+  [Symbol.asyncDispose]() {
+    return this.inner[Symbol.asyncDispose]();
+  }
+}
+
+class FailingWriter extends CountingWriter {
+  override append(): Promise<void> {
+    return Promise.reject(new Error("the disk is gone"));
+  }
+}
+
+/** Holds appends back until it is told to release them. */
+class HeldWriter extends CountingWriter {
+  readonly #asked = Promise.withResolvers<void>();
+  readonly #released = Promise.withResolvers<void>();
+  readonly asked = this.#asked.promise;
+  release() {
+    this.#released.resolve();
+  }
+  override async append(batch: Batch) {
+    this.#asked.resolve();
+    await this.#released.promise;
+    await super.append(batch);
+  }
+}
