@@ -1,0 +1,31 @@
+/**
+ * Kubernetes objects for programs: typed clients over any Connect transport, copies that stay up to date, retries.
+ *
+ * ```ts
+ * const pods = createResourceClient(transport).of<Pod>({ group: "", version: "v1", resource: "pods", kind: "Pod" });
+ * const informer = new Informer(pods, { fieldSelector: "spec.nodeName=n1" });
+ * informer.start(signal);
+ * await informer.synced;
+ * ```
+ */
+export { backoffMs, type BackoffOptions, delay } from "./backoff.ts";
+export {
+  ApiError,
+  isAlreadyExists,
+  isConflict,
+  isExpired,
+  isForbidden,
+  isInvalid,
+  isNotFound,
+  isUnauthorized,
+  isUnavailable,
+  type Status,
+  type StatusDetails,
+} from "./errors.ts";
+export { createHttp2Transport, type Http2Transport, type Http2TransportOptions } from "./http2_transport.ts";
+export { type ChangeHandler, type Index, Informer, type InformerOptions } from "./informer.ts";
+export { type ClusterAccess, type KubeconfigOptions, loadKubeconfig } from "./kubeconfig.ts";
+export { createResourceClient } from "./resources.ts";
+export { retryOnConflict, type RetryOptions } from "./retry.ts";
+export type * from "./types.ts";
+export { waitFor, type WaitOptions } from "./wait_for.ts";
