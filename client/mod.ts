@@ -2,7 +2,7 @@
  * Kubernetes objects for programs: typed clients over any Connect transport, copies that stay up to date, retries.
  *
  * ```ts
- * const pods = createResourceClient(transport).of<Pod>({ group: "", version: "v1", resource: "pods", kind: "Pod" });
+ * const pods = createResourceClient(transport).of(resources.pods);
  * const informer = new Informer(pods, { fieldSelector: "spec.nodeName=n1" });
  * informer.start(signal);
  * await informer.synced;

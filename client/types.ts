@@ -18,8 +18,8 @@ export interface KubernetesObject {
 /** An object that has not been written yet: the server gives it what its metadata lacks. */
 export type NewObject<T extends KubernetesObject> = Omit<T, "metadata"> & { metadata: Partial<T["metadata"]> };
 
-/** A row of the table of resources, as in a URL path; those of `@k3ts/model` fit. */
-export interface ResourceReference {
+/** A row of the table of resources, as in a URL path. `resources.pods` of `@k3ts/model` is one, and knows its type. */
+export interface ResourceReference<T = unknown> {
   /** Empty for the core group. */
   group: string;
   version: string;
@@ -27,6 +27,8 @@ export interface ResourceReference {
   resource: string;
   /** Written into objects that name no kind themselves. */
   kind?: string;
+  /** Never there at run time: it only carries the type. */
+  readonly object?: T;
 }
 
 export interface CallOptions {
@@ -162,7 +164,7 @@ export interface ResourceClient<T extends KubernetesObject> {
 }
 
 export interface ResourceClients {
-  of<T extends KubernetesObject>(resource: ResourceReference): ResourceClient<T>;
+  of<T extends KubernetesObject>(resource: ResourceReference<T>): ResourceClient<T>;
   /** What the server serves. */
   discover(options?: CallOptions): Promise<DiscoveredResource[]>;
 }
