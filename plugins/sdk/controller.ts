@@ -1,0 +1,115 @@
+/**
+ * How a controller is written: what it is for, what it looks at, and a pure planner. Built-in controllers are
+ * written exactly as those of third parties.
+ *
+ * ```ts
+ * export default controller({
+ *   name: "replicaset",
+ *   for: resources.replicasets,
+ *   owns: { pods: resources.pods },
+ *   selects: { pods: (set) => set.spec?.selector },
+ *   plan: ({ object, pods, now }) => planReplicaSet(object, pods, now),
+ * });
+ * ```
+ */
+import { controllerOf, type KubernetesObject, type LabelSelector, matches, type ResourceRef } from "@k3ts/model";
+import type { Plan } from "./plan.ts";
+
+/** All objects of one resource, as the informer knows them. */
+export interface View<T> {
+  get(namespace: string, name: string): T | undefined;
+  /** Of one namespace, or of all. */
+  list(namespace?: string): readonly T[];
+}
+
+/** A relation that is neither ownership nor a selector of the planned object. */
+export interface Relation<T, R> {
+  resource: ResourceRef<R>;
+  /** What the planner sees. */
+  find: (object: T, all: View<R>) => readonly R[];
+  /** Which planned objects may change because this one did. */
+  wakes: (related: R, objects: View<T>) => readonly T[];
+}
+
+/** What a planner is given beside the object: lists, by the names under which they were declared. */
+export type Related = Record<string, readonly KubernetesObject[]>;
+
+type Refs<R extends Related> = { [K in keyof R]?: ResourceRef<R[K][number]> };
+
+export interface ControllerSpec<T extends KubernetesObject, R extends Related> {
+  /** Lower case; what a person reads in logs and events. */
+  name: string;
+  /** The Kubernetes user that it writes as. @default `system:serviceaccount:kube-system:NAME-controller` */
+  user?: string;
+  for: ResourceRef<T>;
+  /** Objects of which the planned one is the controller (metadata.ownerReferences). */
+  owns?: Refs<R>;
+  /** Beside what it owns: objects without a controller that this selector picks, and that it may adopt. */
+  selects?: { [K in keyof R]?: (object: T) => LabelSelector | undefined };
+  maps?: { [K in keyof R]?: Relation<T, R[K][number]> };
+  /** Only these are planned. @default all */
+  when?: (object: T) => boolean;
+  plan: (input: { object: T; now: number } & R) => Plan;
+  /** Objects planned at the same time. @default 4 */
+  concurrency?: number;
+}
+
+/** A controller as the runner needs it: with its types erased and its relations in one form. */
+export interface Controller {
+  name: string;
+  user: string;
+  resource: ResourceRef;
+  relations: Record<string, Relation<KubernetesObject, KubernetesObject>>;
+  when: (object: KubernetesObject) => boolean;
+  plan: (input: { object: KubernetesObject; now: number } & Related) => Plan;
+  concurrency: number;
+}
+
+// deno-lint-ignore ban-types -- a controller that looks at nothing else has no relations
+export function controller<T extends KubernetesObject, R extends Related = {}>(spec: ControllerSpec<T, R>): Controller {
+  const relations: Record<string, Relation<T, KubernetesObject>> = {};
+  for (const [name, resource] of Object.entries(spec.owns ?? {}) as [string, ResourceRef][]) {
+    relations[name] = ownership(spec.for, resource, spec.selects?.[name]);
+  }
+  for (const [name, relation] of Object.entries(spec.maps ?? {})) {
+    relations[name] = relation as unknown as Relation<T, KubernetesObject>;
+  }
+  return {
+    name: spec.name,
+    user: spec.user ?? `system:serviceaccount:kube-system:${spec.name}-controller`,
+    resource: spec.for,
+    relations: relations as Controller["relations"],
+    when: (spec.when ?? (() => true)) as Controller["when"],
+    plan: spec.plan as unknown as Controller["plan"],
+    concurrency: spec.concurrency ?? 4,
+  };
+}
+
+/** What an object controls, and the orphans that its selector would have it adopt. */
+function ownership<T extends KubernetesObject>(
+  owner: ResourceRef<T>,
+  resource: ResourceRef,
+  selectorOf?: (object: T) => LabelSelector | undefined,
+): Relation<T, KubernetesObject> {
+  const wants = (object: T, candidate: KubernetesObject) => {
+    const selector = selectorOf?.(object);
+    return selector !== undefined && matches(selector, candidate.metadata.labels);
+  };
+  return {
+    resource,
+    find: (object, all) =>
+      all.list(object.metadata.namespace).filter((candidate) => {
+        const controller = controllerOf(candidate);
+        return controller === undefined ? wants(object, candidate) : controller.uid === object.metadata.uid;
+      }),
+    wakes: (candidate, objects) => {
+      const controller = controllerOf(candidate);
+      if (controller === undefined) {
+        return objects.list(candidate.metadata.namespace).filter((object) => wants(object, candidate));
+      }
+      if (controller.kind !== owner.kind) return [];
+      const object = objects.get(candidate.metadata.namespace ?? "", controller.name);
+      return object !== undefined && object.metadata.uid === controller.uid ? [object] : [];
+    },
+  };
+}

@@ -1,0 +1,40 @@
+/** What a planner may ask for. The runner does it under the controller's own identity. */
+import type { Draft, KubernetesObject, ResourceRef } from "@k3ts/model";
+
+/** One thing to do. Actions are carried out in their order, and the first that fails ends the round. */
+export type Action =
+  /** What exists already, by the same controller, is not an error. */
+  | { do: "create"; resource: ResourceRef; object: Draft<KubernetesObject> }
+  /** Writes the whole object as it was read and changed: fails, and the plan is made anew, when somebody else wrote in between. */
+  | { do: "update"; resource: ResourceRef; object: KubernetesObject; subresource?: string }
+  /** RFC 7386, against the object as it was read: the same rule. */
+  | {
+    do: "patch";
+    resource: ResourceRef;
+    object: KubernetesObject;
+    patch: Record<string, unknown>;
+    subresource?: string;
+  }
+  /** Only the very object that was read (uid). What is gone is not an error. */
+  | { do: "delete"; resource: ResourceRef; object: KubernetesObject; because: string; propagation?: Propagation }
+  /** POST to a subresource, such as a pod's `binding`. */
+  | { do: "post"; resource: ResourceRef; object: KubernetesObject; subresource: string; body: Record<string, unknown> }
+  /** Makes the planned object the controller of this one. */
+  | { do: "adopt"; resource: ResourceRef; object: KubernetesObject }
+  /** Takes the planned object off the owners of this one. */
+  | { do: "release"; resource: ResourceRef; object: KubernetesObject }
+  /** Tells people, in an Event about the planned object or another one. */
+  | { do: "event"; type: "Normal" | "Warning"; reason: string; message: string; about?: KubernetesObject };
+
+export type Propagation = "Background" | "Foreground" | "Orphan";
+
+export interface Plan {
+  actions: readonly Action[];
+  /** What the status should say; written through the status subresource, and only when it differs from what was read. */
+  status?: object;
+  /** When time alone will change the plan, in ms since the epoch. */
+  reconsiderAt?: number;
+}
+
+/** Nothing to do until something changes. */
+export const REST: Plan = { actions: [] };

@@ -1,0 +1,53 @@
+import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
+import { WorkQueue } from "./queue.ts";
+
+const never = new AbortController().signal;
+
+Deno.test("an object waits at most once", async () => {
+  const queue = new WorkQueue();
+  for (const key of ["a", "b", "a", "a"]) queue.add(key);
+  assertEquals([await queue.take(never), await queue.take(never), queue.length], ["a", "b", 0]);
+});
+
+Deno.test("an object that changes while it is planned is planned once more afterwards, never twice at a time", async () => {
+  const queue = new WorkQueue();
+  queue.add("a");
+  const key = await queue.take(never);
+  queue.add("a");
+  queue.add("a");
+  equal(queue.length, 0);
+  queue.done(key);
+  equal(await queue.take(never), "a");
+  queue.done("a");
+  equal(queue.length, 0);
+});
+
+Deno.test("a worker that waits gets the next object", async () => {
+  const queue = new WorkQueue();
+  const taken = queue.take(never);
+  queue.add("a");
+  equal(await taken, "a");
+});
+
+Deno.test("waiting ends with the signal", async () => {
+  const queue = new WorkQueue();
+  const controller = new AbortController();
+  const taken = queue.take(controller.signal);
+  controller.abort(new Error("stop"));
+  await taken.then(() => assert(false), (error) => equal(error.message, "stop"));
+  queue.add("a");
+  equal(queue.length, 1);
+});
+
+Deno.test("failures come back later and later, up to a minute", async () => {
+  const queue = new WorkQueue();
+  const delays: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    queue.add("a");
+    delays.push(queue.failed(await queue.take(never), 0, () => 1));
+    queue.close();
+  }
+  assertEquals(delays.slice(0, 3), [20, 40, 80]);
+  equal(delays.at(-1), 60_000);
+  queue.close();
+});
