@@ -119,7 +119,8 @@ export type AttachRequest = Message<"k3ts.v1.AttachRequest"> & {
   podInterface: string;
 
   /**
-   * 10.42.0.7/24.
+   * 10.42.0.7/32. With a prefix of 32 the gateway is reached on-link, so that also traffic between the pods of
+   * one node passes the host, whose rules translate the addresses of Services in both directions.
    *
    * @generated from field: string address = 5;
    */

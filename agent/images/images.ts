@@ -1,0 +1,201 @@
+/**
+ * The images of this node: fetched from registries, imported from archives, unpacked for containers.
+ *
+ * Layers are unpacked once, natively, each into a directory of its own that overlayfs stacks; blobs stay for as long
+ * as their image does. Work on one image or layer happens once, however many ask for it at the same time.
+ */
+import type { ImageService } from "@k3ts/proto";
+import type { Client } from "@connectrpc/connect";
+import { Blobs, digestOf } from "./blobs.ts";
+import { type Image, ImageIndex } from "./index.ts";
+import {
+  choosePlatform,
+  type Descriptor,
+  DOCUMENT_BYTES_MAX,
+  type ImageFile,
+  type Index,
+  isIndex,
+  LAYER_BYTES_MAX,
+  machineArchitecture,
+  type Manifest,
+} from "./oci.ts";
+import { readLayout } from "./layout.ts";
+import { canonical, canonicalName, type ImageReference, parseReference } from "./reference.ts";
+import { type Credentials, Registry } from "./registry.ts";
+
+export type ImageNative = Pick<Client<typeof ImageService>, "unpackLayer" | "extractArchive">;
+
+/** Layers fetched and unpacked at the same time, per image. */
+const LAYERS_AT_ONCE = 3;
+/** Pulls at the same time; the others wait their turn. */
+const PULLS_AT_ONCE = 4;
+/** As overlayfs in Linux has it. */
+const LAYERS_MAX = 127;
+
+export class Images {
+  readonly blobs: Blobs;
+  readonly index: ImageIndex;
+  readonly #directory: string;
+  readonly #native: ImageNative;
+  readonly #pulls = new Map<string, Promise<Image>>();
+  readonly #unpacks = new Map<string, Promise<void>>();
+  readonly #slots = new Slots(PULLS_AT_ONCE);
+
+  constructor(imagesDirectory: string, native: ImageNative) {
+    this.#directory = imagesDirectory;
+    this.#native = native;
+    this.blobs = new Blobs(imagesDirectory);
+    this.index = new ImageIndex(imagesDirectory);
+  }
+
+  async open(): Promise<void> {
+    await this.blobs.open();
+    await Deno.mkdir(`${this.#directory}/layers`, { recursive: true, mode: 0o700 });
+    await this.index.open();
+  }
+
+  /** By the name that a pod uses; undefined when it is not here. */
+  find(name: string): Image | undefined {
+    return this.index.find(name.startsWith("sha256:") ? name : canonical(name));
+  }
+
+  /** Fetches what the registry has under that name now; what is here already is not fetched again. */
+  pull(name: string, credentials: Credentials | undefined, signal: AbortSignal): Promise<Image> {
+    const key = canonical(name);
+    const running = this.#pulls.get(key);
+    if (running !== undefined) return running;
+    const pull = this.#slots.run(() => this.#pull(parseReference(name), credentials, signal))
+      .finally(() => this.#pulls.delete(key));
+    this.#pulls.set(key, pull);
+    return pull;
+  }
+
+  async #pull(reference: ImageReference, credentials: Credentials | undefined, signal: AbortSignal): Promise<Image> {
+    const registry = new Registry(reference, credentials);
+    const top = await registry.manifest(reference.digest ?? reference.tag!, signal);
+    let document = readDocument(top.bytes);
+    if (isIndex(document)) {
+      const chosen = choosePlatform(document, machineArchitecture());
+      document = readDocument((await registry.manifest(chosen.digest, signal)).bytes);
+    }
+    if (isIndex(document)) throw new Error(`Cannot use image "${canonicalName(reference)}" as its index must list manifests`);
+    await registry.blob(document.config, DOCUMENT_BYTES_MAX, this.blobs, signal);
+    const manifest = document;
+    return await this.#takeIn(manifest, {
+      names: [canonicalName(reference)],
+      digests: [`${reference.registry}/${reference.repository}@${top.digest}`],
+    }, (layer) => registry.blob(layer, LAYER_BYTES_MAX, this.blobs, signal));
+  }
+
+  /** Brings in layer by layer, unpacks each, and only then lets the image be found. */
+  async #takeIn(
+    manifest: Manifest,
+    called: { names: string[]; digests: string[] },
+    bring: (layer: Descriptor) => Promise<void>,
+  ): Promise<Image> {
+    const file = await this.blobs.readJson<ImageFile>(manifest.config.digest);
+    const layers = file.rootfs.diff_ids;
+    if (layers.length !== manifest.layers.length || layers.length > LAYERS_MAX) {
+      throw new Error(
+        `Cannot use an image as its ${manifest.layers.length} layers must each have a digest, and be ${LAYERS_MAX} at most: there are ${layers.length}`,
+      );
+    }
+    const slots = new Slots(LAYERS_AT_ONCE);
+    await Promise.all(manifest.layers.map((layer, at) =>
+      slots.run(async () => {
+        await bring(layer);
+        await this.#unpack(layer, layers[at]!);
+      })
+    ));
+    return await this.index.add({
+      id: manifest.config.digest,
+      ...called,
+      layers,
+      blobs: manifest.layers.map((one) => one.digest),
+      sizeBytes: manifest.layers.reduce((sum, one) => sum + one.size, manifest.config.size),
+      config: file.config ?? {},
+    });
+  }
+
+  #unpack(layer: Descriptor, diffId: string): Promise<void> {
+    const running = this.#unpacks.get(diffId);
+    if (running !== undefined) return running;
+    const unpack = this.#native.unpackLayer({
+      blob: this.blobs.path(layer.digest),
+      mediaType: layer.mediaType,
+      diffId,
+      target: this.layerPath(diffId),
+    }).then(() => {}).finally(() => this.#unpacks.delete(diffId));
+    this.#unpacks.set(diffId, unpack);
+    return unpack;
+  }
+
+  /**
+   * Where a layer lies. Short on purpose: the kernel takes one page of mount options for all layers of an image.
+   */
+  layerPath(diffId: string): string {
+    return `${this.#directory}/layers/${diffId.slice("sha256:".length, "sha256:".length + 24)}`;
+  }
+
+  /**
+   * Takes in what an OCI layout (a directory or an archive of one) or a Docker archive holds.
+   *
+   * @param name what to call the image where the archive does not say
+   */
+  async import(path: string, name?: string): Promise<Image[]> {
+    const stat = await Deno.stat(path).catch((error) => {
+      throw new Error(`Cannot import "${path}" as it must be a file or a folder that can be read`, { cause: error });
+    });
+    if (stat.isDirectory) return await this.#importDirectory(path, name);
+    const directory = await Deno.makeTempDir({ dir: this.#directory, prefix: "import-" });
+    try {
+      await this.#native.extractArchive({ archive: path, target: `${directory}/content` });
+      return await this.#importDirectory(`${directory}/content`, name);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  }
+
+  async #importDirectory(directory: string, name?: string): Promise<Image[]> {
+    const entries = await readLayout(directory, name);
+    const images: Image[] = [];
+    for (const entry of entries) {
+      await this.blobs.take(entry.manifest.config.digest, entry.file(entry.manifest.config.digest));
+      images.push(
+        await this.#takeIn(entry.manifest, { names: entry.names, digests: entry.digests }, (layer) =>
+          this.blobs.take(layer.digest, entry.file(layer.digest))),
+      );
+    }
+    return images;
+  }
+}
+
+function readDocument(bytes: Uint8Array): Manifest | Index {
+  const document = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Manifest & Index> & { schemaVersion?: number };
+  if (Array.isArray(document.manifests) || (document.config !== undefined && Array.isArray(document.layers))) {
+    return document as Manifest | Index;
+  }
+  throw new Error(`Cannot use manifest ${digestOf(bytes)} as it must be of schema 2: it is of ${document.schemaVersion}`);
+}
+
+/** Lets a number of tasks run at a time; the others wait in order. */
+class Slots {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async run<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free--;
+    try {
+      return await task();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/** Where things lie under the data directory. Nothing of a node's is anywhere else. */
+
+/** The paths of one node, all absolute. */
+export interface Paths {
+  dataDir: string;
+  node: string;
+  token: string;
+  nodeName: string;
+  nodeCertificate: string;
+  nodeKey: string;
+  caCertificate: string;
+  state: string;
+  images: string;
+  addresses: string;
+  dnsSnapshot: string;
+  agentSocket: string;
+  dataplaneSocket: string;
+  pods: string;
+  sandboxes: string;
+  containers: string;
+}
+
+export function pathsOf(dataDir: string): Paths {
+  const node = `${dataDir}/node`;
+  return {
+    dataDir,
+    node,
+    token: `${node}/token`,
+    nodeName: `${node}/name`,
+    nodeCertificate: `${node}/node.crt`,
+    nodeKey: `${node}/node.key`,
+    caCertificate: `${node}/ca.crt`,
+    state: `${node}/state`,
+    images: `${node}/images`,
+    addresses: `${node}/addresses.json`,
+    dnsSnapshot: `${node}/dns.snapshot`,
+    agentSocket: `${dataDir}/run/agent.sock`,
+    dataplaneSocket: `${dataDir}/run/dataplane.sock`,
+    pods: `${node}/pods`,
+    sandboxes: `${node}/sandboxes`,
+    containers: `${node}/containers`,
+  };
+}
+
+/** The directories of one pod. Keyed by uid, so that two pods of one name share nothing. */
+export interface PodPaths {
+  directory: string;
+  volumes: string;
+  logs: string;
+  hosts: string;
+  resolvConf: string;
+  hostname: string;
+  sandbox: string;
+  sharedMemory: string;
+  record: string;
+}
+
+export function podPathsOf(paths: Paths, uid: string): PodPaths {
+  const directory = `${paths.pods}/${uid}`;
+  return {
+    directory,
+    volumes: `${directory}/volumes`,
+    logs: `${directory}/logs`,
+    hosts: `${directory}/hosts`,
+    resolvConf: `${directory}/resolv.conf`,
+    hostname: `${directory}/hostname`,
+    sandbox: `${paths.sandboxes}/${uid}`,
+    sharedMemory: `${paths.sandboxes}/${uid}/shm`,
+    record: `${directory}/pod.json`,
+  };
+}
+
+/** Where the log of one attempt of a container lies, in CRI format. */
+export function logPathOf(pod: PodPaths, container: string, attempt: number): string {
+  return `${pod.logs}/${container}/${attempt}.log`;
+}

@@ -1,0 +1,104 @@
+/** What a pod worker sees of one pod on this node, gathered from disk, runtime and probes. */
+
+export type ContainerKind = "init" | "app";
+
+/** Written beside a container when it is made; what the runtime says is joined to it. */
+export interface ContainerRecord {
+  id: string;
+  podUid: string;
+  container: string;
+  kind: ContainerKind;
+  /** Counts the starts of this container in this pod, from 0. */
+  attempt: number;
+  /** The reference as the pod spells it. */
+  image: string;
+  /** The digest of the image's configuration: sha256:... */
+  imageId: string;
+  /** Name and digest under which a registry has the image, when it came from one. */
+  imageDigest?: string;
+  /** How long the start was held back; absent for the first start and after a long good run. */
+  backoffMs?: number;
+  /** ms since the epoch. */
+  createdAt: number;
+}
+
+export interface ContainerExit {
+  code: number;
+  signal: number;
+  oomKilled: boolean;
+  /** ms since the epoch. */
+  finishedAt: number;
+  /** The container's last words, see core/v1 terminationMessagePolicy. */
+  message?: string;
+}
+
+export interface ObservedContainer extends ContainerRecord {
+  /** `retired`: ended, and nothing but its record and log is left. */
+  state: "created" | "running" | "exited" | "retired";
+  /** ms since the epoch; of a container that has started. */
+  startedAt?: number;
+  /** Of one that has ended. */
+  exit?: ContainerExit;
+  /** When it was first asked to stop, in ms since the epoch. */
+  stoppingSince?: number;
+  /** When SIGKILL was last sent. */
+  killedAt?: number;
+}
+
+export interface ProbeResult {
+  ready: boolean;
+  started: boolean;
+  /** False when it must be killed. */
+  alive: boolean;
+  /** Why it is not alive. */
+  message?: string;
+}
+
+/** Why something could not be done lately, and when it may be tried again. */
+export interface Failure {
+  /** As in a container's waiting state: CreateContainerConfigError, ErrImagePull, ... */
+  reason: string;
+  message: string;
+  /** ms since the epoch. */
+  retryAt: number;
+}
+
+export type ImageState =
+  | { state: "present"; id: string; digest?: string }
+  | { state: "absent" }
+  | { state: "pulling" }
+  | { state: "failed"; failure: Failure };
+
+export interface ObservedPod {
+  /** The namespaces that the containers share; absent when there are none, or no longer (a reboot). */
+  sandbox?: { address?: string; createdAt: number };
+  /** The pod's directory exists. */
+  files: boolean;
+  volumes: "mounted" | "unmounted";
+  containers: readonly ObservedContainer[];
+  /** By reference as the pod spells it. */
+  images: ReadonlyMap<string, ImageState>;
+  /** By container id. */
+  probes: ReadonlyMap<string, ProbeResult>;
+  /** By what failed: `sandbox`, `volumes`, or a container's name. */
+  failures: ReadonlyMap<string, Failure>;
+  /** Traffic no longer reaches it by a Service on this node. */
+  leftServices: boolean;
+  /** The server has been told that nothing is left, and has taken it. */
+  forgotten: boolean;
+}
+
+/** A name that runtimes, cgroups and file systems take: at most 100 characters. */
+export function containerId(podUid: string, container: string, attempt: number): string {
+  // A uid has 36 characters, or 32 when it is a hash; a container name at most 63 (RFC 1123 label): 100 may just be missed.
+  const tail = `-${attempt}`;
+  const room = 100 - podUid.length - 1 - tail.length;
+  return `${podUid}-${container.length <= room ? container : shorten(container, room)}${tail}`;
+}
+
+/** Keeps the beginning readable and the whole unique (FNV-1a, 32 bits). */
+function shorten(name: string, room: number): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193) >>> 0;
+  return `${name.slice(0, room - 9)}-${hash.toString(16).padStart(8, "0")}`;
+}

@@ -1,0 +1,11 @@
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** UTF-8 as text; what is not UTF-8 becomes U+FFFD. */
+export function text(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
+export function bytes(text: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(text);
+}

@@ -1,0 +1,50 @@
+/** The parts of the OCI runtime specification 1.2 (config.md, config-linux.md) that we write. */
+
+export interface OciSpec {
+  ociVersion: string;
+  hostname?: string;
+  root: { path: string; readonly: boolean };
+  process: OciProcess;
+  mounts: OciMount[];
+  linux: OciLinux;
+  annotations?: Record<string, string>;
+}
+
+export interface OciProcess {
+  terminal: boolean;
+  user: OciUser;
+  args: string[];
+  env: string[];
+  cwd: string;
+  capabilities: Record<"bounding" | "effective" | "permitted" | "inheritable" | "ambient", string[]>;
+  noNewPrivileges: boolean;
+  oomScoreAdj?: number;
+  rlimits?: { type: string; hard: number; soft: number }[];
+}
+
+export interface OciUser {
+  uid: number;
+  gid: number;
+  additionalGids?: number[];
+}
+
+export interface OciMount {
+  destination: string;
+  type?: string;
+  source?: string;
+  options?: string[];
+}
+
+export interface OciLinux {
+  namespaces: { type: string; path?: string }[];
+  cgroupsPath: string;
+  resources: {
+    devices?: { allow: boolean; access: string }[];
+    cpu?: { shares?: number; quota?: number; period?: number };
+    memory?: { limit?: number };
+    pids?: { limit: number };
+  };
+  maskedPaths?: string[];
+  readonlyPaths?: string[];
+  sysctl?: Record<string, string>;
+}

@@ -1,0 +1,175 @@
+/**
+ * What each volume of a pod is on this node, and what files it must have.
+ *
+ * Pure: ConfigMaps, Secrets and tokens are given (Kubernetes documentation: "Volumes", "Projected Volumes").
+ */
+import type { KeyToPath, Pod, Volume } from "@k3ts/model";
+import { ConfigError } from "../pods/config_error.ts";
+import { type DownwardInput, fieldOf, resourceOf } from "../pods/downward.ts";
+import { parseQuantity } from "../pods/quantity.ts";
+import { bytes } from "../pods/text.ts";
+import type { Data, References } from "../sync/references.ts";
+import type { Payload, VolumeFile } from "./atomic_writer.ts";
+
+export interface TokenRequest {
+  volume: string;
+  path: string;
+  /** Empty: the API server's own. */
+  audience: string;
+  expirationSeconds: number;
+}
+
+export type VolumePlan =
+  /** `inMemory`: nothing of it reaches a disk. */
+  | { kind: "files"; name: string; inMemory: boolean; payload: (tokens: ReadonlyMap<string, string>) => Payload; tokens: TokenRequest[] }
+  | { kind: "empty"; name: string; inMemory: boolean; sizeBytes?: number }
+  | { kind: "host"; name: string; path: string; type: string };
+
+export interface VolumeInput extends DownwardInput {
+  references: References;
+  node: { cpuCores: number; memoryBytes: number };
+}
+
+type FilesPlan = Extract<VolumePlan, { kind: "files" }>;
+type Source = (tokens: ReadonlyMap<string, string>) => [string, VolumeFile][];
+
+const MODE_DEFAULT = 0o644;
+const TOKEN_SECONDS_DEFAULT = 3600;
+
+/** How a token is asked for and found again. */
+export function tokenKey(request: TokenRequest): string {
+  return `${request.volume}/${request.path}`;
+}
+
+export function planVolumes(pod: Pod, input: VolumeInput): VolumePlan[] {
+  return (pod.spec?.volumes ?? []).map((volume) => planVolume(pod, volume, input));
+}
+
+function planVolume(pod: Pod, volume: Volume, input: VolumeInput): VolumePlan {
+  const name = volume.name;
+  if (volume.emptyDir !== undefined) {
+    const size = volume.emptyDir.sizeLimit;
+    return {
+      kind: "empty",
+      name,
+      inMemory: volume.emptyDir.medium === "Memory",
+      ...(size !== undefined && { sizeBytes: parseQuantity(size) }),
+    };
+  }
+  if (volume.hostPath !== undefined) {
+    return { kind: "host", name, path: volume.hostPath.path, type: volume.hostPath.type ?? "" };
+  }
+  if (volume.configMap !== undefined) {
+    return files(name, false, [configMap(pod, volume.configMap, volume.configMap.defaultMode, input)]);
+  }
+  if (volume.secret !== undefined) {
+    const { secretName, ...rest } = volume.secret;
+    return files(name, true, [secret(pod, { ...rest, name: secretName }, rest.defaultMode, input)]);
+  }
+  if (volume.downwardAPI !== undefined) {
+    return files(name, true, [downward(volume.downwardAPI.items ?? [], volume.downwardAPI.defaultMode, input)]);
+  }
+  if (volume.projected !== undefined) return planProjected(pod, volume, input);
+  const type = Object.keys(volume).find((key) => key !== "name") ?? "nothing";
+  // A volume without a source is an empty one (core/v1 VolumeSource).
+  if (type === "nothing") return { kind: "empty", name, inMemory: false };
+  throw new ConfigError(`Cannot mount volume "${name}" as its type must be one that this node has: it is ${type}`);
+}
+
+function planProjected(pod: Pod, volume: Volume, input: VolumeInput): FilesPlan {
+  const mode = volume.projected?.defaultMode;
+  const sources: Source[] = [];
+  const tokens: TokenRequest[] = [];
+  for (const source of volume.projected?.sources ?? []) {
+    if (source.configMap !== undefined) sources.push(configMap(pod, source.configMap, mode, input));
+    if (source.secret !== undefined) sources.push(secret(pod, source.secret, mode, input));
+    if (source.downwardAPI !== undefined) sources.push(downward(source.downwardAPI.items ?? [], mode, input));
+    if (source.serviceAccountToken !== undefined) {
+      const { path, audience, expirationSeconds } = source.serviceAccountToken;
+      const request = {
+        volume: volume.name,
+        path,
+        audience: audience ?? "",
+        expirationSeconds: expirationSeconds ?? TOKEN_SECONDS_DEFAULT,
+      };
+      tokens.push(request);
+      sources.push((given) => [[path, { content: bytes(given.get(tokenKey(request)) ?? ""), mode: mode ?? MODE_DEFAULT }]]);
+    }
+  }
+  return { ...files(volume.name, true, sources), tokens };
+}
+
+function files(name: string, inMemory: boolean, sources: Source[]): FilesPlan {
+  return {
+    kind: "files",
+    name,
+    inMemory,
+    tokens: [],
+    // Later sources win, as in Kubernetes.
+    payload: (tokens) => new Map(sources.flatMap((source) => source(tokens))),
+  };
+}
+
+interface From {
+  name?: string;
+  optional?: boolean;
+  items?: KeyToPath[];
+}
+
+function configMap(pod: Pod, from: From, mode: number | undefined, { references }: VolumeInput): Source {
+  const namespace = pod.metadata.namespace ?? "default";
+  return () => pick(references.data("ConfigMap", namespace, from.name ?? "", from.optional ?? false), from, mode);
+}
+
+function secret(pod: Pod, from: From, mode: number | undefined, { references }: VolumeInput): Source {
+  const namespace = pod.metadata.namespace ?? "default";
+  return () => pick(references.data("Secret", namespace, from.name ?? "", from.optional ?? false), from, mode);
+}
+
+/** All keys, or those that are named, under the paths that they are given. */
+function pick(data: Data | undefined, from: From, mode = MODE_DEFAULT): [string, VolumeFile][] {
+  if (data === undefined) return [];
+  if (from.items === undefined) return [...data].map(([key, content]) => [key, { content, mode }]);
+  const picked: [string, VolumeFile][] = [];
+  for (const item of from.items) {
+    const content = data.get(item.key);
+    if (content === undefined) {
+      if (from.optional === true) continue;
+      throw new ConfigError(`references non-existent config key: ${item.key}`);
+    }
+    picked.push([item.path, { content, mode: item.mode ?? mode }]);
+  }
+  return picked;
+}
+
+type DownwardItem = NonNullable<NonNullable<Volume["downwardAPI"]>["items"]>[number];
+
+function downward(items: readonly DownwardItem[], mode: number | undefined, input: VolumeInput): Source {
+  return () =>
+    items.map((item) => {
+      const value = item.fieldRef !== undefined
+        ? fieldOf(input, item.fieldRef.fieldPath)
+        : item.resourceFieldRef !== undefined
+        ? resource(item.resourceFieldRef, input)
+        : "";
+      return [item.path, { content: bytes(value), mode: item.mode ?? mode ?? MODE_DEFAULT }];
+    });
+}
+
+function resource(from: NonNullable<DownwardItem["resourceFieldRef"]>, { pod, node }: VolumeInput): string {
+  const container = pod.spec?.containers.find((one) => one.name === from.containerName);
+  if (container === undefined) {
+    throw new ConfigError(`Cannot read a resource of container "${from.containerName}" as the pod must have it`);
+  }
+  return resourceOf(container, from.resource, from.divisor, node);
+}
+
+/** When a token is exchanged: at four fifths of its life, or after a day (Kubernetes: "TokenRequest API"). */
+export function refreshTokenAt(token: string): number {
+  const claims = JSON.parse(atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"))) as {
+    iat?: number;
+    exp?: number;
+  };
+  const { iat = 0, exp = 0 } = claims;
+  return Math.min(iat + (exp - iat) * 0.8, iat + 24 * 3600) * 1000;
+}
