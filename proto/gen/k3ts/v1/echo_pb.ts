@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/echo.proto.
  */
 export const file_k3ts_v1_echo: GenFile = /*@__PURE__*/
-  fileDesc("ChJrM3RzL3YxL2VjaG8ucHJvdG8SB2szdHMudjEiTQoKU2F5UmVxdWVzdBIMCgR0ZXh0GAEgASgJEgwKBGRhdGEYAiABKAwSEAoIZGVsYXlfbXMYAyABKA0SEQoJZmFpbF9jb2RlGAQgASgNIikKC1NheVJlc3BvbnNlEgwKBHRleHQYASABKAkSDAoEZGF0YRgCIAEoDCIaCgpFY2hvRGV0YWlsEgwKBHRleHQYASABKAkiWAoNUmVwZWF0UmVxdWVzdBINCgV0aW1lcxgBIAEoDRISCgpzaXplX2J5dGVzGAIgASgNEhAKCGRlbGF5X21zGAMgASgNEhIKCmZhaWxfYWZ0ZXIYBCABKA0iLQoOUmVwZWF0UmVzcG9uc2USDQoFaW5kZXgYASABKA0SDAoEZGF0YRgCIAEoDCIfCg1HYXRoZXJSZXF1ZXN0Eg4KBm51bWJlchgBIAEoDSIsCg5HYXRoZXJSZXNwb25zZRILCgNzdW0YASABKAQSDQoFY291bnQYAiABKA0iHwoPQ29udmVyc2VSZXF1ZXN0EgwKBHRleHQYASABKAkiIAoQQ29udmVyc2VSZXNwb25zZRIMCgR0ZXh0GAEgASgJMv4BCgtFY2hvU2VydmljZRIwCgNTYXkSEy5rM3RzLnYxLlNheVJlcXVlc3QaFC5rM3RzLnYxLlNheVJlc3BvbnNlEjsKBlJlcGVhdBIWLmszdHMudjEuUmVwZWF0UmVxdWVzdBoXLmszdHMudjEuUmVwZWF0UmVzcG9uc2UwARI7CgZHYXRoZXISFi5rM3RzLnYxLkdhdGhlclJlcXVlc3QaFy5rM3RzLnYxLkdhdGhlclJlc3BvbnNlKAESQwoIQ29udmVyc2USGC5rM3RzLnYxLkNvbnZlcnNlUmVxdWVzdBoZLmszdHMudjEuQ29udmVyc2VSZXNwb25zZSgBMAFiBnByb3RvMw");
+  fileDesc("ChJrM3RzL3YxL2VjaG8ucHJvdG8SB2szdHMudjEiTQoKU2F5UmVxdWVzdBIMCgR0ZXh0GAEgASgJEgwKBGRhdGEYAiABKAwSEAoIZGVsYXlfbXMYAyABKA0SEQoJZmFpbF9jb2RlGAQgASgNIikKC1NheVJlc3BvbnNlEgwKBHRleHQYASABKAkSDAoEZGF0YRgCIAEoDCIaCgpFY2hvRGV0YWlsEgwKBHRleHQYASABKAkiWAoNUmVwZWF0UmVxdWVzdBINCgV0aW1lcxgBIAEoDRISCgpzaXplX2J5dGVzGAIgASgNEhAKCGRlbGF5X21zGAMgASgNEhIKCmZhaWxfYWZ0ZXIYBCABKA0iLQoOUmVwZWF0UmVzcG9uc2USDQoFaW5kZXgYASABKA0SDAoEZGF0YRgCIAEoDCIfCg1HYXRoZXJSZXF1ZXN0Eg4KBm51bWJlchgBIAEoDSIsCg5HYXRoZXJSZXNwb25zZRILCgNzdW0YASABKAQSDQoFY291bnQYAiABKA0iHwoPQ29udmVyc2VSZXF1ZXN0EgwKBHRleHQYASABKAkiIAoQQ29udmVyc2VSZXNwb25zZRIMCgR0ZXh0GAEgASgJIh0KDk9ic2VydmVSZXF1ZXN0EgsKA2tleRgBIAEoCSJHCg9PYnNlcnZlUmVzcG9uc2USDwoHc3RhcnRlZBgBIAEoDRIRCgljYW5jZWxsZWQYAiABKA0SEAoIcHJvZHVjZWQYAyABKA0yvAIKC0VjaG9TZXJ2aWNlEjAKA1NheRITLmszdHMudjEuU2F5UmVxdWVzdBoULmszdHMudjEuU2F5UmVzcG9uc2USOwoGUmVwZWF0EhYuazN0cy52MS5SZXBlYXRSZXF1ZXN0GhcuazN0cy52MS5SZXBlYXRSZXNwb25zZTABEjsKBkdhdGhlchIWLmszdHMudjEuR2F0aGVyUmVxdWVzdBoXLmszdHMudjEuR2F0aGVyUmVzcG9uc2UoARJDCghDb252ZXJzZRIYLmszdHMudjEuQ29udmVyc2VSZXF1ZXN0GhkuazN0cy52MS5Db252ZXJzZVJlc3BvbnNlKAEwARI8CgdPYnNlcnZlEhcuazN0cy52MS5PYnNlcnZlUmVxdWVzdBoYLmszdHMudjEuT2JzZXJ2ZVJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message k3ts.v1.SayRequest
@@ -215,6 +215,56 @@ export const ConverseResponseSchema: GenMessage<ConverseResponse> = /*@__PURE__*
   messageDesc(file_k3ts_v1_echo, 8);
 
 /**
+ * @generated from message k3ts.v1.ObserveRequest
+ */
+export type ObserveRequest = Message<"k3ts.v1.ObserveRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message k3ts.v1.ObserveRequest.
+ * Use `create(ObserveRequestSchema)` to create a new message.
+ */
+export const ObserveRequestSchema: GenMessage<ObserveRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_echo, 9);
+
+/**
+ * @generated from message k3ts.v1.ObserveResponse
+ */
+export type ObserveResponse = Message<"k3ts.v1.ObserveResponse"> & {
+  /**
+   * Calls that have reached their implementation.
+   *
+   * @generated from field: uint32 started = 1;
+   */
+  started: number;
+
+  /**
+   * Calls whose implementation was told to stop: by a cancel, a deadline, the loss of its caller.
+   *
+   * @generated from field: uint32 cancelled = 2;
+   */
+  cancelled: number;
+
+  /**
+   * Messages that Repeat has made.
+   *
+   * @generated from field: uint32 produced = 3;
+   */
+  produced: number;
+};
+
+/**
+ * Describes the message k3ts.v1.ObserveResponse.
+ * Use `create(ObserveResponseSchema)` to create a new message.
+ */
+export const ObserveResponseSchema: GenMessage<ObserveResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_echo, 10);
+
+/**
  * Says back what it is told. Every transport is tested with it.
  *
  * @generated from service k3ts.v1.EchoService
@@ -251,6 +301,16 @@ export const EchoService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof ConverseRequestSchema;
     output: typeof ConverseResponseSchema;
+  },
+  /**
+   * What became of the Say and Repeat calls that bore `echo-key: <key>` in their metadata.
+   *
+   * @generated from rpc k3ts.v1.EchoService.Observe
+   */
+  observe: {
+    methodKind: "unary";
+    input: typeof ObserveRequestSchema;
+    output: typeof ObserveResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_k3ts_v1_echo, 0);
