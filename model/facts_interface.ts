@@ -25,6 +25,12 @@ export interface FieldView extends MergeFacts {
   readonly type?: TypeView;
   /** Any JSON without a schema below it (RawExtension, fieldsV1): merged by its own shape. */
   readonly opaque?: boolean;
+  readonly name?: string;
+  /** JSON shows the zero value too: nobody gave `spec` by giving `spec.replicas`. */
+  readonly always?: boolean;
+  /** How a scalar is encoded: `string`, `bool`, `int32`, … */
+  readonly scalar?: string | undefined;
+  readonly pointer?: boolean;
 }
 
 export interface TypeView {
@@ -33,6 +39,8 @@ export interface TypeView {
   /** The struct is replaced whole by server-side apply. */
   readonly atomic?: boolean;
   field(name: string): FieldView | undefined;
+  /** Every field. Where a type cannot tell, none is always there. */
+  names?(): Iterable<FieldView>;
 }
 
 /** A type of which nothing is known: maps merge, lists are replaced. */
