@@ -78,7 +78,7 @@ export function controller<T extends KubernetesObject, R extends Related = {}>(s
     name: spec.name,
     user: spec.user ?? `system:serviceaccount:kube-system:${spec.name}-controller`,
     resource: spec.for,
-    relations: relations as Controller["relations"],
+    relations: relations as unknown as Controller["relations"],
     when: (spec.when ?? (() => true)) as Controller["when"],
     plan: spec.plan as unknown as Controller["plan"],
     concurrency: spec.concurrency ?? 4,

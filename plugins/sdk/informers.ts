@@ -1,0 +1,70 @@
+/**
+ * The objects that the controllers of one process look at: one informer a resource, shared. Each knows up to
+ * which revision it has seen, so that a controller can wait until it sees its own writes before it plans again:
+ * revisions are one counter over all kinds.
+ */
+import { Informer, type ResourceClients } from "@k3ts/client";
+import type { KubernetesObject, ResourceRef } from "@k3ts/model";
+
+export interface SharedInformer {
+  readonly informer: Informer<KubernetesObject>;
+  /** Resolves when an event of this revision or a later one has been seen, or, should none come, after a while. */
+  seen(revision: number, signal: AbortSignal): Promise<void>;
+}
+
+/** A write that never shows up here (its object left the selection) must not stop a controller for ever. */
+const UNSEEN_MS_MAX = 5_000;
+
+export class SharedInformers {
+  #informers = new Map<string, SharedInformer>();
+
+  constructor(
+    private readonly clients: ResourceClients,
+    private readonly signal: AbortSignal,
+    private readonly onError: (error: Error) => void,
+  ) {}
+
+  /** The informer of a resource; started when it is first asked for. */
+  of(resource: ResourceRef): SharedInformer {
+    const key = `${resource.group}/${resource.version}/${resource.resource}`;
+    const existing = this.#informers.get(key);
+    if (existing !== undefined) return existing;
+    const informer = new Informer(this.clients.of<KubernetesObject>(resource), { onError: this.onError });
+    const shared = new Tracked(informer);
+    this.#informers.set(key, shared);
+    informer.start(this.signal);
+    return shared;
+  }
+}
+
+class Tracked implements SharedInformer {
+  #revision = 0;
+  #waiting = new Set<{ revision: number; resolve: () => void }>();
+
+  constructor(readonly informer: Informer<KubernetesObject>) {
+    informer.onChange((_type, object) => this.#advance(Number(object.metadata.resourceVersion)));
+  }
+
+  async seen(revision: number, signal: AbortSignal): Promise<void> {
+    if (this.#revision >= revision) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter = { revision, resolve };
+    const onAbort = () => reject(signal.reason);
+    const timer = setTimeout(resolve, UNSEEN_MS_MAX);
+    this.#waiting.add(waiter);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(waiter);
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #advance(revision: number): void {
+    if (!(revision > this.#revision)) return;
+    this.#revision = revision;
+    for (const waiter of this.#waiting) if (waiter.revision <= revision) waiter.resolve();
+  }
+}

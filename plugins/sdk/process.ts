@@ -1,0 +1,89 @@
+/** The plugin's end of the conversation with its host: controllers in a process without permissions. */
+import { create } from "@bufbuild/protobuf";
+import { createResourceClient } from "@k3ts/client";
+import { PluginLog_Level, PluginLogSchema, PluginService, type RunResponse, RunResponseSchema } from "@k3ts/proto";
+import { connectFrames, stdioChannel } from "@k3ts/proto/frames";
+import type { Controller } from "./controller.ts";
+import { eventRecorder } from "./events.ts";
+import { SharedInformers } from "./informers.ts";
+import { runController } from "./runner.ts";
+
+/** Reports that wait for a host that does not read; more are dropped, as logs may be. */
+const REPORTS_MAX = 1_000;
+
+/** What controllers that hand it out are given. */
+export interface ClusterFacts {
+  /** PEM. */
+  caCertificate: string;
+}
+
+/** As whom the shared informers read. What a controller writes it writes as itself. */
+export const READER = "system:kube-controller-manager";
+
+/** Serves the host until it goes away. @param controllers made once the host has told about the cluster; described from the same function beforehand */
+export async function servePlugins(controllers: (facts: ClusterFacts) => readonly Controller[]): Promise<void> {
+  const connection = connectFrames(stdioChannel(), {
+    side: "listener",
+    routes: (router) =>
+      router.service(PluginService, {
+        describe: () => ({ controllers: controllers({ caCertificate: "" }).map(({ name, user }) => ({ name, user })) }),
+        run: (request, context) => run(controllers({ caCertificate: request.caCertificate }), context.signal),
+      }),
+  });
+  const { transport } = connection;
+
+  async function* run(running: readonly Controller[], signal: AbortSignal): AsyncGenerator<RunResponse> {
+    const reports = new Reports();
+    const log = (level: PluginLog_Level, controller: string, message: string) =>
+      reports.add({ case: "log", value: create(PluginLogSchema, { level, controller, message }) });
+    const informers = new SharedInformers(
+      createResourceClient(transport, { identity: READER }),
+      signal,
+      (error) => log(PluginLog_Level.WARN, "informers", error.message),
+    );
+    for (const controller of running) {
+      const clients = createResourceClient(transport, { identity: controller.user });
+      const onFailure = (about: string, error: Error) =>
+        log(PluginLog_Level.WARN, controller.name, `${about}: ${error.message}`);
+      const recorder = eventRecorder({
+        clients,
+        component: `${controller.name}-controller`,
+        now: Date.now,
+        onError: (error) => onFailure("event", error),
+      });
+      const onSynced = () => reports.add({ case: "controllerSynced", value: controller.name });
+      runController(controller, { informers, clients, recorder, now: Date.now, onSynced, onFailure }, signal)
+        .catch((error) => reports.fail(error));
+    }
+    yield* reports.until(signal);
+  }
+
+  await connection.closed;
+}
+
+class Reports {
+  #queued: RunResponse[] = [];
+  #wake = Promise.withResolvers<void>();
+  #error: unknown;
+
+  add(report: RunResponse["report"]): void {
+    if (this.#queued.length < REPORTS_MAX) this.#queued.push(create(RunResponseSchema, { report }));
+    this.#wake.resolve();
+  }
+
+  /** A controller that cannot go on ends the process: the host starts it anew. */
+  fail(error: unknown): void {
+    this.#error = error;
+    this.#wake.resolve();
+  }
+
+  async *until(signal: AbortSignal): AsyncGenerator<RunResponse> {
+    signal.addEventListener("abort", () => this.#wake.resolve(), { once: true });
+    while (!signal.aborted) {
+      await this.#wake.promise;
+      this.#wake = Promise.withResolvers<void>();
+      yield* this.#queued.splice(0);
+      if (this.#error !== undefined) throw this.#error;
+    }
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * Runs a controller: observes through informers, plans one object at a time, does what the plan says, and plans
+ * again on the next change. All that is clever is in the planner; all that can fail is here.
+ */
+import { isConflict, type ResourceClients } from "@k3ts/client";
+import type { KubernetesObject, ResourceRef } from "@k3ts/model";
+import { isDeepStrictEqual } from "node:util";
+import { act, type Write } from "./act.ts";
+import type { Controller, Related, View } from "./controller.ts";
+import type { EventRecorder } from "./events.ts";
+import type { SharedInformer, SharedInformers } from "./informers.ts";
+import { WorkQueue } from "./queue.ts";
+
+export interface RunnerOptions {
+  informers: SharedInformers;
+  /** Clients that speak as the controller. */
+  clients: ResourceClients;
+  recorder: EventRecorder;
+  /** ms since the epoch */
+  now: () => number;
+  onSynced: () => void;
+  /** What a person should know; `error` is what went wrong with one object. */
+  onFailure: (object: string, error: Error) => void;
+}
+
+/** Runs until the signal fires. */
+export async function runController(
+  controller: Controller,
+  options: RunnerOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const runner = new Runner(controller, options, signal);
+  await runner.run();
+}
+
+class Runner {
+  #queue = new WorkQueue();
+  /** What was written for an object and may not be seen yet. */
+  #unseen = new Map<string, Write[]>();
+  #objects: SharedInformer;
+  #related: Record<string, SharedInformer>;
+
+  constructor(readonly controller: Controller, readonly options: RunnerOptions, readonly signal: AbortSignal) {
+    this.#objects = options.informers.of(controller.resource);
+    this.#related = Object.fromEntries(
+      Object.entries(controller.relations).map(([name, { resource }]) => [name, options.informers.of(resource)]),
+    );
+  }
+
+  async run(): Promise<void> {
+    const informers = [this.#objects, ...Object.values(this.#related)].map(({ informer }) => informer);
+    try {
+      await Promise.all(informers.map((informer) => informer.synced));
+    } catch (error) {
+      if (this.signal.aborted) return;
+      throw error;
+    }
+    const unsubscribe = this.#subscribe();
+    this.options.onSynced();
+    await Promise.all(Array.from({ length: this.controller.concurrency }, () => this.#work()));
+    for (const stop of unsubscribe) stop();
+    this.#queue.close();
+  }
+
+  #subscribe(): (() => void)[] {
+    const enqueue = (object: KubernetesObject) => this.#queue.add(keyOf(object));
+    const objects = view(this.#objects);
+    return [
+      this.#objects.informer.onChange((_type, object) => enqueue(object)),
+      ...Object.entries(this.controller.relations).map(([name, { wakes }]) =>
+        this.#related[name]!.informer.onChange((_type, related, old) => {
+          for (const state of old === undefined ? [related] : [old, related]) wakes(state, objects).forEach(enqueue);
+        })
+      ),
+    ];
+  }
+
+  async #work(): Promise<void> {
+    while (!this.signal.aborted) {
+      let key: string;
+      try {
+        key = await this.#queue.take(this.signal);
+      } catch {
+        return; // the signal has fired
+      }
+      try {
+        await this.#reconcile(key);
+        this.#queue.done(key);
+      } catch (error) {
+        if (this.signal.aborted) return;
+        this.#queue.failed(key, this.options.now());
+        // Somebody else wrote first: the next round sees it.
+        if (!isConflict(error)) this.options.onFailure(key, error as Error);
+      }
+    }
+  }
+
+  async #reconcile(key: string): Promise<void> {
+    await this.#seeOwnWrites(key);
+    const [namespace, name] = splitKey(key);
+    const object = this.#objects.informer.get(namespace, name);
+    if (object === undefined || !this.controller.when(object)) return;
+    const now = this.options.now();
+    const plan = this.controller.plan(
+      { object, now, ...this.#observe(object) } as { object: KubernetesObject; now: number } & Related,
+    );
+    const { resource } = this.controller;
+    const context = {
+      clients: this.options.clients,
+      recorder: this.options.recorder,
+      owner: object,
+      ownerResource: resource,
+      signal: this.signal,
+    };
+    const onWrite = (write: Write) => this.#remember(key, write);
+    await act(plan.actions, context, onWrite);
+    if (plan.status !== undefined) await this.#writeStatus(object, plan.status, onWrite);
+    if (plan.reconsiderAt !== undefined) this.#queue.addAt(key, plan.reconsiderAt, now);
+  }
+
+  #observe(object: KubernetesObject): Related {
+    return Object.fromEntries(
+      Object.entries(this.controller.relations).map((
+        [name, { find }],
+      ) => [name, find(object, view(this.#related[name]!))]),
+    );
+  }
+
+  async #writeStatus(object: KubernetesObject, status: object, onWrite: (write: Write) => void): Promise<void> {
+    if (isDeepStrictEqual(withoutUndefined(status), withoutUndefined((object as { status?: object }).status ?? {}))) {
+      return;
+    }
+    const { resource } = this.controller;
+    const written = await this.options.clients.of<KubernetesObject>(resource).updateStatus(
+      { ...object, status } as KubernetesObject,
+      { signal: this.signal },
+    );
+    onWrite({ resource, revision: Number(written.metadata.resourceVersion) });
+  }
+
+  /** A plan made from an observation older than the last plan's writes would do them again. */
+  async #seeOwnWrites(key: string): Promise<void> {
+    for (const { resource, revision } of this.#unseen.get(key) ?? []) {
+      await this.#informerOf(resource)?.seen(revision, this.signal);
+    }
+    this.#unseen.delete(key);
+  }
+
+  #remember(key: string, write: Write): void {
+    const writes = this.#unseen.get(key) ?? [];
+    const same = writes.find(({ resource }) => isSame(resource, write.resource));
+    if (same !== undefined) same.revision = Math.max(same.revision, write.revision);
+    else writes.push({ ...write });
+    this.#unseen.set(key, writes);
+  }
+
+  #informerOf(resource: ResourceRef): SharedInformer | undefined {
+    if (isSame(resource, this.controller.resource)) return this.#objects;
+    const name = Object.keys(this.controller.relations).find((name) =>
+      isSame(this.controller.relations[name]!.resource, resource)
+    );
+    return name === undefined ? undefined : this.#related[name];
+  }
+}
+
+function view({ informer }: SharedInformer): View<KubernetesObject> {
+  return informer;
+}
+
+function keyOf(object: KubernetesObject): string {
+  return `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
+}
+
+function splitKey(key: string): [namespace: string, name: string] {
+  const slash = key.indexOf("/");
+  return [key.slice(0, slash), key.slice(slash + 1)];
+}
+
+function isSame(a: ResourceRef, b: ResourceRef): boolean {
+  return a.group === b.group && a.resource === b.resource;
+}
+
+/** As JSON would have it: a field that is undefined is not there. */
+function withoutUndefined(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}
