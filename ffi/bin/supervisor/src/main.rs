@@ -1,1 +1,126 @@
-fn main() {}
+//! `k3ts-supervisor --data-dir D`: holds the listening sockets and keeps the processes running that use them.
+//!
+//! The processes outlive it. Killed and started again it finds them, and gets its sockets back from them.
+
+mod config;
+mod files;
+mod logs;
+mod pidfd;
+mod plan;
+mod proc;
+mod process;
+mod service;
+mod sockets;
+mod spawn;
+mod supervisor;
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use k3ts_frames::{CancellationToken, Router, serve_unix};
+use k3ts_proto::v1::SupervisorServiceServer;
+use k3ts_supervisor::{control, log};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::files::Paths;
+use crate::process::Event;
+use crate::service::{REQUESTS_MAX, Request, Service};
+use crate::supervisor::Supervisor;
+
+const PROGRAM: &str = "k3ts-supervisor";
+
+fn main() -> ExitCode {
+    let outcome = data_dir(std::env::args().skip(1)).and_then(|data| {
+        // One thread: fork(2) in a process of many is a trap.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime
+            .map_err(|error| format!("Cannot start as a runtime must be made: {error}"))?
+            .block_on(run(data))
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            log::line(PROGRAM, &message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn data_dir(mut arguments: impl Iterator<Item = String>) -> Result<PathBuf, String> {
+    match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
+        (Some("--data-dir"), Some(folder), None) => Ok(PathBuf::from(folder)),
+        _ => Err(format!(
+            "Cannot start as the arguments must be: {PROGRAM} --data-dir FOLDER"
+        )),
+    }
+}
+
+async fn run(data: PathBuf) -> Result<(), String> {
+    let paths = Paths::new(&data)?;
+    let _lock = paths.lock()?;
+    let config = paths.read_config()?;
+    let listen = |kind| signal(kind).map_err(|error| format!("Cannot start as signals must be caught: {error}"));
+    let mut signals = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let (mut supervisor, mut events) = Supervisor::adopt(paths.clone());
+    let (requests, mut asked) = mpsc::channel(REQUESTS_MAX);
+    let control = control::listen(&paths.control())?;
+    supervisor.apply(&config).await?;
+    log::line(
+        PROGRAM,
+        &format!(
+            "holds {} sockets and {} processes",
+            config.sockets.len(),
+            config.processes.len()
+        ),
+    );
+
+    let router = Arc::new(Router::new().with(SupervisorServiceServer(Service { requests })));
+    let ending = CancellationToken::new();
+    let serving = tokio::spawn(serve_unix(control, router, ending.clone()));
+    tokio::select! {
+        _ = signals.0.recv() => {}
+        _ = signals.1.recv() => {}
+        () = work(&mut supervisor, &mut events, &mut asked) => {}
+    }
+    supervisor.stop().await;
+    ending.cancel();
+    // The answer to the call that asked for this may still be on its way.
+    let _ = serving.await;
+    let _ = std::fs::remove_file(paths.control());
+    Ok(())
+}
+
+/// Returns when a call tells it to stop. Dropped by a signal, it is at worst in the middle of stopping a process.
+async fn work(supervisor: &mut Supervisor, events: &mut mpsc::Receiver<Event>, asked: &mut mpsc::Receiver<Request>) {
+    let mut rotation = tokio::time::interval(logs::CHECK_EVERY);
+    loop {
+        tokio::select! {
+            Some(event) = events.recv() => supervisor.handle(event),
+            _ = rotation.tick() => supervisor.rotate_logs(),
+            Some(request) = asked.recv() => if answer(supervisor, request).await.is_break() { return },
+        }
+    }
+}
+
+/// A caller that has gone does not need its answer.
+async fn answer(supervisor: &mut Supervisor, request: Request) -> ControlFlow<()> {
+    match request {
+        Request::Status(reply) => {
+            let _ = reply.send(supervisor.status());
+        }
+        Request::Configure(config, reply) => {
+            let _ = reply.send(supervisor.apply(&config).await);
+        }
+        Request::Restart(name, reply) => {
+            let _ = reply.send(supervisor.restart(&name).await);
+        }
+        Request::Stop(reply) => {
+            let _ = reply.send(());
+            return ControlFlow::Break(());
+        }
+    }
+    ControlFlow::Continue(())
+}

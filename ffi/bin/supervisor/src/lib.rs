@@ -1,0 +1,6 @@
+//! What the supervisor and the programs that it starts have agreed on: how sockets are handed over, and where a
+//! program is asked questions. The programs use this crate as a library, so that the agreement has one home.
+
+pub mod control;
+pub mod handed;
+pub mod log;

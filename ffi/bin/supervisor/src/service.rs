@@ -1,0 +1,59 @@
+//! `SupervisorService`: turns calls into requests to the one task that holds everything.
+
+use k3ts_frames::{CallContext, Code, RpcError};
+use k3ts_proto::v1 as pb;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::Config;
+
+/// Requests that wait for the one before them; callers beyond wait too.
+pub const REQUESTS_MAX: usize = 16;
+
+pub enum Request {
+    Status(oneshot::Sender<pb::GetStatusResponse>),
+    Configure(Config, oneshot::Sender<Result<(), String>>),
+    Restart(String, oneshot::Sender<Result<(), String>>),
+    Stop(oneshot::Sender<()>),
+}
+
+pub struct Service {
+    pub requests: mpsc::Sender<Request>,
+}
+
+impl Service {
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, RpcError> {
+        let ending = || RpcError::unavailable("Cannot answer as the supervisor is ending");
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.map_err(|_| ending())?;
+        answer.await.map_err(|_| ending())
+    }
+}
+
+impl pb::SupervisorService for Service {
+    async fn get_status(&self, _: CallContext, _: pb::GetStatusRequest) -> Result<pb::GetStatusResponse, RpcError> {
+        self.ask(Request::Status).await
+    }
+
+    async fn configure(
+        &self,
+        _: CallContext,
+        request: pb::ConfigureRequest,
+    ) -> Result<pb::ConfigureResponse, RpcError> {
+        let config = Config::from_message(request.config.unwrap_or_default()).map_err(RpcError::invalid_argument)?;
+        self.ask(|reply| Request::Configure(config, reply))
+            .await?
+            .map_err(RpcError::failed_precondition)?;
+        Ok(pb::ConfigureResponse {})
+    }
+
+    async fn restart(&self, _: CallContext, request: pb::RestartRequest) -> Result<pb::RestartResponse, RpcError> {
+        let restarted = self.ask(|reply| Request::Restart(request.name, reply)).await?;
+        restarted.map_err(|message| RpcError::new(Code::NotFound, message))?;
+        Ok(pb::RestartResponse {})
+    }
+
+    async fn stop(&self, _: CallContext, _: pb::StopRequest) -> Result<pb::StopResponse, RpcError> {
+        self.ask(Request::Stop).await?;
+        Ok(pb::StopResponse {})
+    }
+}

@@ -1,0 +1,283 @@
+//! Holds the sockets and the processes and makes them what the configuration says.
+
+use std::path::Path;
+use std::time::Duration;
+
+use k3ts_proto::v1 as pb;
+use k3ts_supervisor::log;
+use tokio::sync::mpsc;
+
+use crate::PROGRAM;
+use crate::config::Config;
+use crate::files::{Paths, Record, RecordedSocket};
+use crate::logs;
+use crate::plan::plan;
+use crate::proc;
+use crate::process::{Event, Managed, Running};
+use crate::sockets::{BindError, BoundSocket};
+use crate::spawn::spawn;
+
+/// Events that wait to be looked at; a process whose end finds no room waits, and nothing is lost.
+const EVENTS_MAX: usize = 256;
+
+pub struct Supervisor {
+    paths: Paths,
+    boot_id: String,
+    sockets: Vec<BoundSocket>,
+    /// In the order in which they are started.
+    processes: Vec<Managed>,
+    events: mpsc::Sender<Event>,
+}
+
+impl Supervisor {
+    /// Takes over what an earlier supervisor has left running; `apply` then makes it what is wanted now.
+    pub fn adopt(paths: Paths) -> (Self, mpsc::Receiver<Event>) {
+        let (events, receiver) = mpsc::channel(EVENTS_MAX);
+        let boot_id = proc::boot_id();
+        let record = match paths.read_record() {
+            record if record.boot_id == boot_id => record,
+            _ => Record::default(),
+        };
+        let processes: Vec<Managed> = record
+            .processes
+            .into_iter()
+            .filter_map(|process| Managed::adopt(process, &events))
+            .collect();
+        let sockets = record
+            .sockets
+            .into_iter()
+            .filter_map(|socket| take_back(socket, &processes))
+            .collect();
+        (
+            Self {
+                paths,
+                boot_id,
+                sockets,
+                processes,
+                events,
+            },
+            receiver,
+        )
+    }
+
+    /// Starts, restarts and stops what differs. When a port is held by somebody else, nothing has changed.
+    pub async fn apply(&mut self, desired: &Config) -> Result<(), String> {
+        let plan = plan(&self.current(), desired);
+        let mut bound = Vec::new();
+        let mut later = Vec::new();
+        for socket in &plan.bind {
+            match BoundSocket::bind(socket) {
+                Ok(socket) => bound.push(socket),
+                Err(error) if self.will_let_go(&error, &plan.stop) => later.push(socket),
+                Err(error) => return Err(error.message),
+            }
+        }
+        for name in &plan.stop {
+            self.end(name).await;
+        }
+        self.processes
+            .retain(|managed| !plan.stop.contains(&managed.process.name));
+        self.sockets.retain(|socket| !plan.close.contains(&socket.socket));
+        self.sockets.append(&mut bound);
+        for socket in later {
+            self.sockets
+                .push(BoundSocket::bind(socket).map_err(|error| error.message)?);
+        }
+        self.arrange(desired);
+        for name in &plan.start {
+            self.start(name);
+        }
+        self.write_record();
+        self.paths.write_config(desired)
+    }
+
+    /// What runs and is held, in the words of a configuration. A process whose socket could not be had back is
+    /// described without it, and so is not what anybody wants.
+    fn current(&self) -> Config {
+        Config {
+            sockets: self.sockets.iter().map(|socket| socket.socket.clone()).collect(),
+            processes: self.processes.iter().map(|managed| managed.process.clone()).collect(),
+        }
+    }
+
+    /// Whether a port will be free once processes of ours have been stopped and sockets of ours closed.
+    fn will_let_go(&self, error: &BindError, stop: &[String]) -> bool {
+        let ours = std::process::id() as i32;
+        let stopping = |pid: i32| {
+            self.processes.iter().any(|managed| {
+                stop.contains(&managed.process.name) && managed.pidfd().is_some_and(|(running, _)| running == pid)
+            })
+        };
+        !error.holders.is_empty() && error.holders.iter().all(|pid| *pid == ours || stopping(*pid))
+    }
+
+    /// Puts the processes into the order of the configuration and adds those that are new.
+    fn arrange(&mut self, desired: &Config) {
+        let mut before = std::mem::take(&mut self.processes);
+        for process in &desired.processes {
+            let known = before.iter().position(|managed| managed.process.name == process.name);
+            self.processes.push(match known {
+                Some(index) => before.remove(index),
+                None => Managed::new(process.clone()),
+            });
+        }
+    }
+
+    pub async fn restart(&mut self, name: &str) -> Result<(), String> {
+        if self.find(name).is_none() {
+            return Err(format!("Cannot restart \"{name}\" as it must be configured"));
+        }
+        self.end(name).await;
+        if let Some(managed) = self.find(name) {
+            managed.restarts += 1;
+            managed.delay = None;
+        }
+        self.start(name);
+        self.write_record();
+        Ok(())
+    }
+
+    pub async fn stop(&mut self) {
+        let names: Vec<String> = self
+            .processes
+            .iter()
+            .rev()
+            .map(|managed| managed.process.name.clone())
+            .collect();
+        for name in names {
+            self.end(&name).await;
+        }
+        self.processes.clear();
+        self.write_record();
+    }
+
+    pub fn handle(&mut self, event: Event) {
+        match event {
+            Event::Ended { name, pid } => self.handle_end(&name, pid),
+            Event::Due { name } => {
+                if self.find(&name).is_some_and(|managed| managed.running.is_none()) {
+                    self.start(&name);
+                    self.write_record();
+                }
+            }
+        }
+    }
+
+    fn handle_end(&mut self, name: &str, pid: i32) {
+        let Some(managed) = self.find(name) else { return };
+        // Not that of a process which has been stopped or replaced since.
+        if managed.running.as_ref().is_none_or(|running| running.pid != pid) {
+            return;
+        }
+        let delay = managed.note_end();
+        log::line(
+            PROGRAM,
+            &format!(
+                "{name} (process {pid}) has ended: {}; starting it in {delay:?}",
+                managed.last_exit
+            ),
+        );
+        self.start_after(name, delay);
+        self.write_record();
+    }
+
+    fn start_after(&self, name: &str, delay: Duration) {
+        let (name, events) = (name.to_owned(), self.events.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            // Fails only when the supervisor ends.
+            let _ = events.send(Event::Due { name }).await;
+        });
+    }
+
+    /// Starts a process, or plans the next attempt when it cannot be started.
+    fn start(&mut self, name: &str) {
+        if let Err(error) = self.try_start(name) {
+            log::line(PROGRAM, &error);
+            if let Some(managed) = self.find(name) {
+                let delay = managed.note_end();
+                managed.last_exit = error;
+                self.start_after(name, delay);
+            }
+        }
+    }
+
+    fn try_start(&mut self, name: &str) -> Result<(), String> {
+        let Some(index) = self.processes.iter().position(|managed| managed.process.name == name) else {
+            return Ok(());
+        };
+        let process = &self.processes[index].process;
+        let sockets: Vec<&BoundSocket> = self
+            .sockets
+            .iter()
+            .filter(|socket| process.sockets.contains(&socket.socket.name))
+            .collect();
+        let waiting = spawn(process, &sockets)?;
+        let running = Running::watch(name, waiting.pid, &self.events)
+            .map_err(|error| format!("Cannot watch \"{name}\" as it must have a process descriptor: {error}"))?;
+        self.processes[index].running = Some(running);
+        // Before it does anything: should we end now, it is found or has never begun.
+        self.write_record();
+        waiting.begin().map_err(|error| {
+            let command = &self.processes[index].process.command[0];
+            format!("Cannot start \"{name}\" as its command must be runnable: {command}: {error}")
+        })
+    }
+
+    async fn end(&mut self, name: &str) {
+        if let Some(managed) = self.find(name) {
+            managed.end().await;
+            self.write_record();
+        }
+    }
+
+    pub fn rotate_logs(&self) {
+        for managed in self
+            .processes
+            .iter()
+            .filter(|managed| !managed.process.log_path.is_empty())
+        {
+            if let Err(error) = logs::rotate(Path::new(&managed.process.log_path), logs::LOG_BYTES_MAX) {
+                log::line(PROGRAM, &format!("Cannot rotate {}: {error}", managed.process.log_path));
+            }
+        }
+    }
+
+    pub fn status(&self) -> pb::GetStatusResponse {
+        pb::GetStatusResponse {
+            pid: std::process::id() as i32,
+            processes: self.processes.iter().map(Managed::status).collect(),
+        }
+    }
+
+    fn find(&mut self, name: &str) -> Option<&mut Managed> {
+        self.processes.iter_mut().find(|managed| managed.process.name == name)
+    }
+
+    fn write_record(&self) {
+        let sockets = self.sockets.iter().map(|socket| RecordedSocket {
+            socket: socket.socket.clone(),
+            inode: socket.inode,
+        });
+        let record = Record {
+            boot_id: self.boot_id.clone(),
+            sockets: sockets.collect(),
+            processes: self.processes.iter().filter_map(Managed::record).collect(),
+        };
+        if let Err(error) = self.paths.write_record(&record) {
+            log::line(PROGRAM, &error);
+        }
+    }
+}
+
+/// A socket from a process that still holds a copy of it.
+fn take_back(record: RecordedSocket, processes: &[Managed]) -> Option<BoundSocket> {
+    let copy = processes.iter().filter_map(Managed::pidfd).find_map(|(pid, pidfd)| {
+        let fd = proc::find_socket(pid, record.inode)?;
+        pidfd.descriptor(fd).ok()
+    })?;
+    // The process may have closed the descriptor, and opened another, since it was found.
+    BoundSocket::new(record.socket, copy)
+        .ok()
+        .filter(|socket| socket.inode == record.inode)
+}
