@@ -4,3 +4,14 @@
  */
 export * from "./facts/mod.ts";
 export * from "./types/mod.ts";
+export * from "./json.ts";
+export * from "./quantity.ts";
+export * from "./int_or_string.ts";
+export * from "./names.ts";
+export * from "./time.ts";
+export * from "./meta.ts";
+export * from "./pods.ts";
+export * from "./selectors/mod.ts";
+export * from "./patches/mod.ts";
+export * from "./apply/mod.ts";
+export * from "./kinds/mod.ts";

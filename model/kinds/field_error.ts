@@ -29,7 +29,8 @@ export interface FieldError {
   body: string;
 }
 
-export const required = (field: string, detail = ""): FieldError => make("FieldValueRequired", field, undefined, detail);
+export const required = (field: string, detail = ""): FieldError =>
+  make("FieldValueRequired", field, undefined, detail);
 export const forbidden = (field: string, detail: string): FieldError =>
   make("FieldValueForbidden", field, undefined, detail);
 export const invalid = (field: string, value: unknown, detail: string): FieldError =>
@@ -47,9 +48,7 @@ export const tooLong = (field: string, bytesMax: number): FieldError =>
     "FieldValueTooLong",
     field,
     undefined,
-    bytesMax >= 0
-      ? `may not be more than ${bytesMax} ${bytesMax === 1 ? "byte" : "bytes"}`
-      : "value is too long",
+    bytesMax >= 0 ? `may not be more than ${bytesMax} ${bytesMax === 1 ? "byte" : "bytes"}` : "value is too long",
   );
 
 export const tooMany = (field: string, count: number, max: number): FieldError =>

@@ -1,0 +1,3 @@
+/** The rules of each resource. */
+export { causesOf, type FieldError, type FieldErrorType, formatFieldError, formatInvalid } from "./field_error.ts";
+export type { ApiObject, Cell, Column, Kind, ObjectMetadata, ScaleRules } from "./kind.ts";

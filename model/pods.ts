@@ -1,0 +1,70 @@
+/** What can be said of a pod from its object alone. */
+import type { Pod } from "./types/mod.ts";
+import { findCondition } from "./meta.ts";
+import { parseTime } from "./time.ts";
+
+/** It counts for its controller: it has not ended and is not on its way out. */
+export function isActive(pod: Pod): boolean {
+  return !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined;
+}
+
+/** It has ended for good, well or not. */
+export function isTerminal(pod: Pod): boolean {
+  return pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+}
+
+/** It serves. */
+export function isReady(pod: Pod): boolean {
+  return findCondition(pod.status?.conditions, "Ready")?.status === "True";
+}
+
+/** Since when it serves, in ms since the epoch; NaN where it does not. */
+export function readySince(pod: Pod): number {
+  const ready = findCondition(pod.status?.conditions, "Ready");
+  if (ready?.status !== "True") return NaN;
+  return ready.lastTransitionTime ? parseTime(ready.lastTransitionTime) : 0;
+}
+
+/** It has served for `minReadySeconds` without a break. */
+export function isAvailable(pod: Pod, minReadySeconds: number, now: number): boolean {
+  return isReady(pod) && readySince(pod) + minReadySeconds * 1000 <= now;
+}
+
+/** How it ended or how far it is; `Pending` where nobody has said. */
+export function podPhase(pod: Pod): "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown" {
+  return pod.status?.phase ?? "Pending";
+}
+
+/** It has been given a node. */
+export function isBound(pod: Pod): boolean {
+  return pod.spec.nodeName !== undefined && pod.spec.nodeName !== "";
+}
+
+/** An init container that goes on running beside the others (a sidecar). */
+export function isSidecar(container: { restartPolicy?: string }): boolean {
+  return container.restartPolicy === "Always";
+}
+
+/** Where a pod stands when resources run short: what it asked for decides. */
+export function qosClass(pod: Pod): "Guaranteed" | "Burstable" | "BestEffort" {
+  const containers = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
+  const requests = new Map<string, string[]>();
+  const limits = new Map<string, string[]>();
+  let guaranteed = true;
+  for (const { resources } of containers) {
+    for (const name of ["cpu", "memory"]) {
+      const request = positive(resources?.requests?.[name]);
+      const limit = positive(resources?.limits?.[name]);
+      if (request !== undefined) requests.set(name, [...requests.get(name) ?? [], request]);
+      if (limit !== undefined) limits.set(name, [...limits.get(name) ?? [], limit]);
+      else guaranteed = false;
+      if (request !== limit) guaranteed = false;
+    }
+  }
+  if (requests.size === 0 && limits.size === 0) return "BestEffort";
+  return guaranteed ? "Guaranteed" : "Burstable";
+}
+
+function positive(quantity: string | undefined): string | undefined {
+  return quantity === undefined || /^[+-]?0*\.?0*[a-zA-Z]*$/.test(quantity) ? undefined : quantity;
+}

@@ -1,0 +1,2 @@
+/** Builders of objects for tests. */
+export * from "./builders.ts";
