@@ -568,6 +568,43 @@ impl ::prost::Name for ConverseResponse {
         "/k3ts.v1.ConverseResponse".into()
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ObserveRequest {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ObserveRequest {
+    const NAME: &'static str = "ObserveRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.ObserveRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.ObserveRequest".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ObserveResponse {
+    /// Calls that have reached their implementation.
+    #[prost(uint32, tag = "1")]
+    pub started: u32,
+    /// Calls whose implementation was told to stop: by a cancel, a deadline, the loss of its caller.
+    #[prost(uint32, tag = "2")]
+    pub cancelled: u32,
+    /// Messages that Repeat has made.
+    #[prost(uint32, tag = "3")]
+    pub produced: u32,
+}
+impl ::prost::Name for ObserveResponse {
+    const NAME: &'static str = "ObserveResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.ObserveResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.ObserveResponse".into()
+    }
+}
 /// Says back what it is told. Every transport is tested with it.
 pub trait EchoService: Send + Sync + 'static {
     fn say(
@@ -584,6 +621,14 @@ pub trait EchoService: Send + Sync + 'static {
         responses: ::k3ts_frames::ServerStream<RepeatResponse>,
     ) -> impl ::core::future::Future<
         Output = Result<(), ::k3ts_frames::RpcError>,
+    > + Send;
+    /// What became of the Say and Repeat calls that bore `echo-key: <key>` in their metadata.
+    fn observe(
+        &self,
+        context: ::k3ts_frames::CallContext,
+        request: ObserveRequest,
+    ) -> impl ::core::future::Future<
+        Output = Result<ObserveResponse, ::k3ts_frames::RpcError>,
     > + Send;
 }
 /// Puts a [`EchoService`] into a router.
@@ -610,6 +655,12 @@ impl<T: EchoService> ::k3ts_frames::Service for EchoServiceServer<T> {
                 Box::pin(async move {
                     let request = ::prost::Message::decode(request)?;
                     self.0.repeat(context, request, responses.of()).await
+                })
+            }
+            "Observe" => {
+                Box::pin(async move {
+                    let request = ::prost::Message::decode(request)?;
+                    responses.of().send(self.0.observe(context, request).await?).await
                 })
             }
             _ => {
@@ -643,6 +694,13 @@ impl EchoServiceClient {
         options: ::k3ts_frames::CallOptions,
     ) -> Result<::k3ts_frames::Responses<RepeatResponse>, ::k3ts_frames::RpcError> {
         self.0.call_stream("k3ts.v1.EchoService/Repeat", request, options).await
+    }
+    pub async fn observe(
+        &self,
+        request: &ObserveRequest,
+        options: ::k3ts_frames::CallOptions,
+    ) -> Result<ObserveResponse, ::k3ts_frames::RpcError> {
+        self.0.call_unary("k3ts.v1.EchoService/Observe", request, options).await
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1211,7 +1269,8 @@ pub struct AttachRequest {
     /// In the namespace: eth0.
     #[prost(string, tag = "4")]
     pub pod_interface: ::prost::alloc::string::String,
-    /// 10.42.0.7/24.
+    /// 10.42.0.7/32. With a prefix of 32 the gateway is reached on-link, so that also traffic between the pods of
+    /// one node passes the host, whose rules translate the addresses of Services in both directions.
     #[prost(string, tag = "5")]
     pub address: ::prost::alloc::string::String,
     #[prost(string, tag = "6")]
@@ -3388,17 +3447,14 @@ impl RuntimeServiceClient {
         self.0.call_unary("k3ts.v1.RuntimeService/Exec", request, options).await
     }
 }
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OpenRequest {
-    /// `file:///absolute/path` or `s3://bucket/prefix`.
+    /// `file:///absolute/path`.
     #[prost(string, tag = "1")]
     pub url: ::prost::alloc::string::String,
-    /// Endpoint, region and keys for object storage.
-    #[prost(map = "string, string", tag = "2")]
-    pub options: ::std::collections::HashMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
+    /// Only scans; fences nobody. Fails with not_found where no writer has been.
+    #[prost(bool, tag = "3")]
+    pub read_only: bool,
 }
 impl ::prost::Name for OpenRequest {
     const NAME: &'static str = "OpenRequest";
@@ -3432,6 +3488,9 @@ pub struct AppendRequest {
     /// Repeated: u8 kind (0 put, 1 delete, 2 delete every key from `key` to before `value`), u32 key length, u32 value length, key, value.
     #[prost(bytes = "bytes", tag = "2")]
     pub operations: ::prost::bytes::Bytes,
+    /// The batch goes on in the next append of this handle: nothing is written yet.
+    #[prost(bool, tag = "3")]
+    pub more: bool,
 }
 impl ::prost::Name for AppendRequest {
     const NAME: &'static str = "AppendRequest";
@@ -3522,10 +3581,24 @@ impl ::prost::Name for CloseResponse {
         "/k3ts.v1.CloseResponse".into()
     }
 }
+/// Detail of an error: another writer has opened the store, so this one can never write again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoreFenced {}
+impl ::prost::Name for StoreFenced {
+    const NAME: &'static str = "StoreFenced";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.StoreFenced".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.StoreFenced".into()
+    }
+}
 /// The storage engine, native. Rows are packed into bytes fields: the layout of each stands beside it,
 /// integers little-endian.
 pub trait StoreService: Send + Sync + 'static {
-    /// Opens the engine for reading and writing and fences the writer before it.
+    /// Opens the engine. A writer fences the writer before it: whatever that one asks from then on fails with
+    /// failed_precondition and a StoreFenced. A folder is held by one process at a time.
     fn open(
         &self,
         context: ::k3ts_frames::CallContext,
@@ -3533,7 +3606,8 @@ pub trait StoreService: Send + Sync + 'static {
     ) -> impl ::core::future::Future<
         Output = Result<OpenResponse, ::k3ts_frames::RpcError>,
     > + Send;
-    /// Atomic, in order, durable when it answers.
+    /// Atomic and durable when it answers. Appends under way at the same time share a commit, in no promised order. After
+    /// a failure the outcome is unknown, and every later append fails until the engine is opened again.
     fn append(
         &self,
         context: ::k3ts_frames::CallContext,
@@ -3541,7 +3615,7 @@ pub trait StoreService: Send + Sync + 'static {
     ) -> impl ::core::future::Future<
         Output = Result<AppendResponse, ::k3ts_frames::RpcError>,
     > + Send;
-    /// Rows in key order, in pages, of one moment.
+    /// Rows in key order, in pages, of one moment. Only what is durable.
     fn scan(
         &self,
         context: ::k3ts_frames::CallContext,

@@ -1,0 +1,10 @@
+//! What the library serves.
+
+use k3ts_frames::Router;
+use k3ts_proto::v1::EchoServiceServer;
+
+use crate::echo::Echo;
+
+pub fn router() -> Router {
+    Router::new().with(EchoServiceServer(Echo)).with(k3ts_store::service())
+}

@@ -1,0 +1,27 @@
+//! The engine's errors as ours.
+
+use k3ts_frames::{Code, RpcError};
+use k3ts_proto::v1::StoreFenced;
+use slatedb::{CloseReason, Error, ErrorKind};
+
+/// What the engine said, as the cause of a failed action.
+pub fn of_engine(action: &str) -> impl Fn(Error) -> RpcError {
+    move |error| {
+        let code = match error.kind() {
+            ErrorKind::Closed(CloseReason::Fenced) => return fenced(action).caused_by(&error),
+            ErrorKind::Closed(_) | ErrorKind::Unavailable => Code::Unavailable,
+            ErrorKind::Transaction => Code::Aborted,
+            ErrorKind::Invalid => Code::InvalidArgument,
+            ErrorKind::Data => Code::DataLoss,
+            _ => Code::Internal,
+        };
+        RpcError::new(code, format!("{action}: the storage engine failed")).caused_by(&error)
+    }
+}
+
+fn fenced(action: &str) -> RpcError {
+    RpcError::failed_precondition(format!(
+        "{action} as no other writer may have opened the store: one has"
+    ))
+    .with_detail(&StoreFenced {})
+}
