@@ -30,10 +30,9 @@ export class Callee {
     else call?.abort(new ConnectError("the caller has cancelled the call", Code.Canceled));
   }
 
-  /** Aborts every call: nobody waits for an answer any more. */
+  /** Aborts every call: the connection has ended, or is about to. */
   fail(error: ConnectError): void {
-    const reason = new ConnectError("the caller is gone", Code.Canceled, undefined, undefined, error);
-    for (const call of [...this.#calls.values()]) call.abort(reason);
+    for (const call of [...this.#calls.values()]) call.abort(error);
   }
 
   #start({ callId, payload }: Frame): void {
