@@ -26,8 +26,7 @@ export class TypeFacts implements TypeView {
   readonly fields: readonly FieldFacts[];
   readonly #byName = new Map<string, FieldFacts>();
   #byNumber: (FieldFacts | undefined)[] | undefined;
-  /** Field name → the hoisted message that it belongs to. */
-  readonly #hoistedBy = new Map<string, FieldFacts>();
+  #shown: readonly FieldFacts[] | undefined;
 
   constructor(key: string, fields: readonly FieldFacts[], options: { isKind?: boolean; atomic?: boolean } = {}) {
     this.key = key;
@@ -40,10 +39,7 @@ export class TypeFacts implements TypeView {
         this.#byName.set(field.name, field);
         continue;
       }
-      for (const inner of field.type!.names()) {
-        this.#byName.set(inner.name, inner);
-        this.#hoistedBy.set(inner.name, field);
-      }
+      for (const inner of field.type!.names()) this.#byName.set(inner.name, inner);
     }
   }
 
@@ -66,12 +62,27 @@ export class TypeFacts implements TypeView {
     return this.#byNumber[number];
   }
 
+  /**
+   * The fields that an object as stored always has, whoever sent it: structs (`status: {}`), required lists and the
+   * zero of scalars that are not required. A required scalar stays away when it was not given, so that it is missed.
+   */
+  get shown(): readonly FieldFacts[] {
+    return this.#shown ??= [...this.names()].filter((field) => {
+      if (field.pointer || !field.always) return false;
+      if (field.shape !== "one") return field.shape === "list" && field.required;
+      return field.scalar === undefined || !field.required && HAS_ZERO.has(field.scalar);
+    });
+  }
+
   /** The name of its OpenAPI schema: `io.k8s.api.apps.v1.Deployment`. */
   get schemaName(): string {
     const prefix = this.key.slice(0, this.key.lastIndexOf("."));
     return `${(packages as Record<string, string>)[prefix] ?? prefix}.${this.name}`;
   }
 }
+
+/** Scalars whose zero is a value of its own in JSON, other than null. */
+const HAS_ZERO = new Set<ScalarName>(["string", "bool", "int32", "int64", "double", "Quantity"]);
 
 let index: Map<string, string> | undefined;
 const read = new Map<string, TypeFacts>();
