@@ -3,6 +3,6 @@ export { controllerReference } from "./act.ts";
 export { type Controller, controller, type ControllerSpec, type Relation, type View } from "./controller.ts";
 export { type EventRecorder, eventRecorder } from "./events.ts";
 export { SharedInformers } from "./informers.ts";
-export { type Action, type Plan, type Propagation, REST } from "./plan.ts";
+export { type Action, create, type Plan, type Propagation, REST, update } from "./plan.ts";
 export { type ClusterFacts, READER, servePlugins } from "./process.ts";
 export { runController, type RunnerOptions } from "./runner.ts";

@@ -38,3 +38,13 @@ export interface Plan {
 
 /** Nothing to do until something changes. */
 export const REST: Plan = { actions: [] };
+
+/** `{ do: "create" }` for an object of a known type. */
+export function create<T extends KubernetesObject>(resource: ResourceRef<T>, object: Draft<T>): Action {
+  return { do: "create", resource, object };
+}
+
+/** `{ do: "update" }` with some fields changed. */
+export function update<T extends KubernetesObject>(resource: ResourceRef<T>, object: T, changes: Partial<T>): Action {
+  return { do: "update", resource, object: { ...object, ...changes } };
+}

@@ -1,0 +1,99 @@
+/** Rolls a Deployment out by way of ReplicaSets. */
+import { controllerOf, type Deployment, type Draft, type Pod, type ReplicaSet, resources } from "@k3ts/model";
+import { type Action, type Controller, controller, controllerReference, create } from "../../sdk/mod.ts";
+import { type DeploymentAction, HASH_LABEL, planDeployment, REVISION } from "./plan.ts";
+
+export default controller<Deployment, { sets: readonly ReplicaSet[]; pods: readonly Pod[] }>({
+  name: "deployment",
+  for: resources.deployments,
+  owns: { sets: resources.replicasets },
+  selects: { sets: (deployment) => deployment.spec?.selector },
+  maps: {
+    pods: {
+      resource: resources.pods,
+      find: (deployment, pods) =>
+        deployment.spec?.strategy?.type === "Recreate" ? pods.list(deployment.metadata.namespace) : [],
+      // A rollout by Recreate waits until the last pod has gone; counts of pods reach us through the ReplicaSets.
+      wakes: (pod, deployments) =>
+        pod.metadata.deletionTimestamp === undefined
+          ? []
+          : deployments.list(pod.metadata.namespace).filter((deployment) =>
+            deployment.spec?.strategy?.type === "Recreate"
+          ),
+    },
+  },
+  plan: ({ object, sets, pods, now }) => {
+    const podsOf = (set: ReplicaSet) => pods.filter((pod) => controllerOf(pod)?.uid === set.metadata.uid).length;
+    const { actions, status, revision, reconsiderAt } = planDeployment(object, sets, podsOf, now);
+    const annotate: Action[] = revision === undefined ? [] : [{
+      do: "patch",
+      resource: resources.deployments,
+      object,
+      patch: { metadata: { annotations: { [REVISION]: revision } } },
+    }];
+    return {
+      actions: [...actions.flatMap((action) => act(action, object)), ...annotate],
+      // The annotation makes the object newer than the one that the status was computed for: the next round writes it.
+      ...(annotate.length === 0 && { status }),
+      reconsiderAt,
+    };
+  },
+}) satisfies Controller;
+
+function act(action: DeploymentAction, deployment: Deployment): Action[] {
+  const resource = resources.replicasets;
+  switch (action.do) {
+    case "adopt":
+    case "release":
+      return [{ do: action.do, resource, object: action.set }];
+    case "createSet":
+      return [
+        create(resource, setOf(deployment, action)),
+        {
+          do: "event",
+          type: "Normal",
+          reason: "ScalingReplicaSet",
+          message: `Scaled up replica set ${action.name} from 0 to ${action.replicas}`,
+        },
+      ];
+    case "scale":
+      return [
+        {
+          do: "patch",
+          resource,
+          object: action.set,
+          patch: { metadata: { annotations: action.annotations }, spec: { replicas: action.replicas } },
+        },
+        { do: "event", type: "Normal", reason: "ScalingReplicaSet", message: action.because },
+      ];
+    case "annotate":
+      return [{ do: "patch", resource, object: action.set, patch: { metadata: { annotations: action.annotations } } }];
+    case "deleteSet":
+      return [{ do: "delete", resource, object: action.set, because: action.because }];
+  }
+}
+
+function setOf(
+  deployment: Deployment,
+  { name, hash, replicas, annotations }: Extract<DeploymentAction, { do: "createSet" }>,
+) {
+  const { template, selector, minReadySeconds } = deployment.spec!;
+  const labels = { ...template?.metadata?.labels, [HASH_LABEL]: hash };
+  return {
+    apiVersion: "apps/v1",
+    kind: "ReplicaSet",
+    metadata: {
+      name,
+      namespace: deployment.metadata.namespace,
+      labels,
+      annotations,
+      ownerReferences: [controllerReference(deployment, resources.deployments)],
+    },
+    spec: {
+      replicas,
+      minReadySeconds,
+      selector: { ...selector, matchLabels: { ...selector?.matchLabels, [HASH_LABEL]: hash } },
+      template: { ...template, metadata: { ...template?.metadata, labels } },
+    },
+  };
+}
