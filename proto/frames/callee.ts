@@ -121,8 +121,8 @@ class IncomingCall {
   async #run(): Promise<void> {
     try {
       const payload = await this.#request.promise;
-      if (this.#ended) return;
       await this.route.gate?.(this.#context);
+      if (this.#ended) return;
       if (this.route.spec.kind === "unary") await this.#runUnary(this.#decode(payload));
       else await this.#runStream(this.#decode(payload));
       this.#end(create(FrameEndSchema, { code: OK, trailers: toRecord(this.#trailers()) }));

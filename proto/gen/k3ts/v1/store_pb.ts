@@ -10,25 +10,25 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/store.proto.
  */
 export const file_k3ts_v1_store: GenFile = /*@__PURE__*/
-  fileDesc("ChNrM3RzL3YxL3N0b3JlLnByb3RvEgdrM3RzLnYxIn4KC09wZW5SZXF1ZXN0EgsKA3VybBgBIAEoCRIyCgdvcHRpb25zGAIgAygLMiEuazN0cy52MS5PcGVuUmVxdWVzdC5PcHRpb25zRW50cnkaLgoMT3B0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiHgoMT3BlblJlc3BvbnNlEg4KBmhhbmRsZRgBIAEoBCIzCg1BcHBlbmRSZXF1ZXN0Eg4KBmhhbmRsZRgBIAEoBBISCgpvcGVyYXRpb25zGAIgASgMIhAKDkFwcGVuZFJlc3BvbnNlIk0KC1NjYW5SZXF1ZXN0Eg4KBmhhbmRsZRgBIAEoBBINCgVzdGFydBgCIAEoDBILCgNlbmQYAyABKAwSEgoKcGFnZV9ieXRlcxgEIAEoDSIcCgxTY2FuUmVzcG9uc2USDAoEcm93cxgBIAEoDCIeCgxDbG9zZVJlcXVlc3QSDgoGaGFuZGxlGAEgASgEIg8KDUNsb3NlUmVzcG9uc2Uy7QEKDFN0b3JlU2VydmljZRIzCgRPcGVuEhQuazN0cy52MS5PcGVuUmVxdWVzdBoVLmszdHMudjEuT3BlblJlc3BvbnNlEjkKBkFwcGVuZBIWLmszdHMudjEuQXBwZW5kUmVxdWVzdBoXLmszdHMudjEuQXBwZW5kUmVzcG9uc2USNQoEU2NhbhIULmszdHMudjEuU2NhblJlcXVlc3QaFS5rM3RzLnYxLlNjYW5SZXNwb25zZTABEjYKBUNsb3NlEhUuazN0cy52MS5DbG9zZVJlcXVlc3QaFi5rM3RzLnYxLkNsb3NlUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChNrM3RzL3YxL3N0b3JlLnByb3RvEgdrM3RzLnYxIjMKC09wZW5SZXF1ZXN0EgsKA3VybBgBIAEoCRIRCglyZWFkX29ubHkYAyABKAhKBAgCEAMiHgoMT3BlblJlc3BvbnNlEg4KBmhhbmRsZRgBIAEoBCJBCg1BcHBlbmRSZXF1ZXN0Eg4KBmhhbmRsZRgBIAEoBBISCgpvcGVyYXRpb25zGAIgASgMEgwKBG1vcmUYAyABKAgiEAoOQXBwZW5kUmVzcG9uc2UiTQoLU2NhblJlcXVlc3QSDgoGaGFuZGxlGAEgASgEEg0KBXN0YXJ0GAIgASgMEgsKA2VuZBgDIAEoDBISCgpwYWdlX2J5dGVzGAQgASgNIhwKDFNjYW5SZXNwb25zZRIMCgRyb3dzGAEgASgMIh4KDENsb3NlUmVxdWVzdBIOCgZoYW5kbGUYASABKAQiDwoNQ2xvc2VSZXNwb25zZSINCgtTdG9yZUZlbmNlZDLtAQoMU3RvcmVTZXJ2aWNlEjMKBE9wZW4SFC5rM3RzLnYxLk9wZW5SZXF1ZXN0GhUuazN0cy52MS5PcGVuUmVzcG9uc2USOQoGQXBwZW5kEhYuazN0cy52MS5BcHBlbmRSZXF1ZXN0GhcuazN0cy52MS5BcHBlbmRSZXNwb25zZRI1CgRTY2FuEhQuazN0cy52MS5TY2FuUmVxdWVzdBoVLmszdHMudjEuU2NhblJlc3BvbnNlMAESNgoFQ2xvc2USFS5rM3RzLnYxLkNsb3NlUmVxdWVzdBoWLmszdHMudjEuQ2xvc2VSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message k3ts.v1.OpenRequest
  */
 export type OpenRequest = Message<"k3ts.v1.OpenRequest"> & {
   /**
-   * `file:///absolute/path` or `s3://bucket/prefix`.
+   * `file:///absolute/path`.
    *
    * @generated from field: string url = 1;
    */
   url: string;
 
   /**
-   * Endpoint, region and keys for object storage.
+   * Only scans; fences nobody. Fails with not_found where no writer has been.
    *
-   * @generated from field: map<string, string> options = 2;
+   * @generated from field: bool read_only = 3;
    */
-  options: { [key: string]: string };
+  readOnly: boolean;
 };
 
 /**
@@ -70,6 +70,13 @@ export type AppendRequest = Message<"k3ts.v1.AppendRequest"> & {
    * @generated from field: bytes operations = 2;
    */
   operations: Uint8Array;
+
+  /**
+   * The batch goes on in the next append of this handle: nothing is written yet.
+   *
+   * @generated from field: bool more = 3;
+   */
+  more: boolean;
 };
 
 /**
@@ -180,6 +187,21 @@ export const CloseResponseSchema: GenMessage<CloseResponse> = /*@__PURE__*/
   messageDesc(file_k3ts_v1_store, 7);
 
 /**
+ * Detail of an error: another writer has opened the store, so this one can never write again.
+ *
+ * @generated from message k3ts.v1.StoreFenced
+ */
+export type StoreFenced = Message<"k3ts.v1.StoreFenced"> & {
+};
+
+/**
+ * Describes the message k3ts.v1.StoreFenced.
+ * Use `create(StoreFencedSchema)` to create a new message.
+ */
+export const StoreFencedSchema: GenMessage<StoreFenced> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_store, 8);
+
+/**
  * The storage engine, native. Rows are packed into bytes fields: the layout of each stands beside it,
  * integers little-endian.
  *
@@ -187,7 +209,8 @@ export const CloseResponseSchema: GenMessage<CloseResponse> = /*@__PURE__*/
  */
 export const StoreService: GenService<{
   /**
-   * Opens the engine for reading and writing and fences the writer before it.
+   * Opens the engine. A writer fences the writer before it: whatever that one asks from then on fails with
+   * failed_precondition and a StoreFenced. A folder is held by one process at a time.
    *
    * @generated from rpc k3ts.v1.StoreService.Open
    */
@@ -197,7 +220,8 @@ export const StoreService: GenService<{
     output: typeof OpenResponseSchema;
   },
   /**
-   * Atomic, in order, durable when it answers.
+   * Atomic and durable when it answers. Appends under way at the same time share a commit, in no promised order. After
+   * a failure the outcome is unknown, and every later append fails until the engine is opened again.
    *
    * @generated from rpc k3ts.v1.StoreService.Append
    */
@@ -207,7 +231,7 @@ export const StoreService: GenService<{
     output: typeof AppendResponseSchema;
   },
   /**
-   * Rows in key order, in pages, of one moment.
+   * Rows in key order, in pages, of one moment. Only what is durable.
    *
    * @generated from rpc k3ts.v1.StoreService.Scan
    */
