@@ -6,5 +6,7 @@ use k3ts_proto::v1::EchoServiceServer;
 use crate::echo::Echo;
 
 pub fn router() -> Router {
-    Router::new().with(EchoServiceServer(Echo)).with(k3ts_store::service())
+    Router::new()
+        .with(EchoServiceServer(Echo::default()))
+        .with(k3ts_store::service())
 }
