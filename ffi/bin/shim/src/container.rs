@@ -3,30 +3,31 @@
 use crate::arguments::Arguments;
 use crate::cri_log::CriLog;
 use crate::exit::{self, MemoryCgroup};
-use crate::oci_runtime::{self, ChildStreams};
-use crate::relay::{Owner, Relay, Streams};
-use crate::{Report, sys, time};
+use crate::oci_runtime;
+use crate::relay::{Owner, Relay};
+use crate::streams::{ChildStreams, Streams};
+use crate::{Report, sys};
+use k3ts_shim::{files, time};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
 
-const ATTACH: &str = "attach.sock";
 const CONSOLE: &str = "console.sock";
 
 pub fn run(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
     let because = |error: io::Error| format!("Cannot create container {}: {error}", arguments.id);
-    for stale in ["exit", "pid", "started", ATTACH] {
+    let _alive = hold_pid_file().map_err(because)?;
+    for stale in [files::EXIT, files::PID, files::STARTED, files::ATTACH] {
         remove(stale).map_err(because)?;
     }
-    let _alive = hold_pid_file().map_err(because)?;
     let log = CriLog::open(&arguments.log)
         .map_err(|error| format!("Cannot open the log {}: {error}", arguments.log.display()))?;
-    let listener = UnixListener::bind(ATTACH).map_err(because)?;
+    let listener = UnixListener::bind(files::ATTACH).map_err(because)?;
 
     let (streams, pid) = create(arguments).map_err(|error| {
-        let _ = remove(ATTACH);
+        let _ = remove(files::ATTACH);
         format!("Cannot create container {}: {error}", arguments.id)
     })?;
     sys::spare_from_oom();
@@ -40,10 +41,12 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
     report.ok(pid);
 
     relay.run(pid).map_err(because)?;
-    let status = sys::wait(pid).map_err(because)?;
+    let status = sys::status(pid).map_err(because)?;
     let oom_killed = !status.success() && memory.is_some_and(|memory| memory.has_killed());
     exit::write(Path::new("."), status, &time::now(), oom_killed).map_err(because)?;
-    remove(ATTACH).map_err(because)?;
+    // Only now can its process id come again: whoever finds no exit may still send a signal to it.
+    sys::wait(pid).map_err(because)?;
+    remove(files::ATTACH).map_err(because)?;
     relay.finish(exit::code(status));
     Ok(())
 }
@@ -86,7 +89,7 @@ fn hold_pid_file() -> io::Result<File> {
         .write(true)
         .create(true)
         .truncate(false)
-        .open("shim.pid")?;
+        .open(files::SHIM_PID)?;
     file.try_lock()?;
     file.set_len(0)?;
     write!(file, "{}", std::process::id())?;

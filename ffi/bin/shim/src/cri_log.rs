@@ -1,7 +1,7 @@
 //! The log of a container in the format of the Container Runtime Interface: a line is
 //! `RFC 3339 time, stdout or stderr, P or F, text`; P says that the line goes on in the next entry.
 
-use crate::time;
+use k3ts_shim::time;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -104,10 +104,10 @@ impl CriLog {
         if self.entries.is_empty() {
             return;
         }
-        if self.was_moved() {
-            if let Ok(file) = append_to(&self.path) {
-                self.file = file;
-            }
+        if self.was_moved()
+            && let Ok(file) = append_to(&self.path)
+        {
+            self.file = file;
         }
         let _ = self.file.write_all(&self.entries);
         self.entries.clear();

@@ -3,14 +3,15 @@
 use crate::arguments::Arguments;
 use crate::client::{Client, STDERR};
 use crate::container::with_terminal;
-use crate::relay::{Owner, Relay, Streams};
+use crate::relay::{Owner, Relay};
+use crate::streams::Streams;
 use crate::{Report, exit, oci_runtime, sys};
+use k3ts_shim::files;
 use std::fs;
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::time::Instant;
 
-const ATTACH: &str = "attach.sock";
 /// As shells say it: not found, and found but not started.
 const NOT_FOUND: i32 = 127;
 const NOT_STARTED: i32 = 126;
@@ -27,7 +28,7 @@ pub fn run(arguments: &Arguments, mut report: Report) -> Result<(), String> {
 
 fn serve(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
     let because = |error: io::Error| format!("Cannot exec in container {}: {error}", arguments.id);
-    let listener = UnixListener::bind(ATTACH).map_err(because)?;
+    let listener = UnixListener::bind(files::ATTACH).map_err(because)?;
     report.ok(0);
     let Some(mut client) = first_client(&listener, arguments).map_err(because)? else {
         return Ok(());

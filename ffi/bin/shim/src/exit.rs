@@ -1,5 +1,6 @@
 //! How a process ended, and whether its memory limit was the reason.
 
+use k3ts_shim::files;
 use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -19,7 +20,7 @@ pub fn write(directory: &Path, status: ExitStatus, finished_at: &str, oom_killed
     );
     let temporary = directory.join(".exit");
     fs::write(&temporary, text)?;
-    fs::rename(temporary, directory.join("exit"))
+    fs::rename(temporary, directory.join(files::EXIT))
 }
 
 /// The memory cgroup of a container, whose kernel counts the processes that were killed for want of memory. The count

@@ -12,8 +12,8 @@ mod exec;
 mod exit;
 mod oci_runtime;
 mod relay;
+mod streams;
 mod sys;
-mod time;
 
 use arguments::{Arguments, Mode};
 use std::fs::File;

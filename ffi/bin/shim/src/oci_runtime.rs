@@ -1,25 +1,19 @@
 //! Calls of the OCI runtime, which end soon: a container that it starts is left to the shim, as its subreaper.
 
 use crate::arguments::Arguments;
+use crate::streams::ChildStreams;
 use crate::sys;
+use k3ts_shim::files;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 /// A call that takes longer is given up.
 const CALL_TIME_MAX: Duration = Duration::from_secs(120);
 
 const LOG: &str = "runtime.log";
-const PID: &str = "pid";
-
-/// What the process gets as its standard streams. With a terminal it gets none of these.
-pub struct ChildStreams {
-    pub stdin: Stdio,
-    pub stdout: Stdio,
-    pub stderr: Stdio,
-}
 
 /// Makes the container and returns the id of its process, which waits for the start.
 pub fn create(arguments: &Arguments, streams: ChildStreams, console: Option<&Path>) -> Result<i32, String> {
@@ -58,7 +52,7 @@ fn call(
     streams: ChildStreams,
     console: Option<&Path>,
 ) -> Result<i32, String> {
-    command.arg("--pid-file").arg(arguments.directory.join(PID));
+    command.arg("--pid-file").arg(arguments.directory.join(files::PID));
     if let Some(socket) = console {
         command.arg("--console-socket").arg(socket);
     }
@@ -100,7 +94,7 @@ fn wait(mut command: Command) -> io::Result<ExitStatus> {
 }
 
 fn read_pid() -> Result<i32, String> {
-    let text = fs::read_to_string(PID).map_err(|error| format!("Cannot read the process id: {error}"))?;
+    let text = fs::read_to_string(files::PID).map_err(|error| format!("Cannot read the process id: {error}"))?;
     text.trim()
         .parse()
         .map_err(|_| format!("Cannot read the process id as it must be a number: it is {text:?}"))

@@ -6,12 +6,12 @@
 
 use crate::client::{Client, Input, STDERR, STDOUT, WAITING_BYTES_MAX};
 use crate::cri_log::CriLog;
+use crate::streams::Streams;
 use crate::sys;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const READ_BYTES_MAX: usize = 32 * 1024;
@@ -23,48 +23,6 @@ const TERMINAL_DRAIN_MAX: Duration = Duration::from_millis(500);
 const STALLED_MAX: Duration = Duration::from_secs(30);
 /// How long clients of a container may take for the rest. Its exit is known by then.
 const FAREWELL_MAX: Duration = Duration::from_secs(2);
-
-/// Our ends of the standard streams.
-pub struct Streams {
-    pub stdin: Option<OwnedFd>,
-    pub stdout: Option<OwnedFd>,
-    pub stderr: Option<OwnedFd>,
-    /// Then it is input and output at once, and the others are missing.
-    pub terminal: Option<OwnedFd>,
-}
-
-impl Streams {
-    /// Pipes, and the process's ends of them.
-    pub fn pipes(stdin: bool) -> io::Result<(Streams, crate::oci_runtime::ChildStreams)> {
-        let (stdout, child_stdout) = io::pipe()?;
-        let (stderr, child_stderr) = io::pipe()?;
-        let (child_stdin, stdin) = match stdin.then(io::pipe).transpose()? {
-            Some((read, write)) => (Stdio::from(read), Some(OwnedFd::from(write))),
-            None => (Stdio::null(), None),
-        };
-        let ours = Streams {
-            stdin,
-            stdout: Some(stdout.into()),
-            stderr: Some(stderr.into()),
-            terminal: None,
-        };
-        let child = crate::oci_runtime::ChildStreams {
-            stdin: child_stdin,
-            stdout: child_stdout.into(),
-            stderr: child_stderr.into(),
-        };
-        Ok((ours, child))
-    }
-
-    pub fn terminal(terminal: OwnedFd) -> Streams {
-        Streams {
-            stdin: None,
-            stdout: None,
-            stderr: None,
-            terminal: Some(terminal),
-        }
-    }
-}
 
 struct Output {
     source: File,
@@ -308,10 +266,10 @@ impl Relay {
 
     fn accept(&mut self) {
         let Some(listener) = &self.listener else { return };
-        if let Ok((socket, _)) = listener.accept() {
-            if let (true, Ok(client)) = (self.clients.len() < CLIENTS_MAX, Client::new(socket)) {
-                self.clients.push(client);
-            }
+        if let Ok((socket, _)) = listener.accept()
+            && let (true, Ok(client)) = (self.clients.len() < CLIENTS_MAX, Client::new(socket))
+        {
+            self.clients.push(client);
         }
     }
 

@@ -85,6 +85,28 @@ pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     }
 }
 
+/// Waits for the end of a child without reaping it.
+pub fn status(pid: i32) -> io::Result<ExitStatus> {
+    loop {
+        // SAFETY: zero is a valid siginfo_t; the pointer is to a local that outlives the call, and the fields that are
+        // read are those that the kernel fills in for a child.
+        unsafe {
+            let mut info: libc::siginfo_t = zeroed();
+            match check(libc::waitid(
+                libc::P_PID,
+                pid as libc::id_t,
+                &mut info,
+                libc::WEXITED | libc::WNOWAIT,
+            )) {
+                Ok(_) if info.si_code == libc::CLD_EXITED => return Ok(ExitStatus::from_raw(info.si_status() << 8)),
+                Ok(_) => return Ok(ExitStatus::from_raw(info.si_status())),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
 /// Reaps a child that has ended or is about to.
 pub fn wait(pid: i32) -> io::Result<ExitStatus> {
     let mut status = 0;

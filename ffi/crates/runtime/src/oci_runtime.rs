@@ -1,0 +1,69 @@
+//! Calls of the OCI runtime that are not the shim's.
+
+use crate::settings::{SEARCH_PATH, Settings};
+use k3ts_frames::{ErrorContext, RpcError};
+use serde::Deserialize;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// What crun keeps of a container.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Status {
+    cgroup_path: String,
+}
+
+pub fn version(settings: &Settings) -> Result<String, RpcError> {
+    let said = run(settings, &["--version"])?;
+    let first = said.lines().next().unwrap_or_default();
+    Ok(first.rsplit(' ').next().unwrap_or_default().to_owned())
+}
+
+pub fn start(settings: &Settings, id: &str) -> Result<(), RpcError> {
+    run(settings, &["start", id])
+        .doing(|| format!("Cannot start container {id:?}"))
+        .map(drop)
+}
+
+/// Removes what the runtime holds of a container, whose processes have ended.
+pub fn delete(settings: &Settings, id: &str) -> Result<(), RpcError> {
+    if !state_of(settings, id).exists() {
+        return Ok(());
+    }
+    run(settings, &["delete", "--force", id])
+        .doing(|| format!("Cannot delete container {id:?}"))
+        .map(drop)
+}
+
+/// Whether the container waits for its start: the runtime removes the pipe that it waits at.
+pub fn is_waiting(settings: &Settings, id: &str) -> bool {
+    state_of(settings, id).join("exec.fifo").exists()
+}
+
+/// Such as `/k3ts/a`, the same in every hierarchy.
+pub fn cgroup_path(settings: &Settings, id: &str) -> Option<String> {
+    let status: Status = serde_json::from_slice(&fs::read(state_of(settings, id).join("status")).ok()?).ok()?;
+    Some(status.cgroup_path).filter(|path| !path.trim_matches('/').is_empty())
+}
+
+fn state_of(settings: &Settings, id: &str) -> PathBuf {
+    settings.root.join(id)
+}
+
+fn run(settings: &Settings, arguments: &[&str]) -> Result<String, RpcError> {
+    let output = Command::new(&settings.runtime)
+        .arg("--root")
+        .arg(&settings.root)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", SEARCH_PATH)
+        .stdin(Stdio::null())
+        .output()
+        .doing(|| format!("Cannot run {}", settings.runtime.display()))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(RpcError::internal(format!("{}: {}", output.status, said.trim())))
+}
