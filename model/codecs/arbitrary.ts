@@ -13,7 +13,7 @@ const JSON_VALUES = [{ a: [1, null, { b: "c" }] }, { d: 2.5 }, { x: true }];
 const SPECIAL: Record<string, readonly unknown[]> = {
   bytes: ["AA==", "/+8x", "aGVsbG8gd29ybGQ="],
   strings: [["a"], ["b", ""]],
-  Quantity: ["1", "100m", "1.5Gi", "0", "1e3"],
+  Quantity: ["1", "100m", "1536Mi", "0", "1e3", "4k"],
   Time: ["1970-01-01T00:00:00Z", "2026-02-28T23:59:59Z", "1906-01-01T00:00:01Z", "9999-12-31T23:59:59Z"],
   MicroTime: ["2026-02-28T23:59:59.000001Z", "1969-12-31T23:59:59.999999Z"],
   Duration: ["1h0m0s", "1.5s", "20ms", "-2m3s"],

@@ -93,14 +93,14 @@ Deno.test("a patch is checked but keeps its nulls and gets nothing added", () =>
   assertEquals(decodeJson<object>(JSON.stringify(patch), DEPLOYMENT, { normalize: false }).object, patch);
 });
 
-Deno.test("times come out in UTC and whole seconds, quantities as text", () => {
+Deno.test("times come out in UTC and whole seconds, quantities as canonical text", () => {
   const { object } = decode({
     metadata: { creationTimestamp: "2026-01-01T01:00:00.999+01:00" },
-    spec: { overhead: { cpu: 1 } },
+    spec: { overhead: { cpu: 1, memory: "0.5Gi" } },
   });
   const { metadata, spec } = object as { metadata: object; spec: { overhead: object } };
   assertEquals(metadata, { creationTimestamp: "2026-01-01T00:00:00Z" });
-  assertEquals(spec.overhead, { cpu: "1" });
+  assertEquals(spec.overhead, { cpu: "1", memory: "512Mi" });
 });
 
 Deno.test("base64 may be broken into lines, and must be base64", () => {

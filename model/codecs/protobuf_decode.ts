@@ -3,11 +3,12 @@ import { encodeBase64 } from "./base64.ts";
 import type { FieldFacts } from "../facts/fields.ts";
 import { typeByKey, type TypeFacts, typeFacts } from "../facts/types.ts";
 import { parseApiVersion } from "../facts/resources.ts";
+import { QUANTITY_PROBLEM } from "../quantity.ts";
 import type { KubernetesObject } from "../types/mod.ts";
 import { isEnvelope, openEnvelope } from "./envelope.ts";
 import { parseJson } from "./json.ts";
 import { DecodeError } from "./problems.ts";
-import { durationText, microTimeText, timeText } from "./scalars.ts";
+import { checkedQuantity, durationText, microTimeText, timeText } from "./scalars.ts";
 import { setOwn, showFields, zeroOf } from "./walk.ts";
 import { BYTES, VARINT, WireReader } from "./wire.ts";
 
@@ -126,7 +127,9 @@ function readValue(reader: WireReader, field: FieldFacts, wireType: number, dept
       // A quantity of zero, as Go leaves it, is an empty message.
       let text = "0";
       eachField(reader, (number) => number === 1 && (text = reader.string(), true));
-      return text;
+      const quantity = checkedQuantity(text);
+      if (quantity === undefined) throw new DecodeError(`proto: field ${field.name}: ${QUANTITY_PROBLEM}`);
+      return quantity;
     }
     case "IntOrString":
       return readIntOrString(reader);

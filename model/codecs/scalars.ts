@@ -1,12 +1,16 @@
 /** Scalars that have a form of their own in JSON: times, durations, quantities. */
+import { formatQuantity, tryParseQuantity } from "../quantity.ts";
 
-const QUANTITY = /^[+-]?(\d+\.?\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$/;
+/** Most quantities: canonical already, as no larger suffix fits fewer than four digits. */
+const PLAIN_QUANTITY = /^(0|[1-9]\d{0,2}([KMGTPE]i|[mkMGT])?)$/;
 const WHOLE_SECONDS_UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 const RFC3339 = /^(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 
-/** Is it a quantity as Kubernetes writes them (`100m`, `1.5Gi`, `1e3`)? */
-export function isQuantity(text: string): boolean {
-  return QUANTITY.test(text);
+/** A quantity in its canonical form (`1000m` is `1`, `0.5Gi` is `512Mi`); undefined when it is none. */
+export function checkedQuantity(text: string): string | undefined {
+  if (PLAIN_QUANTITY.test(text)) return text;
+  const quantity = tryParseQuantity(text);
+  return quantity && formatQuantity(quantity);
 }
 
 /** RFC 3339 in UTC and whole seconds; undefined when it is no time. */

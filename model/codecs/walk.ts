@@ -1,7 +1,8 @@
 import type { FieldFacts } from "../facts/fields.ts";
 import { typeByKey, type TypeFacts } from "../facts/types.ts";
+import { QUANTITY_PROBLEM } from "../quantity.ts";
 import { DecodeError, type Path, pathText, PROBLEMS_MAX } from "./problems.ts";
-import { canonicalMicroTime, canonicalTime, isQuantity, parseDuration } from "./scalars.ts";
+import { canonicalMicroTime, canonicalTime, checkedQuantity, parseDuration } from "./scalars.ts";
 
 type Members = Record<string, unknown>;
 
@@ -161,11 +162,9 @@ export class Walk {
 
   #quantity(value: unknown): unknown {
     const text = typeof value === "number" ? String(value) : value;
-    if (typeof text === "string" && isQuantity(text)) return this.#normalize ? text : value;
-    throw new DecodeError(
-      `${pathText(this.#path)}: quantities must match the regular expression ` +
-        "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
-    );
+    const quantity = typeof text === "string" ? checkedQuantity(text) : undefined;
+    if (quantity === undefined) throw new DecodeError(`${pathText(this.#path)}: ${QUANTITY_PROBLEM}`);
+    return this.#normalize ? quantity : value;
   }
 
   #time(value: unknown, scalar: "Time" | "MicroTime", owner: TypeFacts): unknown {
