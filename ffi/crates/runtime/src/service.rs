@@ -151,10 +151,8 @@ impl RuntimeService for Runtime {
         std::thread::Builder::new()
             .name("k3ts-watch".to_owned())
             .spawn(move || {
-                loop {
-                    let news = watcher.next().transpose();
-                    let is_last = !matches!(news, Some(Ok(_)));
-                    let Some(news) = news else { return };
+                for news in watcher {
+                    let is_last = news.is_err();
                     if sender.blocking_send(news).is_err() || is_last {
                         return;
                     }
