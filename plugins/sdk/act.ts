@@ -14,10 +14,11 @@ export interface ActContext {
   signal: AbortSignal;
 }
 
-/** What was written: to be seen before the next plan. */
+/** What was written, to be seen before the next plan: by its revision, or, where the answer names none, by the object having changed. */
 export interface Write {
   resource: ResourceRef;
-  revision: number;
+  revision?: number;
+  changed?: KubernetesObject;
 }
 
 /** Creates at the same time, so that they share a commit of the store. */
@@ -51,6 +52,7 @@ async function actOne(action: Action, context: ActContext, onWrite: (write: Writ
   const written = await write(action, context);
   const revision = Number(written?.metadata?.resourceVersion);
   if (revision > 0) onWrite({ resource: action.resource, revision });
+  else if (action.do !== "create") onWrite({ resource: action.resource, changed: action.object as KubernetesObject });
 }
 
 async function write(

@@ -41,6 +41,8 @@ export interface ControllerSpec<T extends KubernetesObject, R extends Related> {
   name: string;
   /** The Kubernetes user that it writes as. @default `system:serviceaccount:kube-system:NAME-controller` */
   user?: string;
+  /** Who its events are from. @default `NAME-controller` */
+  component?: string;
   for: ResourceRef<T>;
   /** Objects of which the planned one is the controller (metadata.ownerReferences). */
   owns?: Refs<R>;
@@ -52,17 +54,21 @@ export interface ControllerSpec<T extends KubernetesObject, R extends Related> {
   plan: (input: { object: T; now: number } & R) => Plan;
   /** Objects planned at the same time. @default 4 */
   concurrency?: number;
+  /** One object at a time, each seeing what was written for the one before. @default false */
+  serial?: boolean;
 }
 
 /** A controller as the runner needs it: with its types erased and its relations in one form. */
 export interface Controller {
   name: string;
   user: string;
+  component: string;
   resource: ResourceRef;
   relations: Record<string, Relation<KubernetesObject, KubernetesObject>>;
   when: (object: KubernetesObject) => boolean;
   plan: (input: { object: KubernetesObject; now: number } & Related) => Plan;
   concurrency: number;
+  serial: boolean;
 }
 
 // deno-lint-ignore ban-types -- a controller that looks at nothing else has no relations
@@ -77,11 +83,13 @@ export function controller<T extends KubernetesObject, R extends Related = {}>(s
   return {
     name: spec.name,
     user: spec.user ?? `system:serviceaccount:kube-system:${spec.name}-controller`,
+    component: spec.component ?? `${spec.name}-controller`,
     resource: spec.for,
     relations: relations as unknown as Controller["relations"],
     when: (spec.when ?? (() => true)) as Controller["when"],
     plan: spec.plan as unknown as Controller["plan"],
-    concurrency: spec.concurrency ?? 4,
+    concurrency: spec.serial === true ? 1 : spec.concurrency ?? 4,
+    serial: spec.serial ?? false,
   };
 }
 

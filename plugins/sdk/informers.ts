@@ -10,6 +10,8 @@ export interface SharedInformer {
   readonly informer: Informer<KubernetesObject>;
   /** Resolves when an event of this revision or a later one has been seen, or, should none come, after a while. */
   seen(revision: number, signal: AbortSignal): Promise<void>;
+  /** Resolves when the object is no longer what it was, by the same rule. */
+  changed(object: KubernetesObject, signal: AbortSignal): Promise<void>;
 }
 
 /** A write that never shows up here (its object left the selection) must not stop a controller for ever. */
@@ -39,16 +41,26 @@ export class SharedInformers {
 
 class Tracked implements SharedInformer {
   #revision = 0;
-  #waiting = new Set<{ revision: number; resolve: () => void }>();
+  #waiting = new Set<{ isDone: () => boolean; resolve: () => void }>();
 
   constructor(readonly informer: Informer<KubernetesObject>) {
     informer.onChange((_type, object) => this.#advance(Number(object.metadata.resourceVersion)));
   }
 
-  async seen(revision: number, signal: AbortSignal): Promise<void> {
-    if (this.#revision >= revision) return;
+  seen(revision: number, signal: AbortSignal): Promise<void> {
+    return this.#until(() => this.#revision >= revision, signal);
+  }
+
+  changed({ metadata }: KubernetesObject, signal: AbortSignal): Promise<void> {
+    const isDone = () =>
+      this.informer.get(metadata.namespace ?? "", metadata.name)?.metadata.resourceVersion !== metadata.resourceVersion;
+    return this.#until(isDone, signal);
+  }
+
+  async #until(isDone: () => boolean, signal: AbortSignal): Promise<void> {
+    if (isDone()) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter = { revision, resolve };
+    const waiter = { isDone, resolve };
     const onAbort = () => reject(signal.reason);
     const timer = setTimeout(resolve, UNSEEN_MS_MAX);
     this.#waiting.add(waiter);
@@ -63,8 +75,7 @@ class Tracked implements SharedInformer {
   }
 
   #advance(revision: number): void {
-    if (!(revision > this.#revision)) return;
-    this.#revision = revision;
-    for (const waiter of this.#waiting) if (waiter.revision <= revision) waiter.resolve();
+    this.#revision = Math.max(this.#revision, revision || 0);
+    for (const waiter of this.#waiting) if (waiter.isDone()) waiter.resolve();
   }
 }

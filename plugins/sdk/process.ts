@@ -4,6 +4,7 @@ import { createResourceClient } from "@k3ts/client";
 import { PluginLog_Level, PluginLogSchema, PluginService, type RunResponse, RunResponseSchema } from "@k3ts/proto";
 import { connectFrames, stdioChannel } from "@k3ts/proto/frames";
 import type { Controller } from "./controller.ts";
+import type { Daemon, DaemonContext } from "./daemon.ts";
 import { eventRecorder } from "./events.ts";
 import { SharedInformers } from "./informers.ts";
 import { runController } from "./runner.ts";
@@ -21,7 +22,9 @@ export interface ClusterFacts {
 export const READER = "system:kube-controller-manager";
 
 /** Serves the host until it goes away. @param controllers made once the host has told about the cluster; described from the same function beforehand */
-export async function servePlugins(controllers: (facts: ClusterFacts) => readonly Controller[]): Promise<void> {
+export async function servePlugins(
+  controllers: (facts: ClusterFacts) => readonly (Controller | Daemon)[],
+): Promise<void> {
   const connection = connectFrames(stdioChannel(), {
     side: "listener",
     routes: (router) =>
@@ -32,7 +35,7 @@ export async function servePlugins(controllers: (facts: ClusterFacts) => readonl
   });
   const { transport } = connection;
 
-  async function* run(running: readonly Controller[], signal: AbortSignal): AsyncGenerator<RunResponse> {
+  async function* run(running: readonly (Controller | Daemon)[], signal: AbortSignal): AsyncGenerator<RunResponse> {
     const reports = new Reports();
     const log = (level: PluginLog_Level, controller: string, message: string) =>
       reports.add({ case: "log", value: create(PluginLogSchema, { level, controller, message }) });
@@ -45,20 +48,25 @@ export async function servePlugins(controllers: (facts: ClusterFacts) => readonl
       const clients = createResourceClient(transport, { identity: controller.user });
       const onFailure = (about: string, error: Error) =>
         log(PluginLog_Level.WARN, controller.name, `${about}: ${error.message}`);
-      const recorder = eventRecorder({
-        clients,
-        component: `${controller.name}-controller`,
-        now: Date.now,
-        onError: (error) => onFailure("event", error),
-      });
       const onSynced = () => reports.add({ case: "controllerSynced", value: controller.name });
-      runController(controller, { informers, clients, recorder, now: Date.now, onSynced, onFailure }, signal)
-        .catch((error) => reports.fail(error));
+      const context = { informers, clients, now: Date.now, onSynced, onFailure };
+      start(controller, context, signal).catch((error) => reports.fail(error));
     }
     yield* reports.until(signal);
   }
 
   await connection.closed;
+}
+
+async function start(controller: Controller | Daemon, context: DaemonContext, signal: AbortSignal): Promise<void> {
+  if ("run" in controller) return await controller.run(context, signal);
+  const recorder = eventRecorder({
+    clients: context.clients,
+    component: controller.component,
+    now: context.now,
+    onError: (error) => context.onFailure("event", error),
+  });
+  await runController(controller, { ...context, recorder }, signal);
 }
 
 class Reports {

@@ -140,18 +140,23 @@ class Runner {
 
   /** A plan made from an observation older than the last plan's writes would do them again. */
   async #seeOwnWrites(key: string): Promise<void> {
-    for (const { resource, revision } of this.#unseen.get(key) ?? []) {
-      await this.#informerOf(resource)?.seen(revision, this.signal);
+    const writes = this.#unseen.get(this.#scope(key)) ?? [];
+    this.#unseen.delete(this.#scope(key));
+    for (const { resource, revision, changed } of writes) {
+      const shared = this.#informerOf(resource);
+      if (revision !== undefined) await shared?.seen(revision, this.signal);
+      if (changed !== undefined) await shared?.changed(changed, this.signal);
     }
-    this.#unseen.delete(key);
   }
 
   #remember(key: string, write: Write): void {
-    const writes = this.#unseen.get(key) ?? [];
-    const same = writes.find(({ resource }) => isSame(resource, write.resource));
-    if (same !== undefined) same.revision = Math.max(same.revision, write.revision);
-    else writes.push({ ...write });
-    this.#unseen.set(key, writes);
+    const scope = this.#scope(key);
+    this.#unseen.set(scope, [...this.#unseen.get(scope) ?? [], write]);
+  }
+
+  /** A serial controller waits for the writes of every object, any other one for those of the same object. */
+  #scope(key: string): string {
+    return this.controller.serial ? "" : key;
   }
 
   #informerOf(resource: ResourceRef): SharedInformer | undefined {

@@ -1,5 +1,5 @@
 /** Rolls a Deployment out by way of ReplicaSets. */
-import { controllerOf, type Deployment, type Draft, type Pod, type ReplicaSet, resources } from "@k3ts/model";
+import { controllerOf, type Deployment, type Pod, type ReplicaSet, resources } from "@k3ts/model";
 import { type Action, type Controller, controller, controllerReference, create } from "../../sdk/mod.ts";
 import { type DeploymentAction, HASH_LABEL, planDeployment, REVISION } from "./plan.ts";
 

@@ -1,0 +1,86 @@
+/** Empties a namespace that is to be deleted, and lets it go when nothing is left in it. */
+import { isConflict, isNotFound } from "@k3ts/client";
+import { type KubernetesObject, type Namespace, type ResourceRef, resources } from "@k3ts/model";
+import { type Daemon, type DaemonContext, WorkQueue } from "../../sdk/mod.ts";
+import { resourcesWith } from "../discovery.ts";
+import { type Content, planNamespace } from "./plan.ts";
+
+const VERBS = ["list", "deletecollection"];
+const LOOK_AGAIN_MS = 500;
+const CONCURRENCY = 2;
+
+const namespaces: Daemon = {
+  name: "namespace",
+  user: "system:serviceaccount:kube-system:namespace-controller",
+  run,
+};
+export default namespaces;
+
+async function run(context: DaemonContext, signal: AbortSignal): Promise<void> {
+  const { informer } = context.informers.of(resources.namespaces);
+  const queue = new WorkQueue();
+  try {
+    await informer.synced;
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error;
+  }
+  informer.onChange((_type, { metadata }) => {
+    if (metadata.deletionTimestamp !== undefined) queue.add(metadata.name);
+  });
+  context.onSynced();
+  await Promise.all(Array.from({ length: CONCURRENCY }, () => work(queue, context, signal)));
+  queue.close();
+}
+
+async function work(queue: WorkQueue, context: DaemonContext, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const name = await queue.take(signal).catch(() => undefined); // rejects only when the signal fires
+    if (name === undefined) return;
+    try {
+      const again = await clear(name, context, signal);
+      queue.done(name);
+      if (again) queue.addAt(name, context.now() + LOOK_AGAIN_MS, context.now());
+    } catch (error) {
+      if (signal.aborted) return;
+      queue.failed(name, context.now());
+      if (!isConflict(error)) context.onFailure(name, error as Error);
+    }
+  }
+}
+
+/** @returns whether to look again soon */
+async function clear(name: string, { clients }: DaemonContext, signal: AbortSignal): Promise<boolean> {
+  const client = clients.of<Namespace>(resources.namespaces);
+  const namespace = await client.get(name, { signal }).catch((error) => {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  });
+  if (namespace === undefined || namespace.metadata.deletionTimestamp === undefined) return false;
+  const found = (await resourcesWith(clients, VERBS, signal)).filter(({ namespaced }) => namespaced);
+  const contents = await Promise.all(found.map((resource) => look(resource)));
+  const plan = planNamespace(namespace, contents);
+  if (plan.do === "empty") {
+    await Promise.all(
+      plan.resources.map((resource) =>
+        clients.of(resource).deleteCollection({ namespace: name, propagationPolicy: "Background", signal })
+      ),
+    );
+  }
+  if (plan.do === "finalize") {
+    await client.update({ ...namespace, spec: { ...namespace.spec, finalizers: plan.finalizers } }, {
+      subresource: "finalize",
+      signal,
+    });
+  }
+  return plan.do === "empty" || plan.do === "wait";
+
+  async function look(resource: ResourceRef): Promise<Content> {
+    const { items } = await clients.of<KubernetesObject>(resource).list({ namespace: name, signal });
+    return {
+      resource,
+      count: items.length,
+      leaving: items.every(({ metadata }) => metadata.deletionTimestamp !== undefined),
+    };
+  }
+}

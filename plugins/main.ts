@@ -1,0 +1,21 @@
+/** The built-in controllers and the scheduler, in a process without permissions that the server starts. */
+import deployment from "./controllers/deployment/mod.ts";
+import endpointslice from "./controllers/endpointslice/mod.ts";
+import garbage from "./controllers/garbage/mod.ts";
+import namespaces from "./controllers/namespace/mod.ts";
+import replicaset from "./controllers/replicaset/mod.ts";
+import rootCa from "./controllers/root_ca.ts";
+import serviceAccounts from "./controllers/service_accounts.ts";
+import scheduler from "./scheduler/mod.ts";
+import { servePlugins } from "./sdk/mod.ts";
+
+await servePlugins(({ caCertificate }) => [
+  scheduler,
+  deployment,
+  replicaset,
+  endpointslice,
+  namespaces,
+  serviceAccounts,
+  rootCa(caCertificate),
+  garbage,
+]);

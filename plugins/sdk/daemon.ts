@@ -1,0 +1,23 @@
+/**
+ * The few controllers whose relations are not known when they are written: those that look at every resource that
+ * the server has. They observe and plan by themselves; whoever can use `controller` does.
+ */
+import type { ResourceClients } from "@k3ts/client";
+import type { SharedInformers } from "./informers.ts";
+
+export interface DaemonContext {
+  informers: SharedInformers;
+  /** Clients that speak as the daemon. */
+  clients: ResourceClients;
+  /** ms since the epoch */
+  now: () => number;
+  onSynced: () => void;
+  onFailure: (object: string, error: Error) => void;
+}
+
+export interface Daemon {
+  name: string;
+  user: string;
+  /** Runs until the signal fires. */
+  run: (context: DaemonContext, signal: AbortSignal) => Promise<void>;
+}
