@@ -46,6 +46,11 @@ export class Informer<T extends KubernetesObject> {
     return this.#hasSynced;
   }
 
+  /** Up to where the copy is known to be complete; undefined before the first list, and before one that is due. */
+  get resourceVersion(): string | undefined {
+    return this.#resourceVersion;
+  }
+
   /** Runs until the signal fires, then resolves. Failures are retried for ever, with backoff. */
   async start(signal: AbortSignal): Promise<void> {
     const { resource } = this.client.resource;
