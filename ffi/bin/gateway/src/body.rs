@@ -1,0 +1,238 @@
+//! Bodies: that of a request is carried to the server by a task of its own, so that an early answer ends it instead of
+//! waiting for it; that of a response ends, with its last byte, everything that belongs to the exchange.
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use crate::grpc::GrpcWebToGrpc;
+use crate::limits::{BODY_PROGRESS, BodyRule};
+
+/// Pieces of a request's body between the client and the server.
+const PIECES_MAX: usize = 4;
+
+/// Why a request's body was not carried to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    TooLarge(u64),
+    TooSlow,
+    /// The client has gone.
+    Aborted,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Broken::TooLarge(limit) => write!(formatter, "its body may have {limit} bytes at most"),
+            Broken::TooSlow => write!(formatter, "its body must make progress within {BODY_PROGRESS:?}"),
+            Broken::Aborted => write!(formatter, "its body must not be broken off"),
+        }
+    }
+}
+
+impl Error for Broken {}
+
+/// What the server is sent.
+pub enum RequestBody {
+    Empty,
+    Pumped {
+        pieces: mpsc::Receiver<Result<Bytes, Broken>>,
+        size: SizeHint,
+    },
+}
+
+/// The task that carries a body. Dropped, it stops.
+pub struct Pump {
+    task: AbortHandle,
+    broken: Arc<OnceLock<Broken>>,
+}
+
+impl Pump {
+    /// Begins to carry a client's body. An empty one needs no task.
+    pub fn start(body: Incoming, rule: BodyRule) -> (RequestBody, Option<Pump>) {
+        if body.is_end_stream() {
+            return (RequestBody::Empty, None);
+        }
+        let size = body.size_hint();
+        let (sender, pieces) = mpsc::channel(PIECES_MAX);
+        let broken = Arc::new(OnceLock::new());
+        let noted = broken.clone();
+        let task = tokio::spawn(async move {
+            if let Err(reason) = carry(body, &sender, rule).await {
+                let _ = noted.set(reason);
+                // Fails when nobody wants it any more.
+                let _ = sender.send(Err(reason)).await;
+            }
+        });
+        (
+            RequestBody::Pumped { pieces, size },
+            Some(Pump {
+                task: task.abort_handle(),
+                broken,
+            }),
+        )
+    }
+
+    pub fn broken(&self) -> Option<Broken> {
+        self.broken.get().copied()
+    }
+
+    fn is_done(&self) -> bool {
+        self.task.is_finished()
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        // With the task goes the client's stream: over HTTP/2 it is told to send no more.
+        self.task.abort();
+    }
+}
+
+async fn carry(mut body: Incoming, sender: &mpsc::Sender<Result<Bytes, Broken>>, rule: BodyRule) -> Result<(), Broken> {
+    let mut total = 0;
+    loop {
+        let frame = match rule {
+            BodyRule::Stream => body.frame().await,
+            BodyRule::Bounded(_) => timeout(BODY_PROGRESS, body.frame())
+                .await
+                .map_err(|_| Broken::TooSlow)?,
+        };
+        let Some(frame) = frame else { return Ok(()) };
+        // Trailers of requests mean nothing to anybody here.
+        let Ok(piece) = frame.map_err(|_| Broken::Aborted)?.into_data() else {
+            continue;
+        };
+        total += piece.len() as u64;
+        match rule {
+            BodyRule::Bounded(limit) if total > limit => return Err(Broken::TooLarge(limit)),
+            _ => {}
+        }
+        if sender.send(Ok(piece)).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut *self {
+            RequestBody::Empty => Poll::Ready(None),
+            RequestBody::Pumped { pieces, .. } => pieces
+                .poll_recv(context)
+                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, RequestBody::Empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            RequestBody::Empty => SizeHint::with_exact(0),
+            RequestBody::Pumped { size, .. } => size.clone(),
+        }
+    }
+}
+
+/// What a client is sent.
+pub struct ReplyBody {
+    content: Content,
+    /// Given up with the body's end, however it ends.
+    exchange: Vec<Box<dyn Send + Sync>>,
+}
+
+enum Content {
+    Whole(Option<Bytes>),
+    Passed(Incoming),
+    Grpc(GrpcWebToGrpc<Incoming>),
+}
+
+impl ReplyBody {
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::of(Content::Whole(Some(bytes.into())))
+    }
+
+    pub fn passed(body: Incoming) -> Self {
+        Self::of(Content::Passed(body))
+    }
+
+    pub fn grpc(body: Incoming) -> Self {
+        Self::of(Content::Grpc(GrpcWebToGrpc::new(body)))
+    }
+
+    fn of(content: Content) -> Self {
+        Self {
+            content,
+            exchange: Vec::new(),
+        }
+    }
+
+    /// Keeps something for as long as the body lasts.
+    #[must_use]
+    pub fn with(mut self, kept: impl Send + Sync + 'static) -> Self {
+        self.exchange.push(Box::new(kept));
+        self
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.content {
+            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Passed(body) => Pin::new(body).poll_frame(context),
+            Content::Grpc(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Content::Passed(body) => body.is_end_stream(),
+            Content::Grpc(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::Passed(body) => body.size_hint(),
+            Content::Grpc(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// Ends the connection to the server along with the response when the request was not carried to its end: what is left
+/// of it must not be taken for the beginning of the next one.
+pub struct CutShort {
+    pub pump: Option<Pump>,
+    pub connection: AbortHandle,
+}
+
+impl Drop for CutShort {
+    fn drop(&mut self) {
+        if self.pump.as_ref().is_some_and(|pump| !pump.is_done()) {
+            self.connection.abort();
+        }
+    }
+}

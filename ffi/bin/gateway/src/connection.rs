@@ -1,0 +1,203 @@
+//! Connections from outside, from the handshake to their end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use nix::sys::socket::{setsockopt, sockopt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::activity::{Activity, Verdict, Watched};
+use crate::identity;
+use crate::limits;
+use crate::proxy::{Gateway, Peer};
+use crate::tls::Certificates;
+
+/// After a failed accept, which fails again at once while the process is out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Seconds of silence after which the kernel asks whether a peer is still there, and between its questions.
+const KEEPALIVE_IDLE: u32 = 60;
+const KEEPALIVE_INTERVAL: u32 = 15;
+/// Between pings on an HTTP/2 connection, and for their answers.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
+/// How much may be on its way to one stream, to one connection, and back from one stream.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const SEND_BUFFER: usize = 256 * 1024;
+/// Streams that a client has opened and reset before they were looked at: more, and it is attacking.
+const RESET_STREAMS_MAX: usize = 20;
+const LOCAL_RESETS_MAX: usize = 256;
+
+/// What all connections share.
+#[derive(Clone)]
+pub struct Front {
+    pub gateway: Arc<Gateway>,
+    pub certificates: Arc<Certificates>,
+    pub places: Arc<Semaphore>,
+    pub connections: TaskTracker,
+    pub draining: CancellationToken,
+}
+
+impl Front {
+    /// Accepts until told to drain.
+    pub async fn accept(self, listener: TcpListener) {
+        loop {
+            // Never closed.
+            let Ok(place) = self.places.clone().acquire_owned().await else {
+                return;
+            };
+            let accepted = tokio::select! {
+                () = self.draining.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, remote)) => {
+                    let front = self.clone();
+                    self.connections.spawn(front.serve(stream, remote, place));
+                }
+                Err(_) => sleep(ACCEPT_PAUSE).await,
+            }
+        }
+    }
+
+    async fn serve(self, stream: TcpStream, remote: SocketAddr, place: OwnedSemaphorePermit) {
+        // All of them fail only on a socket that is gone, which the handshake will notice.
+        let _ = stream.set_nodelay(true);
+        let _ = setsockopt(&stream, sockopt::KeepAlive, &true);
+        let _ = setsockopt(&stream, sockopt::TcpKeepIdle, &KEEPALIVE_IDLE);
+        let _ = setsockopt(&stream, sockopt::TcpKeepInterval, &KEEPALIVE_INTERVAL);
+        let tls = self.certificates.current();
+        let handshake = TlsAcceptor::from(tls.config.clone()).accept(stream);
+        let Ok(Ok(stream)) = timeout(limits::HANDSHAKE, handshake).await else {
+            return;
+        };
+        let (_, session) = stream.get_ref();
+        let identity = identity::identify(remote, session.peer_certificates(), tls.clients.as_ref());
+        let http2 = session.alpn_protocol() == Some(b"h2");
+        // The certificates may be replaced while the connection lasts; they need not be kept for it.
+        drop(tls);
+        let peer = Arc::new(Peer {
+            identity: identity::encode(&identity),
+            activity: Activity::begin(),
+            _held: (place, self.gateway.counters.connection()),
+        });
+        if http2 {
+            self.serve_http2(stream, peer).await
+        } else {
+            self.serve_http1(stream, peer).await
+        }
+    }
+
+    async fn serve_http1(&self, stream: TlsStream<TcpStream>, peer: Arc<Peer>) {
+        let activity = peer.activity.clone();
+        let io = Watched {
+            stream,
+            activity: Some(activity.clone()),
+        };
+        let mut builder = http1::Builder::new();
+        // The activity has its own opinion of slow heads, which lets a connection rest between requests.
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_buf_size(limits::HEADER_BYTES_MAX as usize);
+        let connection = builder
+            .serve_connection(TokioIo::new(io), service(&self.gateway, peer))
+            .with_upgrades();
+        watch(
+            pin!(connection),
+            |connection| connection.graceful_shutdown(),
+            &activity,
+            &self.draining,
+        )
+        .await;
+    }
+
+    async fn serve_http2(&self, stream: TlsStream<TcpStream>, peer: Arc<Peer>) {
+        let activity = peer.activity.clone();
+        let io = Watched { stream, activity: None };
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits::STREAMS_MAX)
+            .max_header_list_size(limits::HEADER_BYTES_MAX)
+            .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
+            .max_local_error_reset_streams(LOCAL_RESETS_MAX)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER);
+        let connection = builder.serve_connection(TokioIo::new(io), service(&self.gateway, peer));
+        watch(
+            pin!(connection),
+            |connection| connection.graceful_shutdown(),
+            &activity,
+            &self.draining,
+        )
+        .await;
+    }
+}
+
+type Serving = Pin<Box<dyn Future<Output = Result<http::Response<crate::body::ReplyBody>, Infallible>> + Send>>;
+
+fn service(
+    gateway: &Arc<Gateway>,
+    peer: Arc<Peer>,
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = http::Response<crate::body::ReplyBody>,
+    Error = Infallible,
+    Future = Serving,
+> + Send {
+    let gateway = gateway.clone();
+    service_fn(move |request| -> Serving {
+        let handled = gateway.clone().handle(peer.clone(), request);
+        Box::pin(async move { Ok(handled.await) })
+    })
+}
+
+/// Drives a connection to its end, which comes early when it is slow, or soon when it is idle or all are to end.
+async fn watch<C: Future>(
+    mut connection: Pin<&mut C>,
+    shut_down: impl Fn(Pin<&mut C>),
+    activity: &Activity,
+    draining: &CancellationToken,
+) {
+    let mut ending = false;
+    let mut look_after = limits::HEAD;
+    loop {
+        tokio::select! {
+            // Its errors are the peer's affair.
+            _ = connection.as_mut() => return,
+            () = draining.cancelled(), if !ending => {
+                ending = true;
+                shut_down(connection.as_mut());
+            }
+            () = sleep(look_after) => match activity.verdict() {
+                Verdict::Fine(time) => look_after = time,
+                Verdict::Slow => return,
+                Verdict::Idle if ending => return,
+                Verdict::Idle => {
+                    ending = true;
+                    look_after = limits::DRAIN;
+                    shut_down(connection.as_mut());
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! How much one client, or all of them, may ask for. Everything that can be made to grow from outside is bounded here.
+
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+
+/// Connections at a time; more wait in the sockets' backlogs.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// Streams of one HTTP/2 connection.
+pub const STREAMS_MAX: u32 = 250;
+/// All header fields of a request together.
+pub const HEADER_BYTES_MAX: u32 = 64 * 1024;
+/// A resource, in any encoding: what Kubernetes accepts.
+const RESOURCE_BYTES_MAX: u64 = 3 * 1024 * 1024;
+/// A message of a unary call: what a frame may carry.
+const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// For the TLS handshake.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Between the first and the last byte of a request's head, and before a connection's first request.
+pub const HEAD: Duration = Duration::from_secs(10);
+/// Between two pieces of a body that has a limit.
+pub const BODY_PROGRESS: Duration = Duration::from_secs(30);
+/// Without any request in flight.
+pub const IDLE: Duration = Duration::from_secs(300);
+/// For what is in flight when the gateway is told to end.
+pub const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long a new request waits for a server that restarts.
+pub const SERVER_WAIT: Duration = Duration::from_secs(10);
+/// Requests that wait for it at a time; more are refused at once.
+pub const WAITING_MAX: usize = 1024;
+
+/// What may be in a request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyRule {
+    /// So many bytes, and some of them every while.
+    Bounded(u64),
+    /// Any number, as fast as the reader takes them: a stream that may be silent, or an archive.
+    Stream,
+}
+
+/// Judges by the content type, as that is what decides how the receiver reads the body.
+pub fn body_rule(path: &str, headers: &HeaderMap) -> BodyRule {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let streams = ["application/connect+", "application/grpc"];
+    let archives = [
+        "application/x-tar",
+        "application/gzip",
+        "application/zstd",
+        "application/octet-stream",
+    ];
+    if streams.iter().any(|prefix| kind.starts_with(prefix)) || archives.contains(&kind) {
+        return BodyRule::Stream;
+    }
+    BodyRule::Bounded(if path.starts_with("/k3ts.") {
+        MESSAGE_BYTES_MAX
+    } else {
+        RESOURCE_BYTES_MAX
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(path: &str, kind: &'static str) -> BodyRule {
+        body_rule(
+            path,
+            &HeaderMap::from_iter([(header::CONTENT_TYPE, http::HeaderValue::from_static(kind))]),
+        )
+    }
+
+    #[test]
+    fn resources_are_bounded_and_streams_are_not() {
+        assert_eq!(
+            rule("/api/v1/pods", "application/json; charset=utf-8"),
+            BodyRule::Bounded(RESOURCE_BYTES_MAX)
+        );
+        assert_eq!(rule("/api/v1/pods", ""), BodyRule::Bounded(RESOURCE_BYTES_MAX));
+        assert_eq!(
+            rule("/k3ts.v1.EchoService/Say", "application/proto"),
+            BodyRule::Bounded(MESSAGE_BYTES_MAX)
+        );
+        assert_eq!(
+            rule("/k3ts.v1.EchoService/Gather", "application/connect+proto"),
+            BodyRule::Stream
+        );
+        assert_eq!(
+            rule("/k3ts.v1.EchoService/Say", "application/grpc+proto"),
+            BodyRule::Stream
+        );
+        assert_eq!(rule("/images", "application/x-tar"), BodyRule::Stream);
+    }
+}

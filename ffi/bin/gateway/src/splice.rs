@@ -1,0 +1,114 @@
+//! A reply of the server can say: authorised, and the bytes are with a node's agent. Then the request goes there, and
+//! the server never sees the stream.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
+
+use crate::upstream::{Head, Upstream};
+
+const NODE: HeaderName = HeaderName::from_static("k3ts-splice-node");
+const PATH: HeaderName = HeaderName::from_static("k3ts-splice-path");
+/// Tells the server that it sees a request's head only, to say where the request shall go.
+const ASK: HeaderName = HeaderName::from_static("k3ts-ask");
+
+/// Calls whose bodies the server never reads, so that they are still whole when it has said where they go.
+const STREAMS: &str = "/k3ts.v1.StreamService/";
+
+/// Where a request shall go.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Target {
+    pub node: String,
+    pub path: Uri,
+}
+
+/// The agents that can be reached.
+pub struct Nodes {
+    /// Holds the name of this data directory's node, once it has one.
+    pub name_file: PathBuf,
+    pub agent: Arc<Upstream>,
+}
+
+impl Nodes {
+    /// The agent of a node. A directory that has no name yet holds one node at most.
+    pub fn agent(&self, node: &str) -> Result<Arc<Upstream>, String> {
+        let own = std::fs::read_to_string(&self.name_file).unwrap_or_default();
+        match own.trim() {
+            own if own.is_empty() || own == node => Ok(self.agent.clone()),
+            own => Err(format!(
+                "Cannot reach node \"{node}\" as the gateway reaches its own node only: it is \"{own}\""
+            )),
+        }
+    }
+}
+
+/// Whether the server must be asked about a request before its body is sent anywhere.
+pub fn must_ask(path: &str) -> bool {
+    path.starts_with(STREAMS)
+}
+
+/// The head that the server is asked about.
+pub fn question(head: &Head) -> Head {
+    let mut question = head.clone();
+    question.headers.insert(ASK, HeaderValue::from_static("splice"));
+    question.headers.remove(header::CONTENT_LENGTH);
+    question
+}
+
+/// Where a reply sends the request, if it does. Clients never see these headers.
+pub fn target<B>(response: &mut Response<B>) -> Option<Result<Target, String>> {
+    let ours = response.status() == StatusCode::OK;
+    let (node, path) = take(response.headers_mut());
+    let (node, path) = (node?, path?);
+    let parse = || {
+        Some(Target {
+            node: node.to_str().ok()?.to_owned(),
+            path: Uri::try_from(path.as_bytes()).ok()?,
+        })
+    };
+    let parsed = parse().filter(|target| target.path.path().starts_with('/') && target.path.authority().is_none());
+    ours.then(|| parsed.ok_or("Cannot splice as the server must name a node and a path".to_owned()))
+}
+
+fn take(headers: &mut HeaderMap) -> (Option<HeaderValue>, Option<HeaderValue>) {
+    (headers.remove(NODE), headers.remove(PATH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, path: &str) -> Response<()> {
+        Response::builder()
+            .status(status)
+            .header(NODE, "one")
+            .header(PATH, path)
+            .body(())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_reply_names_where_the_request_goes() {
+        let mut response = reply(200, "/logs/a/b/c?follow=true");
+        let target = target(&mut response).unwrap().unwrap();
+        assert_eq!(
+            (target.node.as_str(), target.path.to_string().as_str()),
+            ("one", "/logs/a/b/c?follow=true")
+        );
+        assert!(response.headers().is_empty());
+    }
+
+    #[test]
+    fn a_failure_is_no_splice_and_clients_never_see_the_headers() {
+        let mut response = reply(403, "/logs");
+        assert_eq!(target(&mut response), None);
+        assert!(response.headers().is_empty());
+        assert_eq!(target(&mut Response::new(())), None);
+    }
+
+    #[test]
+    fn only_a_path_of_the_agent_will_do() {
+        assert!(target(&mut reply(200, "http://elsewhere/")).unwrap().is_err());
+    }
+}

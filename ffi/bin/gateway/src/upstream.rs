@@ -1,0 +1,211 @@
+//! Connections to a process of this machine that answers HTTP/1.1 on a unix socket: the server, or the agent.
+//!
+//! A request is sent once. It is sent again only when it certainly has not been read: the connection could not be
+//! made, nothing of it was written, or the kernel says that it was still unread when the process ended.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, Method, Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant as TokioInstant, timeout_at};
+
+use crate::body::RequestBody;
+use crate::limits::{SERVER_WAIT, WAITING_MAX};
+use crate::unix_io::{Observer, UnixIo};
+
+/// Connections that are kept for later requests, and for how long. Servers close idle ones after a while themselves.
+const IDLE_MAX: usize = 256;
+const IDLE_TIME: Duration = Duration::from_secs(20);
+/// Between two attempts to connect.
+const ATTEMPTS: Duration = Duration::from_millis(20);
+/// Sendings of one request; each but the last proved that it was not read.
+const SENDINGS_MAX: usize = 8;
+
+/// What is sent: all of a request but its body.
+#[derive(Clone)]
+pub struct Head {
+    pub method: Method,
+    /// Path and query.
+    pub target: Uri,
+    pub headers: HeaderMap,
+}
+
+#[derive(Debug)]
+pub enum SendError {
+    /// Nothing was sent: the process has been away for too long, or too many requests wait for it already.
+    Away(String),
+    /// Something was sent, and the connection ended before there was an answer.
+    Broken(hyper::Error),
+}
+
+pub struct Upstream {
+    path: PathBuf,
+    idle: Mutex<Vec<Idle>>,
+    /// One for each request that may wait.
+    places: Semaphore,
+    /// Held by the one that tries to connect while the others wait for it.
+    turn: tokio::sync::Mutex<()>,
+}
+
+struct Connection {
+    sender: SendRequest<RequestBody>,
+    observer: Observer,
+    task: AbortHandle,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+/// An answer whose connection is still in use.
+pub struct Answered {
+    pub response: Response<Incoming>,
+    pub connection: AbortHandle,
+}
+
+impl Upstream {
+    pub fn new(path: PathBuf) -> Arc<Self> {
+        Arc::new(Self {
+            path,
+            idle: Mutex::new(Vec::new()),
+            places: Semaphore::new(WAITING_MAX),
+            turn: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// Requests that wait for the process to come back.
+    pub fn waiting(&self) -> u32 {
+        (WAITING_MAX - self.places.available_permits()) as u32
+    }
+
+    pub async fn send(self: &Arc<Self>, head: &Head, body: RequestBody) -> Result<Answered, SendError> {
+        let deadline = TokioInstant::now() + SERVER_WAIT;
+        let bodyless = matches!(body, RequestBody::Empty);
+        let mut request = head.request(body);
+        for _ in 1..SENDINGS_MAX {
+            let mut connection = match self.take_idle() {
+                Some(connection) => connection,
+                None => self.connect(deadline).await?,
+            };
+            let before = connection.observer.written();
+            match connection.sender.try_send_request(request).await {
+                Ok(response) => return Ok(self.answered(response, connection)),
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) => request = unsent,
+                    None if bodyless && connection.observer.was_not_read(before) => {
+                        request = head.request(RequestBody::Empty);
+                    }
+                    None => return Err(SendError::Broken(failed.into_error())),
+                },
+            }
+        }
+        Err(SendError::Away(format!(
+            "{} closes every connection",
+            self.path.display()
+        )))
+    }
+
+    fn answered(self: &Arc<Self>, response: Response<Incoming>, connection: Connection) -> Answered {
+        let task = connection.task.clone();
+        tokio::spawn(self.clone().reuse(connection));
+        Answered {
+            response,
+            connection: task,
+        }
+    }
+
+    /// Keeps a connection for the next request once this one is done.
+    async fn reuse(self: Arc<Self>, mut connection: Connection) {
+        // Ends with the connection too: when the answer was not read to its end, when it became something else.
+        if connection.sender.ready().await.is_err() {
+            return;
+        }
+        let Ok(mut idle) = self.idle.lock() else { return };
+        idle.retain(|idle| idle.since.elapsed() < IDLE_TIME && !idle.connection.sender.is_closed());
+        if idle.len() < IDLE_MAX {
+            idle.push(Idle {
+                connection,
+                since: Instant::now(),
+            });
+        }
+    }
+
+    /// The connection that was used last, as it is the likeliest to be alive.
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().ok()?;
+        while let Some(Idle { connection, since }) = idle.pop() {
+            if since.elapsed() < IDLE_TIME && connection.sender.is_ready() && connection.observer.is_quiet() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    async fn connect(&self, deadline: TokioInstant) -> Result<Connection, SendError> {
+        match open(&self.path).await {
+            Err(error) if is_away(&error) => {}
+            outcome => return outcome.map_err(|error| self.away(&error.to_string())),
+        }
+        let Ok(_place) = self.places.try_acquire() else {
+            return Err(self.away(&format!("{WAITING_MAX} requests wait for it already")));
+        };
+        let attempts = async {
+            let _turn = self.turn.lock().await;
+            loop {
+                match open(&self.path).await {
+                    Err(error) if is_away(&error) => tokio::time::sleep(ATTEMPTS).await,
+                    outcome => return outcome,
+                }
+            }
+        };
+        match timeout_at(deadline, attempts).await {
+            Ok(outcome) => outcome.map_err(|error| self.away(&error.to_string())),
+            Err(_) => Err(self.away(&format!("it has been away for {SERVER_WAIT:?}"))),
+        }
+    }
+
+    fn away(&self, reason: &str) -> SendError {
+        SendError::Away(format!(
+            "the process behind {} must answer: {reason}",
+            self.path.display()
+        ))
+    }
+}
+
+impl Head {
+    fn request(&self, body: RequestBody) -> Request<RequestBody> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.target.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
+async fn open(path: &Path) -> io::Result<Connection> {
+    let (io, observer) = UnixIo::connect(path).await?;
+    let (sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(io::Error::other)?;
+    // Its errors reach whoever has sent a request on it.
+    let task = tokio::spawn(async move { drop(connection.with_upgrades().await) });
+    Ok(Connection {
+        sender,
+        observer,
+        task: task.abort_handle(),
+    })
+}
+
+/// Nobody listens, or nobody accepts as fast as others connect.
+fn is_away(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::WouldBlock
+    )
+}
