@@ -129,6 +129,8 @@ impl Committer {
             }
         }
         let outcome = self.close().await;
+        // Another process may hold the folder as soon as somebody knows that it is free.
+        drop(self);
         for done in closing {
             answer(done, outcome.clone());
         }

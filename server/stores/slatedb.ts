@@ -1,0 +1,221 @@
+/**
+ * The store on the local disk: SlateDB, on native threads of this process. A write is acknowledged when it is synced to
+ * the disk; of all batches that wait, one commit is made.
+ *
+ * A second writer in the same process fences the first. Another process is refused while one holds the folder, as two
+ * servers on one data directory are a mistake and not a succession.
+ */
+import {
+  type Batch,
+  type Change,
+  type ClusterId,
+  type Entry,
+  Expired,
+  Fenced,
+  LIMITS,
+  type Revision,
+  type Store,
+  type StoreReader,
+  type StoreWriter,
+  type WriterId,
+} from "@k3ts/api";
+import { type Engine, isFenced, type Native, openEngine, type Row } from "@k3ts/ffi";
+import { GroupCommit } from "./group_commit.ts";
+import {
+  changeOperations,
+  decodeChange,
+  decodeEntry,
+  HISTORY_START,
+  historyKey,
+  kindOf,
+  type Meta,
+  META_END,
+  META_START,
+  NO_META,
+  numberOperation,
+  OBJECTS_END,
+  readMeta,
+  textOperation,
+} from "./layout.ts";
+
+/** Revisions whose history is deleted in one commit, so that compaction never holds up writes for long. */
+const COMPACT_STEP_REVISIONS = 2048;
+
+export interface SlateDbOptions {
+  /** Lives longer than everything that is opened. */
+  native: Pick<Native, "transport">;
+  /** Absolute path of the store's folder; the first writer makes it. */
+  path: string;
+}
+
+export function slateDbStore(options: SlateDbOptions): Store {
+  return new SlateDbStore(options);
+}
+
+class SlateDbStore implements Store {
+  constructor(readonly options: SlateDbOptions) {}
+
+  async openReader(signal: AbortSignal): Promise<StoreReader> {
+    signal.throwIfAborted();
+    const { native, path } = this.options;
+    const engine = await openEngine(native, { path, readOnly: true, signal });
+    return await closedOnFailure(engine, async () => {
+      const { cluster } = await loadMeta(engine, signal);
+      if (cluster === undefined) {
+        throw new Error(`Cannot read the store in ${path} as its first writer must have named it`);
+      }
+      return new SlateDbReader(engine, cluster);
+    });
+  }
+
+  async openWriter(who: WriterId, signal: AbortSignal): Promise<StoreWriter> {
+    signal.throwIfAborted();
+    const { native, path } = this.options;
+    const engine = await openEngine(native, { path, signal });
+    return await closedOnFailure(engine, async () => {
+      const meta = await loadMeta(engine, signal);
+      const cluster = meta.cluster ?? crypto.randomUUID();
+      const epoch = meta.epoch + 1;
+      const commit = new GroupCommit(engine, (error) => describe(error, path));
+      await commit.add([
+        textOperation("cluster", cluster),
+        textOperation("writer", who.name),
+        numberOperation("epoch", epoch),
+      ]);
+      return new SlateDbWriter(engine, commit, cluster, { ...meta, epoch });
+    });
+  }
+}
+
+class SlateDbReader implements StoreReader {
+  constructor(protected readonly engine: Engine, readonly cluster: ClusterId) {}
+
+  async *load(): AsyncIterable<{ entries: Entry[]; revision: Revision }> {
+    const meta = { ...NO_META };
+    let pages = 0;
+    for await (const rows of this.engine.scan(META_START, OBJECTS_END)) {
+      // What is known of the store comes first: it fits in the first page with room to spare.
+      const objects = rowsOf("object", rows, meta);
+      yield { entries: objects.map(decodeEntry), revision: meta.revision };
+      pages++;
+    }
+    if (pages === 0) yield { entries: [], revision: meta.revision };
+  }
+
+  async *changes(after: Revision): AsyncIterable<Change[]> {
+    const meta = { ...NO_META };
+    let next = after + 1;
+    // History, and behind it what is known of the store at the same moment.
+    for await (const rows of this.engine.scan(historyKey(next), META_END)) {
+      const changes = rowsOf("history", rows, meta).map(decodeChange);
+      const first = changes[0];
+      if (first === undefined) continue;
+      if (first.revision !== next) throw new Expired(after, first.revision);
+      next = first.revision + changes.length;
+      yield changes;
+    }
+    if (next < meta.historyBegin) throw new Expired(after, meta.historyBegin);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.engine[Symbol.asyncDispose]();
+  }
+}
+
+class SlateDbWriter extends SlateDbReader implements StoreWriter {
+  readonly epoch: number;
+  /** Of the last batch that was taken, and of the last that is durable. */
+  #taken: Revision;
+  #durable: Revision;
+  #historyBegin: Revision;
+
+  constructor(engine: Engine, readonly commit: GroupCommit, cluster: ClusterId, meta: Meta) {
+    super(engine, cluster);
+    this.epoch = meta.epoch;
+    this.#taken = this.#durable = meta.revision;
+    this.#historyBegin = meta.historyBegin;
+  }
+
+  async append({ changes }: Batch): Promise<void> {
+    this.commit.refuseAfterFailure();
+    refuseIfOutOfBounds(changes, this.#taken);
+    const last = this.#taken + changes.length;
+    this.#taken = last;
+    await this.commit.add([...changes.flatMap(changeOperations), numberOperation("revision", last)]);
+    this.#durable = Math.max(this.#durable, last);
+  }
+
+  async compact(before: Revision): Promise<void> {
+    const begin = Math.min(before, this.#durable + 1);
+    const from = this.#historyBegin;
+    if (begin <= from) return;
+    this.#historyBegin = begin;
+    // Said first: what is deleted only in part is then known to be no history any more.
+    await this.commit.add([numberOperation("historyBegin", begin)]);
+    for (let at = from; at < begin; at += COMPACT_STEP_REVISIONS) {
+      const end = historyKey(Math.min(begin, at + COMPACT_STEP_REVISIONS));
+      // From the very beginning: a compaction before may not have come to its end.
+      await this.commit.add([{ do: "deleteRange", start: HISTORY_START, end }]);
+    }
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await this.commit.settled();
+    await super[Symbol.asyncDispose]();
+  }
+}
+
+async function loadMeta(engine: Engine, signal: AbortSignal): Promise<Meta> {
+  const meta = { ...NO_META };
+  for await (const rows of engine.scan(META_START, META_END, signal)) rowsOf("meta", rows, meta);
+  return meta;
+}
+
+/** The rows of a kind; what others say of the store is added to `meta`. */
+function rowsOf(kind: ReturnType<typeof kindOf>, rows: Row[], meta: Meta): Row[] {
+  return rows.filter((row) => {
+    const found = kindOf(row);
+    if (found === "meta") readMeta(meta, row);
+    return found === kind;
+  });
+}
+
+async function closedOnFailure<T>(engine: Engine, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use();
+  } catch (error) {
+    await engine[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function describe(error: unknown, path: string): unknown {
+  if (!isFenced(error)) return error;
+  return new Fenced(
+    `Cannot write to the store in ${path} as its writer must be the last to open it: another has since`,
+    {
+      cause: error,
+    },
+  );
+}
+
+const encoder = new TextEncoder();
+
+function refuseIfOutOfBounds(changes: Change[], last: Revision): void {
+  const refuse = (why: string) => {
+    throw new RangeError(`Cannot append a batch as ${why}`);
+  };
+  const { batchChangesMax, batchBytesMax, keyBytesMax, valueBytesMax } = LIMITS;
+  if (changes.length > batchChangesMax) refuse(`at most ${batchChangesMax} changes fit: it has ${changes.length}`);
+  let bytes = 0;
+  changes.forEach(({ key, value, revision }, index) => {
+    const expected = last + 1 + index;
+    if (revision !== expected) refuse(`revision ${expected} must come next: it is ${revision}`);
+    // A UTF-16 code unit takes at most three bytes of UTF-8: most keys need no closer look.
+    const keyBytes = key.length * 3 <= keyBytesMax ? key.length : encoder.encode(key).length;
+    if (keyBytes > keyBytesMax) refuse(`a key has at most ${keyBytesMax} bytes: one has ${keyBytes}`);
+    if (value.length > valueBytesMax) refuse(`a value has at most ${valueBytesMax} bytes: one has ${value.length}`);
+    bytes += keyBytes + value.length;
+  });
+  if (bytes > batchBytesMax) refuse(`at most ${batchBytesMax} bytes fit: it has ${bytes}`);
+}
