@@ -1,0 +1,211 @@
+//! The real kernel, in network namespaces of the test's own. Needs root.
+
+use k3ts_frames::Code;
+use k3ts_network::{apply_rules, attach, ensure_bridge, list_links, remove_link};
+use k3ts_proto::v1::{AttachRequest, EnsureBridgeRequest};
+use nix::sched::{CloneFlags, setns, unshare};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A network namespace that lives as long as this.
+struct Namespace(File);
+
+impl Namespace {
+    fn new() -> Self {
+        let made = thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect("this test needs root");
+            Namespace(File::open("/proc/thread-self/ns/net").unwrap())
+        });
+        made.join().unwrap()
+    }
+
+    fn path(&self) -> String {
+        format!("/proc/self/fd/{}", self.0.as_raw_fd())
+    }
+
+    /// Runs `work` on a thread inside.
+    fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                setns(&self.0, CloneFlags::CLONE_NEWNET).unwrap();
+                work()
+            });
+            inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    fn reaches(&self, ip: &str) -> bool {
+        self.run(|| {
+            let ping = Command::new("/bin/busybox")
+                .args(["ping", "-c", "1", "-W", "2", ip])
+                .stdout(Stdio::null())
+                .status();
+            ping.unwrap().success()
+        })
+    }
+
+    fn routes(&self) -> String {
+        self.run(|| String::from_utf8(Command::new("ip").args(["-4", "route"]).output().unwrap().stdout).unwrap())
+    }
+}
+
+fn bridge(addresses: &[&str]) -> EnsureBridgeRequest {
+    EnsureBridgeRequest {
+        name: "k3ts0".into(),
+        addresses: addresses.iter().map(|a| a.to_string()).collect(),
+        mtu: 1400,
+    }
+}
+
+fn pod(namespace: &Namespace, host_interface: &str, address: &str) -> AttachRequest {
+    AttachRequest {
+        network_namespace: namespace.path(),
+        bridge: "k3ts0".into(),
+        host_interface: host_interface.into(),
+        pod_interface: "eth0".into(),
+        address: address.into(),
+        gateway: "10.42.0.1".into(),
+        mtu: 1400,
+    }
+}
+
+#[test]
+fn a_bridge_has_exactly_the_addresses_that_were_asked_for() {
+    Namespace::new().run(|| {
+        let first = ensure_bridge(&bridge(&["10.42.0.1/24", "10.43.0.10/32"])).unwrap();
+        let second = ensure_bridge(&bridge(&["10.42.0.1/24", "10.43.0.11/32"])).unwrap();
+        let links = list_links("k3ts").unwrap();
+        assert_eq!((first, links.len(), links[0].up), (second, 1, true));
+        let ipv4: Vec<_> = links[0]
+            .addresses
+            .iter()
+            .filter(|address| address.contains('.'))
+            .collect();
+        assert_eq!(ipv4, ["10.42.0.1/24", "10.43.0.11/32"]);
+        remove_link("k3ts0").unwrap();
+        remove_link("k3ts0").unwrap();
+        assert!(list_links("k3ts").unwrap().is_empty());
+    });
+}
+
+#[test]
+fn two_pods_reach_each_other_and_the_gateway() {
+    let (host, one, two) = (Namespace::new(), Namespace::new(), Namespace::new());
+    host.run(|| {
+        ensure_bridge(&bridge(&["10.42.0.1/24"])).unwrap();
+        let mac = attach(&pod(&one, "k3one", "10.42.0.7/24")).unwrap();
+        assert_eq!(mac, "0a:58:0a:2a:00:07");
+        attach(&pod(&two, "k3two", "10.42.0.8/24")).unwrap();
+        let before: Vec<_> = list_links("k3")
+            .unwrap()
+            .iter()
+            .map(|link| (link.name.clone(), link.index))
+            .collect();
+        // Again: nothing is made anew.
+        attach(&pod(&one, "k3one", "10.42.0.7/24")).unwrap();
+        let after: Vec<_> = list_links("k3")
+            .unwrap()
+            .iter()
+            .map(|link| (link.name.clone(), link.index))
+            .collect();
+        assert_eq!(before, after);
+    });
+    for ip in ["10.42.0.1", "10.42.0.7", "10.42.0.8", "127.0.0.1"] {
+        assert!(one.reaches(ip) && two.reaches(ip), "{ip}");
+    }
+    assert_eq!(
+        one.routes().lines().count(),
+        2,
+        "only the gateway is on the link: {}",
+        one.routes()
+    );
+}
+
+#[test]
+fn a_pod_that_is_attached_anew_takes_the_place_of_the_old() {
+    let (host, one, two) = (Namespace::new(), Namespace::new(), Namespace::new());
+    host.run(|| {
+        ensure_bridge(&bridge(&["10.42.0.1/24"])).unwrap();
+        attach(&pod(&one, "k3one", "10.42.0.7/24")).unwrap();
+    });
+    assert!(one.reaches("10.42.0.1"));
+    host.run(|| attach(&pod(&one, "k3one", "10.42.0.9/24")).unwrap());
+    assert!(one.reaches("10.42.0.1"));
+    // The host's name is given to another namespace: as after a node's restart.
+    host.run(|| attach(&pod(&two, "k3one", "10.42.0.9/24")).unwrap());
+    assert!(two.reaches("10.42.0.1") && !one.reaches("10.42.0.1"));
+    drop(two);
+    host.run(|| remove_link("k3one").unwrap());
+}
+
+#[test]
+fn a_service_leads_to_a_pod_beside_the_client_and_to_the_client_itself() {
+    const RULES: &str = "
+add table ip k3ts-test
+delete table ip k3ts-test
+table ip k3ts-test {
+  chain services {
+    type nat hook prerouting priority dstnat
+    ip daddr 10.43.0.5 tcp dport 80 dnat to 10.42.0.8:8080
+    ip daddr 10.43.0.6 tcp dport 80 dnat to 10.42.0.7:8080
+  }
+  chain leave {
+    type nat hook postrouting priority srcnat
+    ip saddr 10.42.0.7 ip daddr 10.42.0.7 masquerade
+  }
+}
+";
+    let (host, one, two) = (Namespace::new(), Namespace::new(), Namespace::new());
+    host.run(|| {
+        ensure_bridge(&bridge(&["10.42.0.1/24"])).unwrap();
+        attach(&pod(&one, "k3one", "10.42.0.7/24")).unwrap();
+        attach(&pod(&two, "k3two", "10.42.0.8/24")).unwrap();
+        apply_rules(RULES).unwrap();
+        apply_rules(RULES).unwrap();
+    });
+    let listen = || TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
+    let fetch = |service: [u8; 4]| {
+        let address = SocketAddr::V4(SocketAddrV4::new(service.into(), 80));
+        let mut stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    for (server, service, name) in [(&two, [10, 43, 0, 5], "two"), (&one, [10, 43, 0, 6], "one")] {
+        let listener = server.run(listen);
+        thread::scope(|scope| {
+            scope.spawn(|| listener.accept().unwrap().0.write_all(name.as_bytes()).unwrap());
+            assert_eq!(one.run(|| fetch(service)), name);
+        });
+    }
+}
+
+#[test]
+fn what_cannot_be_is_said_with_its_reason() {
+    let (host, pod_namespace) = (Namespace::new(), Namespace::new());
+    host.run(|| {
+        let missing = attach(&pod(&pod_namespace, "k3one", "10.42.0.7/24")).unwrap_err();
+        assert_eq!(
+            (missing.code, &missing.message[..]),
+            (Code::NotFound, "Cannot find the interface k3ts0")
+        );
+        let mut nowhere = pod(&pod_namespace, "k3one", "10.42.0.7/24");
+        nowhere.network_namespace = "/nowhere".into();
+        assert!(attach(&nowhere).unwrap_err().message.contains("/nowhere"));
+        let refused = apply_rules("add table ip a\nadd chain ip a\n").unwrap_err();
+        assert!(
+            refused.message.contains("line 2 is \"add chain ip a\""),
+            "{}",
+            refused.message
+        );
+        assert!(apply_rules("add chain ip nowhere x\n").is_err());
+    });
+}
