@@ -18,6 +18,8 @@ export interface Paths {
   pods: string;
   sandboxes: string;
   containers: string;
+  /** What the container runtime keeps. */
+  runtimeState: string;
 }
 
 export function pathsOf(dataDir: string): Paths {
@@ -39,6 +41,7 @@ export function pathsOf(dataDir: string): Paths {
     pods: `${node}/pods`,
     sandboxes: `${node}/sandboxes`,
     containers: `${node}/containers`,
+    runtimeState: `${dataDir}/run/runtime`,
   };
 }
 

@@ -1,6 +1,6 @@
 /** What a pod may learn about itself (Kubernetes documentation: "Downward API"). Pure. */
 import type { Container, Pod } from "@k3ts/model";
-import { parseQuantity } from "./quantity.ts";
+import { amountOf } from "./amount.ts";
 
 export interface DownwardInput {
   pod: Pod;
@@ -58,7 +58,7 @@ export function resourceOf(
   const requests = container.resources?.requests ?? {};
   const given = where === "limits" ? limits[name] : requests[name] ?? limits[name];
   const fallback = where === "requests" ? 0 : name === "cpu" ? node.cpuCores : name === "memory" ? node.memoryBytes : 0;
-  const amount = given === undefined ? fallback : parseQuantity(given);
-  const by = divisor === undefined || String(divisor) === "0" || divisor === "" ? 1 : parseQuantity(divisor);
+  const amount = given === undefined ? fallback : amountOf(given);
+  const by = divisor === undefined || String(divisor) === "0" || divisor === "" ? 1 : amountOf(divisor);
   return String(Math.ceil(amount / by));
 }

@@ -74,7 +74,10 @@ export interface ObservedPod {
   sandbox?: { address?: string; createdAt: number };
   /** The pod's directory exists. */
   files: boolean;
-  volumes: "mounted" | "unmounted";
+  /** `stale`: mounted, but what they show has changed. */
+  volumes: "mounted" | "stale" | "unmounted";
+  /** When a token in them must be renewed, ms since the epoch. */
+  volumesRefreshAt?: number;
   containers: readonly ObservedContainer[];
   /** By reference as the pod spells it. */
   images: ReadonlyMap<string, ImageState>;

@@ -202,7 +202,7 @@ function stopAll(plan: Draft, graceSeconds: number): boolean {
 /** SIGTERM, and SIGKILL when the grace has passed. */
 function stop(plan: Draft, one: ObservedContainer, graceSeconds: number, because: string): void {
   if (one.state === "created") {
-    plan.actions.push({ do: "remove", id: one.id });
+    if (plan.heldBack(one.container) === undefined) plan.actions.push({ do: "remove", id: one.id });
     return;
   }
   if (one.stoppingSince === undefined) {
@@ -227,7 +227,7 @@ function releaseAll(plan: Draft): boolean {
     for (const one of ended) if (plan.heldBack(one.container) === undefined) plan.actions.push({ do: "retire", id: one.id });
     return true;
   }
-  if (observed.volumes === "mounted") {
+  if (observed.volumes !== "unmounted") {
     if (plan.heldBack("volumes") === undefined) plan.actions.push({ do: "unmountVolumes" });
     return true;
   }
@@ -247,9 +247,10 @@ function planRun(plan: Draft): void {
     if (plan.actions.length > 0) return;
     if (plan.heldBack("sandbox") === undefined) plan.actions.push({ do: "createSandbox" });
   }
-  if (observed.volumes === "unmounted" && plan.heldBack("volumes") === undefined) {
+  const old = observed.volumesRefreshAt !== undefined && observed.volumesRefreshAt <= plan.now;
+  if ((observed.volumes !== "mounted" || old) && plan.heldBack("volumes") === undefined) {
     plan.actions.push({ do: "mountVolumes" });
-  }
+  } else if (observed.volumesRefreshAt !== undefined) plan.at(observed.volumesRefreshAt);
   const initialized = planInits(plan);
   if (initialized) for (const container of pod.spec?.containers ?? []) planContainer(plan, "app", container);
   // While the sandbox is made, the images that come next are fetched.
@@ -293,7 +294,9 @@ function planContainer(
 ): void {
   const { observed, pod, now } = plan;
   if (counted?.state === "created") {
-    plan.actions.push({ do: "resume", id: counted.id });
+    const held = plan.heldBack(container.name);
+    if (held !== undefined) plan.waiting.set(container.name, held);
+    else plan.actions.push({ do: "resume", id: counted.id });
     return;
   }
   if (isRunning(counted)) {
@@ -305,7 +308,9 @@ function planContainer(
     return;
   }
   if (hasEnded(counted) && !restarts(pod, kind, container, counted)) {
-    if (counted.state === "exited") plan.actions.push({ do: "retire", id: counted.id });
+    if (counted.state === "exited" && plan.heldBack(container.name) === undefined) {
+      plan.actions.push({ do: "retire", id: counted.id });
+    }
     return;
   }
   const attempt = (plan.latest(container.name)?.attempt ?? -1) + 1;
@@ -368,7 +373,7 @@ export function pullPolicyOf(container: Container): "Always" | "IfNotPresent" | 
 function dropOldAttempts(plan: Draft): void {
   for (const one of plan.observed.containers) {
     const latest = plan.latest(one.container);
-    if (latest === undefined || !hasEnded(one) || one.id === latest.id) continue;
+    if (latest === undefined || !hasEnded(one) || one.id === latest.id || plan.heldBack(one.container)) continue;
     if (one.attempt < latest.attempt - 1) plan.actions.push({ do: "remove", id: one.id });
     else if (one.state === "exited") plan.actions.push({ do: "retire", id: one.id });
   }

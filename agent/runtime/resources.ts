@@ -3,7 +3,7 @@
  * Containers"). Pure.
  */
 import type { Container } from "@k3ts/model";
-import { parseQuantity } from "../pods/quantity.ts";
+import { amountOf } from "../pods/amount.ts";
 import type { OciLinux } from "./oci.ts";
 
 const PERIOD_US = 100_000;
@@ -15,9 +15,9 @@ const SHARES_MAX = 262_144;
 export function limitsOf(container: Container, options: { pidsMax?: number }): OciLinux["resources"] {
   const limits = container.resources?.limits ?? {};
   const requests = container.resources?.requests ?? {};
-  const cpuLimit = limits.cpu === undefined ? undefined : parseQuantity(limits.cpu);
-  const cpuRequest = requests.cpu === undefined ? cpuLimit : parseQuantity(requests.cpu);
-  const memory = limits.memory === undefined ? undefined : Math.floor(parseQuantity(limits.memory));
+  const cpuLimit = limits.cpu === undefined ? undefined : amountOf(limits.cpu);
+  const cpuRequest = requests.cpu === undefined ? cpuLimit : amountOf(requests.cpu);
+  const memory = limits.memory === undefined ? undefined : Math.floor(amountOf(limits.memory));
   return {
     cpu: {
       shares: Math.min(Math.max(Math.floor((cpuRequest ?? 0) * 1024), SHARES_MIN), SHARES_MAX),
@@ -34,5 +34,5 @@ export function limitsOf(container: Container, options: { pidsMax?: number }): O
 /** Bytes of memory that the container asks for: the request, else the limit, else none. */
 export function memoryRequestBytes(container: Container): number {
   const given = container.resources?.requests?.memory ?? container.resources?.limits?.memory;
-  return given === undefined ? 0 : parseQuantity(given);
+  return given === undefined ? 0 : amountOf(given);
 }

@@ -6,7 +6,7 @@
 import type { KeyToPath, Pod, Volume } from "@k3ts/model";
 import { ConfigError } from "../pods/config_error.ts";
 import { type DownwardInput, fieldOf, resourceOf } from "../pods/downward.ts";
-import { parseQuantity } from "../pods/quantity.ts";
+import { amountOf } from "../pods/amount.ts";
 import { bytes } from "../pods/text.ts";
 import type { Data, References } from "../sync/references.ts";
 import type { Payload, VolumeFile } from "./atomic_writer.ts";
@@ -53,7 +53,7 @@ function planVolume(pod: Pod, volume: Volume, input: VolumeInput): VolumePlan {
       kind: "empty",
       name,
       inMemory: volume.emptyDir.medium === "Memory",
-      ...(size !== undefined && { sizeBytes: parseQuantity(size) }),
+      ...(size !== undefined && { sizeBytes: amountOf(size) }),
     };
   }
   if (volume.hostPath !== undefined) {

@@ -1,0 +1,210 @@
+/**
+ * The pods' network on this node: the bridge, each pod's interface, the rules of Services, the names of DNS.
+ *
+ * Rules and names are planned anew when something has changed and put in place only where they differ; changes that
+ * come together are one.
+ */
+import { toBinary } from "@bufbuild/protobuf";
+import type { Client } from "@connectrpc/connect";
+import type { EndpointSlice, Service } from "@k3ts/model";
+import { type DnsService, DnsSnapshotSchema, type NetworkService } from "@k3ts/proto";
+import { writeAtomically } from "../files.ts";
+import { explain, type Log } from "../log.ts";
+import { parseResolvConf } from "../runtime/pod_files.ts";
+import { Addresses, gatewayOf } from "./addresses.ts";
+import { planDns } from "./dns.ts";
+import { planRules } from "./rules.ts";
+
+export interface NetworkFacts {
+  nodeName: string;
+  /** This node's own: 10.42.0.0/24. */
+  nodeCidr: string;
+  podCidr: string;
+  serviceCidr: string;
+  dnsAddress: string;
+  clusterDomain: string;
+}
+
+/** What rules and names are made of, as it is now. */
+export interface NetworkSources {
+  services(): Service[];
+  slices(): EndpointSlice[];
+  pods(): { namespace: string; address: string }[];
+}
+
+export const BRIDGE = "k3ts0";
+/** The host's ends of the pods' interfaces begin so. */
+export const LINK_PREFIX = "k3v";
+const MTU = 1500;
+/** Services may change together a lot: what is planned waits this long for the rest. */
+const GATHER_MS = 10;
+const RETRY_MS = 2_000;
+/** How long the end of a pod waits for the rules to leave it out. */
+const LEAVE_MS_MAX = 2_000;
+
+export class NodeNetwork {
+  readonly addresses: Addresses;
+  readonly facts: NetworkFacts;
+  readonly #native: Client<typeof NetworkService>;
+  readonly #dns: Pick<Client<typeof DnsService>, "loadSnapshot">;
+  readonly #dnsFile: string;
+  readonly #sources: NetworkSources;
+  readonly #log: Log;
+  readonly #leaving = new Set<string>();
+  #rules = "";
+  #names = "";
+  #syncing: Promise<void> | undefined;
+  #again = false;
+
+  private constructor(parts: {
+    addresses: Addresses;
+    facts: NetworkFacts;
+    native: Client<typeof NetworkService>;
+    dns: Pick<Client<typeof DnsService>, "loadSnapshot">;
+    dnsFile: string;
+    sources: NetworkSources;
+    log: Log;
+  }) {
+    this.addresses = parts.addresses;
+    this.facts = parts.facts;
+    this.#native = parts.native;
+    this.#dns = parts.dns;
+    this.#dnsFile = parts.dnsFile;
+    this.#sources = parts.sources;
+    this.#log = parts.log;
+  }
+
+  /** Makes the bridge; pods that are there already stay as they are. */
+  static async open(options: {
+    facts: NetworkFacts;
+    addressesFile: string;
+    dnsFile: string;
+    native: Client<typeof NetworkService>;
+    dns: Pick<Client<typeof DnsService>, "loadSnapshot">;
+    sources: NetworkSources;
+    log: Log;
+  }): Promise<NodeNetwork> {
+    const { facts, native } = options;
+    const prefix = facts.nodeCidr.split("/")[1];
+    await native.ensureBridge({
+      name: BRIDGE,
+      addresses: [`${gatewayOf(facts.nodeCidr)}/${prefix}`, `${facts.dnsAddress}/32`],
+      mtu: MTU,
+    });
+    const addresses = await Addresses.open(options.addressesFile, facts.nodeCidr);
+    return new NodeNetwork({ ...options, addresses });
+  }
+
+  get gateway(): string {
+    return gatewayOf(this.facts.nodeCidr);
+  }
+
+  /** Gives a pod its interface. Its address stays the same until {@link detach}. */
+  async attach(podUid: string, networkNamespace: string): Promise<string> {
+    const address = await this.addresses.give(podUid);
+    this.#leaving.delete(address);
+    await this.#native.attach({
+      networkNamespace,
+      bridge: BRIDGE,
+      hostInterface: linkOf(podUid),
+      podInterface: "eth0",
+      // As the only one of its network, so that also pods of this node are reached through the host's rules.
+      address: `${address}/32`,
+      gateway: this.gateway,
+      mtu: MTU,
+    });
+    return address;
+  }
+
+  async detach(podUid: string): Promise<void> {
+    const address = this.addresses.of(podUid);
+    await this.#native.removeLink({ name: linkOf(podUid) });
+    await this.addresses.free(podUid);
+    if (address !== undefined) this.#leaving.delete(address);
+    this.changed();
+  }
+
+  /** Resolves when the rules of this node send it no new connections; after 2 s in any case. */
+  async leave(address: string): Promise<void> {
+    this.#leaving.add(address);
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, LEAVE_MS_MAX);
+    try {
+      await Promise.race([this.changed(), late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Something that rules or names are made of has changed. Resolves when they have followed. */
+  changed(): Promise<void> {
+    if (this.#syncing !== undefined) {
+      this.#again = true;
+      return this.#syncing;
+    }
+    return this.#syncing = this.#syncAll();
+  }
+
+  async #syncAll(): Promise<void> {
+    do {
+      await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+      this.#again = false;
+      // One that fails must not keep the other from being done.
+      const results = await Promise.allSettled([this.#syncRules(), this.#syncNames()]);
+      const failed = results.filter((one) => one.status === "rejected");
+      for (const { reason } of failed) this.#log.error("Cannot bring the network up to date", reason);
+      if (failed.length > 0) setTimeout(() => this.changed(), RETRY_MS);
+    } while (this.#again);
+    // In the same turn as the question above, so that no change falls between the two.
+    this.#syncing = undefined;
+  }
+
+  async #syncRules(): Promise<void> {
+    const script = planRules({
+      services: this.#sources.services(),
+      slices: this.#sources.slices(),
+      nodeName: this.facts.nodeName,
+      bridge: BRIDGE,
+      podCidr: this.facts.podCidr,
+      serviceCidr: this.facts.serviceCidr,
+      leaving: this.#leaving,
+    });
+    if (script === this.#rules) return;
+    await this.#native.applyRules({ script });
+    this.#rules = script;
+  }
+
+  async #syncNames(): Promise<void> {
+    const host = parseResolvConf(await Deno.readTextFile("/etc/resolv.conf").catch(() => ""));
+    const plan = planDns({
+      services: this.#sources.services(),
+      slices: this.#sources.slices(),
+      pods: this.#sources.pods(),
+      domain: this.facts.clusterDomain,
+      upstreams: host.nameservers.filter((one) => one !== this.facts.dnsAddress).map(withPort),
+      version: "",
+    });
+    const content = toBinary(DnsSnapshotSchema, plan);
+    const version = await hash(content);
+    if (version === this.#names) return;
+    plan.version = version;
+    await writeAtomically(this.#dnsFile, toBinary(DnsSnapshotSchema, plan));
+    this.#names = version;
+    // A dataplane that is not there reads the file when it starts.
+    await this.#dns.loadSnapshot({}).catch((error) => this.#log.warn(`Cannot tell the dataplane of new names: ${explain(error)}`));
+  }
+}
+
+/** At most 15 characters, and the same for a pod every time. */
+export function linkOf(podUid: string): string {
+  return `${LINK_PREFIX}${podUid.replaceAll("-", "").slice(0, 12)}`;
+}
+
+function withPort(address: string): string {
+  return address.includes(":") ? `[${address}]:53` : `${address}:53`;
+}
+
+async function hash(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return digest.subarray(0, 12).toHex();
+}

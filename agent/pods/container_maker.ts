@@ -1,0 +1,191 @@
+/** Makes a container and starts it: root file system, specification, shim. */
+import { constants } from "node:os";
+import type { Container, Pod } from "@k3ts/model";
+import type { Image } from "../images/index.ts";
+import { logPathOf, type PodPaths, podPathsOf } from "../paths.ts";
+import { containerSpec } from "../runtime/container_spec.ts";
+import { hostnameOf } from "../runtime/pod_files.ts";
+import { userOf } from "../runtime/user.ts";
+import { ConfigError } from "./config_error.ts";
+import { environmentOf } from "./environment.ts";
+import type { NodeParts } from "./machine_parts.ts";
+import { type ContainerKind, containerId, type ContainerRecord } from "./observed.ts";
+import type { Sandbox } from "./sandboxes.ts";
+
+export interface StartOptions {
+  container: Container;
+  kind: ContainerKind;
+  attempt: number;
+  backoffMs?: number;
+  image: Image;
+  sandbox: Sandbox;
+}
+
+/** What a container's directory holds beside the shim's files. */
+export function containerPaths(directory: string) {
+  return {
+    rootfs: `${directory}/rootfs`,
+    upper: `${directory}/upper`,
+    work: `${directory}/work`,
+    terminationLog: `${directory}/termination-log`,
+    config: `${directory}/config.json`,
+  };
+}
+
+/** Leaves nothing behind when it fails before the container is made. */
+export async function startContainer(parts: NodeParts, pod: Pod, options: StartOptions): Promise<ContainerRecord> {
+  const { container, image } = options;
+  const id = containerId(pod.metadata.uid, container.name, options.attempt);
+  const record: ContainerRecord = {
+    id,
+    podUid: pod.metadata.uid,
+    container: container.name,
+    kind: options.kind,
+    attempt: options.attempt,
+    image: container.image ?? "",
+    imageId: image.id,
+    ...(image.digests[0] !== undefined && { imageDigest: image.digests[0] }),
+    ...(options.backoffMs !== undefined && { backoffMs: options.backoffMs }),
+    createdAt: parts.now(),
+  };
+  const directory = parts.table.directoryOf(id);
+  const paths = podPathsOf(parts.paths, pod.metadata.uid);
+  const logPath = logPathOf(paths, container.name, options.attempt);
+  try {
+    await parts.table.add(record);
+    await mountRoot(parts, directory, image);
+    await writeSpec(parts, pod, paths, id, options);
+    await Deno.mkdir(`${paths.logs}/${container.name}`, { recursive: true, mode: 0o755 });
+    await parts.runtime.createContainer({
+      id,
+      bundle: directory,
+      directory,
+      logPath,
+      stdin: container.stdin ?? false,
+      tty: container.tty ?? false,
+      stdinOnce: container.stdinOnce ?? false,
+    });
+  } catch (error) {
+    await discard(parts, id);
+    throw error;
+  }
+  parts.table.markMade(id);
+  await parts.runtime.startContainer({ id });
+  return record;
+}
+
+/** Lowest layer last, as overlayfs wants it. */
+async function mountRoot(parts: NodeParts, directory: string, image: Image): Promise<void> {
+  const { rootfs, upper, work } = containerPaths(directory);
+  await Promise.all([rootfs, upper, work].map((path) => Deno.mkdir(path, { recursive: true, mode: 0o755 })));
+  const lower = image.layers.map((layer) => parts.images.layerPath(layer)).reverse();
+  await parts.mounts.mount({
+    type: "overlay",
+    source: "overlay",
+    target: rootfs,
+    options: [`lowerdir=${lower.join(":")}`, `upperdir=${upper}`, `workdir=${work}`],
+  });
+}
+
+async function writeSpec(
+  parts: NodeParts,
+  pod: Pod,
+  paths: PodPaths,
+  id: string,
+  { container, image, sandbox }: StartOptions,
+): Promise<void> {
+  const directory = parts.table.directoryOf(id);
+  const { rootfs, terminationLog, config } = containerPaths(directory);
+  const environment = environmentOf({
+    pod,
+    container,
+    references: parts.references,
+    services: parts.services(pod.metadata.namespace ?? "default"),
+    hostAddress: parts.node.address,
+    podAddress: sandbox.address ?? parts.node.address,
+    node: parts.node,
+  });
+  const volumeSources = new Map<string, string>();
+  for (const mount of container.volumeMounts ?? []) {
+    volumeSources.set(mount.mountPath, await parts.volumes.source(pod, paths, mount, environment));
+  }
+  await Deno.writeTextFile(terminationLog, "", { mode: 0o666 });
+  await Deno.chmod(terminationLog, 0o666);
+  const spec = containerSpec({
+    pod,
+    container,
+    image: image.config,
+    user: userOf(pod, container, image.config.User ?? "", {
+      passwd: await readInside(rootfs, "etc/passwd"),
+      group: await readInside(rootfs, "etc/group"),
+    }),
+    environment,
+    namespaces: sandbox.namespaces,
+    hostname: hostnameOf(pod),
+    rootfs,
+    terminationLog,
+    files: paths,
+    volumeSources,
+    cgroupsPath: `/k3ts/${pod.metadata.uid}/${id}`,
+    nodeMemoryBytes: parts.node.memoryBytes,
+  });
+  await Deno.writeTextFile(config, JSON.stringify(spec), { mode: 0o600 });
+}
+
+/** A file of the image; empty when it has none. Links that lead out of the image lead nowhere. */
+async function readInside(rootfs: string, path: string): Promise<string> {
+  try {
+    const real = await Deno.realPath(`${rootfs}/${path}`);
+    return real.startsWith(`${rootfs}/`) ? await Deno.readTextFile(real) : "";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return "";
+    throw error;
+  }
+}
+
+/** Ends what still runs and gives back what it held; record, exit and log stay. */
+export async function retireContainer(parts: NodeParts, id: string): Promise<void> {
+  await letGo(parts, id);
+  const { rootfs, upper, work } = containerPaths(parts.table.directoryOf(id));
+  for (const path of [rootfs, upper, work]) await Deno.remove(path, { recursive: true }).catch(ignoreMissing);
+  await parts.table.markRetired(id);
+}
+
+/** Nothing of it stays, nor its log. */
+export async function removeContainer(parts: NodeParts, record: ContainerRecord): Promise<void> {
+  await discard(parts, record.id);
+  const log = logPathOf(podPathsOf(parts.paths, record.podUid), record.container, record.attempt);
+  await Deno.remove(log).catch(ignoreMissing);
+}
+
+async function discard(parts: NodeParts, id: string): Promise<void> {
+  await letGo(parts, id);
+  await parts.table.remove(id);
+}
+
+async function letGo(parts: NodeParts, id: string): Promise<void> {
+  parts.prober.stop(id);
+  await parts.runtime.deleteContainer({ id });
+  await parts.mounts.unmount({ target: containerPaths(parts.table.directoryOf(id)).rootfs });
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}
+
+/** What an image wants to be asked to stop with: `SIGQUIT`, `3`. SIGTERM where it does not say. */
+export function stopSignalOf(image: Image | undefined): number {
+  const said = image?.config.StopSignal ?? "";
+  const numbers = constants.signals as Record<string, number>;
+  const named = numbers[said.startsWith("SIG") ? said : `SIG${said}`];
+  const number = /^\d+$/.test(said) ? Number(said) : named;
+  return number ?? numbers.SIGTERM!;
+}
+
+/** The container of that name, init or not. */
+export function containerNamed(pod: Pod, name: string): Container {
+  const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  const found = all.find((one) => one.name === name);
+  if (found === undefined) throw new ConfigError(`Cannot start container "${name}" as the pod must have it`);
+  return found;
+}

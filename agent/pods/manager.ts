@@ -1,0 +1,128 @@
+/** One worker for each pod of this node, for as long as there is anything of it here. */
+import type { Pod } from "@k3ts/model";
+import { namesIn, readJsonIfThere } from "../files.ts";
+import type { Log } from "../log.ts";
+import { podPathsOf } from "../paths.ts";
+import { type Reference, keyOf, referencesOf } from "../sync/references.ts";
+import type { NodeParts } from "./machine_parts.ts";
+import { PodMachine } from "./pod_machine.ts";
+import type { DesiredPod } from "./plan.ts";
+import { PodWorker } from "./worker.ts";
+
+interface Followed {
+  worker: PodWorker;
+  machine: PodMachine;
+}
+
+/** `pod.json` in a pod's directory: what is needed to end it. */
+interface PodRecord {
+  version: 1;
+  seenAt: number;
+  pod: Pod;
+}
+
+export class PodManager {
+  readonly #parts: Omit<NodeParts, "poke">;
+  readonly #log: Log;
+  readonly #followed = new Map<string, Followed>();
+
+  constructor(parts: Omit<NodeParts, "poke">) {
+    this.#parts = parts;
+    this.#log = parts.log;
+  }
+
+  /** Follows a pod, or takes over a change of it. */
+  async want(pod: Pod): Promise<void> {
+    const { uid } = pod.metadata;
+    const followed = this.#followed.get(uid);
+    if (followed !== undefined) {
+      followed.worker.desired = { ...followed.worker.desired, pod };
+      return;
+    }
+    const record = await this.#record(uid);
+    // Another change may have come in between.
+    if (this.#followed.has(uid)) return await this.want(pod);
+    this.#follow({ pod, gone: false, seenAt: record?.seenAt ?? this.#parts.now(), hostAddress: this.#parts.node.address });
+  }
+
+  /** The server no longer has the pod: what is left of it here goes. */
+  gone(uid: string): void {
+    const followed = this.#followed.get(uid);
+    this.#parts.outbox.drop(uid);
+    if (followed !== undefined) followed.worker.desired = { ...followed.worker.desired, gone: true };
+  }
+
+  /**
+   * Ends what is on this node's disk of pods that are not wanted. Only to be called when it is known for certain
+   * which are: never after a question that failed.
+   */
+  async endOthers(wanted: ReadonlySet<string>): Promise<void> {
+    const { table, paths } = this.#parts;
+    const found = new Set([...table.podUids(), ...await namesIn(paths.pods), ...await namesIn(paths.sandboxes)]);
+    for (const uid of found) {
+      if (wanted.has(uid) || this.#followed.has(uid)) continue;
+      const record = await this.#record(uid);
+      const pod = record?.pod ?? withoutSpec(uid);
+      this.#log.info(`Ending pod "${pod.metadata.namespace}/${pod.metadata.name}" as the server no longer has it`);
+      this.#follow({ pod, gone: true, seenAt: record?.seenAt ?? 0, hostAddress: this.#parts.node.address });
+    }
+  }
+
+  /** A container of that pod, or what it depends on, has changed. */
+  poke(uid: string): void {
+    this.#followed.get(uid)?.worker.poke();
+  }
+
+  pokeAll(): void {
+    for (const { worker } of this.#followed.values()) worker.poke();
+  }
+
+  /** A ConfigMap or Secret has changed: the pods that use it look again, at once. */
+  referenceChanged(reference: Reference): void {
+    const key = keyOf(reference);
+    for (const { worker, machine } of this.#followed.values()) {
+      if (!referencesOf(worker.desired.pod).some((one) => keyOf(one) === key)) continue;
+      machine.markVolumesStale();
+      worker.forgive();
+    }
+  }
+
+  /** All pods that are followed and not gone. */
+  pods(): Pod[] {
+    return [...this.#followed.values()].filter(({ worker }) => !worker.desired.gone).map(({ worker }) => worker.desired.pod);
+  }
+
+  find(namespace: string, name: string): Pod | undefined {
+    return this.pods().find((pod) => pod.metadata.name === name && (pod.metadata.namespace ?? "default") === namespace);
+  }
+
+  /** Resolves when every worker has ended. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#followed.values()].map(({ worker }) => worker.done));
+  }
+
+  #follow(desired: DesiredPod): void {
+    const { uid } = desired.pod.metadata;
+    const parts: NodeParts = { ...this.#parts, poke: (pod) => this.poke(pod) };
+    const machine = new PodMachine(parts);
+    const worker = new PodWorker(desired, machine, parts.now, this.#log, parts.signal);
+    this.#followed.set(uid, { worker, machine });
+    worker.done.finally(() => {
+      this.#followed.delete(uid);
+    });
+  }
+
+  async #record(uid: string): Promise<PodRecord | undefined> {
+    const record = await readJsonIfThere<PodRecord>(podPathsOf(this.#parts.paths, uid).record)
+      .catch((error) => this.#log.error(`Cannot read what is known of pod ${uid}`, error));
+    return record?.version === 1 ? record : undefined;
+  }
+}
+
+/** For what was left without a record: enough to end it. */
+function withoutSpec(uid: string): Pod {
+  return {
+    metadata: { name: uid, namespace: "unknown", uid, resourceVersion: "", creationTimestamp: "" },
+    spec: { containers: [] },
+  };
+}

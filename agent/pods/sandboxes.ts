@@ -1,0 +1,96 @@
+/** What the containers of a pod share: namespaces, an address, and the files that all of them see. */
+import type { Pod } from "@k3ts/model";
+import { readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
+import { podPathsOf } from "../paths.ts";
+import { hostnameOf, hostsFile, resolvConf } from "../runtime/pod_files.ts";
+import type { NodeParts } from "./machine_parts.ts";
+
+/** D/node/sandboxes/<uid>/sandbox.json: written last, so that what is not whole is made again. */
+export interface Sandbox {
+  version: 1;
+  bootId: string;
+  createdAt: number;
+  address?: string;
+  namespaces: { network: string; ipc: string; uts: string };
+}
+
+type Parts = Pick<NodeParts, "paths" | "runtime" | "mounts" | "network" | "node" | "now">;
+
+/** Undefined where there is none that still lives. */
+export async function readSandbox(parts: Parts, uid: string): Promise<Sandbox | undefined> {
+  const file = await readJsonIfThere<Sandbox>(`${podPathsOf(parts.paths, uid).sandbox}/sandbox.json`);
+  return file?.version === 1 && file.bootId === parts.node.bootId ? file : undefined;
+}
+
+export async function createSandbox(parts: Parts, pod: Pod): Promise<Sandbox> {
+  const { uid } = pod.metadata;
+  const paths = podPathsOf(parts.paths, uid);
+  const hostNetwork = pod.spec?.hostNetwork === true;
+  await Deno.mkdir(paths.sandbox, { recursive: true, mode: 0o700 });
+  const made = await parts.runtime.createSandbox({
+    directory: paths.sandbox,
+    hostname: hostnameOf(pod),
+    hostNetwork,
+    hostIpc: pod.spec?.hostIPC === true,
+    sysctls: sysctlsOf(pod),
+  });
+  const [address] = await Promise.all([
+    hostNetwork ? undefined : parts.network.attach(uid, made.networkNamespace),
+    mountSharedMemory(parts, paths.sharedMemory),
+  ]);
+  await writePodFiles(parts, pod, address ?? parts.node.address);
+  const sandbox: Sandbox = {
+    version: 1,
+    bootId: parts.node.bootId,
+    createdAt: parts.now(),
+    ...(address !== undefined && { address }),
+    namespaces: { network: made.networkNamespace, ipc: made.ipcNamespace, uts: made.utsNamespace },
+  };
+  await writeAtomically(`${paths.sandbox}/sandbox.json`, JSON.stringify(sandbox), { sync: false });
+  return sandbox;
+}
+
+/** Carries on where a part of it is gone already. */
+export async function removeSandbox(parts: Parts, uid: string): Promise<void> {
+  const paths = podPathsOf(parts.paths, uid);
+  await parts.network.detach(uid);
+  await parts.mounts.unmount({ target: paths.sharedMemory });
+  await parts.runtime.removeSandbox({ directory: paths.sandbox });
+  await removeIfThere(paths.sandbox, { recursive: true });
+}
+
+async function mountSharedMemory(parts: Parts, directory: string): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  const { targets } = await parts.mounts.listMounts({ path: directory });
+  if (targets.includes(directory)) return;
+  const options = ["nosuid", "nodev", "noexec", "mode=1777", "size=67108864"];
+  await parts.mounts.mount({ type: "tmpfs", source: "shm", target: directory, options });
+}
+
+async function writePodFiles(parts: Parts, pod: Pod, address: string): Promise<void> {
+  const paths = podPathsOf(parts.paths, pod.metadata.uid);
+  const { dnsAddress, clusterDomain } = parts.network.facts;
+  const host = await Deno.readTextFile("/etc/resolv.conf").catch(() => "");
+  const hosts = pod.spec?.hostNetwork === true
+    ? await Deno.readTextFile("/etc/hosts").catch(() => "")
+    : hostsFile(pod, address, clusterDomain);
+  await Deno.mkdir(paths.directory, { recursive: true, mode: 0o755 });
+  await Promise.all([
+    writeForAll(paths.hosts, hosts),
+    writeForAll(paths.hostname, `${hostnameOf(pod)}\n`),
+    writeForAll(paths.resolvConf, resolvConf(pod, host, { address: dnsAddress, domain: clusterDomain })),
+  ]);
+}
+
+/** Whoever the container runs as must be able to read it. Written in place: it may be mounted already. */
+async function writeForAll(path: string, content: string): Promise<void> {
+  await Deno.writeTextFile(path, content, { mode: 0o644 });
+  await Deno.chmod(path, 0o644);
+}
+
+function sysctlsOf(pod: Pod): Record<string, string> {
+  const asked = (pod.spec?.securityContext?.sysctls ?? []).map((one) => [one.name, one.value] as const);
+  // Containers may listen on any port of their own, whoever they run as.
+  const ports = pod.spec?.hostNetwork === true ? {} : { "net.ipv4.ip_unprivileged_port_start": "0" };
+  return { ...ports, ...Object.fromEntries(asked) };
+}

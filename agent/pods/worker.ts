@@ -1,0 +1,180 @@
+/**
+ * Follows one pod: observe, plan, do, until a plan is empty; then rest until something changes or a time comes.
+ *
+ * Serial: one round at a time. Long work (fetching images) is only begun here. What fails is held back with a backoff
+ * of its own, so that the rest goes on.
+ */
+import { explain, type Log } from "../log.ts";
+import { ConfigError } from "./config_error.ts";
+import type { Failure, ObservedPod } from "./observed.ts";
+import { type Action, type DesiredPod, type PodPlan, planPod } from "./plan.ts";
+
+/** What a worker can see and do on this node. */
+export interface Machine {
+  /** Everything but what the worker itself knows: what failed. */
+  observe(desired: DesiredPod): Promise<Omit<ObservedPod, "failures">>;
+  perform(action: Action, desired: DesiredPod, plan: PodPlan): Promise<void>;
+  /** Hands on the status that the plan computed. */
+  report(desired: DesiredPod, plan: PodPlan): void;
+  /** Tells people, as an Event of the pod. */
+  warn(desired: DesiredPod, reason: string, message: string): void;
+}
+
+const RETRY_MS_FIRST = 1_000;
+const RETRY_MS_MAX = 60_000;
+/** A plan that never empties is a mistake in it: it must not take the machine with it. */
+const ROUNDS_MAX = 200;
+
+export class PodWorker {
+  readonly done: Promise<void>;
+  #desired: DesiredPod;
+  readonly #machine: Machine;
+  readonly #now: () => number;
+  readonly #log: Log;
+  readonly #failures = new Map<string, Failure & { tries: number }>();
+  /** Resolved when there is a reason to look again. */
+  #poked = Promise.withResolvers<void>();
+
+  constructor(desired: DesiredPod, machine: Machine, now: () => number, log: Log, signal: AbortSignal) {
+    this.#desired = desired;
+    this.#machine = machine;
+    this.#now = now;
+    this.#log = log;
+    this.done = this.#run(signal);
+  }
+
+  get desired(): DesiredPod {
+    return this.#desired;
+  }
+
+  set desired(desired: DesiredPod) {
+    this.#desired = desired;
+    this.poke();
+  }
+
+  /** Something has changed. Any number of these before the next round are one. */
+  poke(): void {
+    this.#poked.resolve();
+  }
+
+  /** What failed may be tried at once, as what it depends on has changed. */
+  forgive(): void {
+    this.#failures.clear();
+    this.poke();
+  }
+
+  /** Ends when nothing of a pod that is gone is left, or with the signal. */
+  async #run(signal: AbortSignal): Promise<void> {
+    for (let rounds = 1; !signal.aborted; rounds++) {
+      this.#poked = Promise.withResolvers();
+      let plan: PodPlan | undefined;
+      try {
+        plan = await this.#round();
+        if (plan === undefined) return;
+      } catch (error) {
+        this.#log.error(`Cannot look after pod ${nameOf(this.#desired)}`, error);
+      }
+      if (plan !== undefined && plan.actions.length > 0 && rounds < ROUNDS_MAX) continue;
+      rounds = 0;
+      const at = plan === undefined || plan.actions.length > 0 ? this.#now() + RETRY_MS_FIRST : plan.reconsiderAt;
+      await this.#rest(at, signal);
+    }
+  }
+
+  /** Undefined when the worker has nothing left to follow. */
+  async #round(): Promise<PodPlan | undefined> {
+    const desired = this.#desired;
+    const seen = await this.#machine.observe(desired);
+    const observed: ObservedPod = { ...seen, failures: this.#failures };
+    const plan = planPod(desired, observed, this.#now());
+    if (!desired.gone) this.#machine.report(desired, plan);
+    if (desired.gone && plan.actions.length === 0 && !observed.files && observed.containers.length === 0) {
+      return undefined;
+    }
+    await Promise.all(plan.actions.map((action) => this.#perform(action, desired, plan)));
+    return plan;
+  }
+
+  async #perform(action: Action, desired: DesiredPod, plan: PodPlan): Promise<void> {
+    const what = subjectOf(action, desired);
+    try {
+      await this.#machine.perform(action, desired, plan);
+      this.#failures.delete(what);
+    } catch (error) {
+      const tries = (this.#failures.get(what)?.tries ?? 0) + 1;
+      const wait = Math.min(RETRY_MS_FIRST * 2 ** (tries - 1), RETRY_MS_MAX);
+      const message = explain(error);
+      const reason = reasonOf(action, error);
+      this.#failures.set(what, { reason, message, retryAt: this.#now() + wait, tries });
+      this.#log.error(`Cannot ${action.do} for pod ${nameOf(desired)}`, error);
+      this.#machine.warn(desired, eventReasonOf(action), message);
+    }
+  }
+
+  async #rest(at: number | undefined, signal: AbortSignal): Promise<void> {
+    const woken = Promise.withResolvers<void>();
+    // Timers take 32 bits of milliseconds.
+    const wait = at === undefined ? undefined : Math.min(Math.max(0, at - this.#now()), 2 ** 31 - 1);
+    const wake = () => woken.resolve();
+    const timer = wait === undefined ? undefined : setTimeout(wake, wait);
+    signal.addEventListener("abort", wake);
+    this.#poked.promise.then(wake);
+    if (!signal.aborted) await woken.promise;
+    clearTimeout(timer);
+    signal.removeEventListener("abort", wake);
+  }
+}
+
+function nameOf({ pod }: DesiredPod): string {
+  return `"${pod.metadata.namespace ?? "default"}/${pod.metadata.name}"`;
+}
+
+/** What a failure is filed under: where the planner looks for it. */
+function subjectOf(action: Action, desired: DesiredPod): string {
+  switch (action.do) {
+    case "createSandbox":
+    case "removeSandbox":
+      return "sandbox";
+    case "mountVolumes":
+    case "unmountVolumes":
+      return "volumes";
+    case "start":
+      return action.container;
+    case "resume":
+    case "signal":
+    case "retire":
+    case "remove":
+      return containerOf(action.id, desired);
+    case "pull":
+      return `image ${action.image}`;
+    case "leaveServices":
+    case "forget":
+    case "removeFiles":
+      return action.do;
+  }
+}
+
+/** A container's name out of its id. */
+function containerOf(id: string, { pod }: DesiredPod): string {
+  return id.slice(pod.metadata.uid.length + 1).replace(/-\d+$/, "");
+}
+
+function reasonOf(action: Action, error: unknown): string {
+  if (error instanceof ConfigError) return "CreateContainerConfigError";
+  return action.do === "start" ? "CreateContainerError" : action.do === "resume" ? "RunContainerError" : "ContainerCreating";
+}
+
+/** As kubectl's users know them from the kubelet. */
+function eventReasonOf(action: Action): string {
+  switch (action.do) {
+    case "createSandbox":
+      return "FailedCreatePodSandBox";
+    case "mountVolumes":
+      return "FailedMount";
+    case "signal":
+    case "retire":
+      return "FailedKillPod";
+    default:
+      return "Failed";
+  }
+}

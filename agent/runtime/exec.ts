@@ -1,0 +1,61 @@
+/** Runs one more process in a container. */
+import type { Client } from "@connectrpc/connect";
+import type { RuntimeService } from "@k3ts/proto";
+import { Attachment } from "./attach.ts";
+import type { OciProcess, OciSpec } from "./oci.ts";
+
+export type ExecNative = Pick<Client<typeof RuntimeService>, "exec">;
+
+export interface ExecOptions {
+  command: readonly string[];
+  stdin: boolean;
+  tty: boolean;
+}
+
+/** Starts it with the container's own user, environment and rights. Close the attachment in the end. */
+export async function startExec(
+  runtime: ExecNative,
+  containerDirectory: string,
+  id: string,
+  options: ExecOptions,
+): Promise<Attachment> {
+  const spec = JSON.parse(await Deno.readTextFile(`${containerDirectory}/config.json`)) as OciSpec;
+  const process: OciProcess = { ...spec.process, args: [...options.command], terminal: options.tty };
+  const { attachSocket } = await runtime.exec({
+    id,
+    // Short, as its socket's path has at most 107 bytes.
+    directory: `${containerDirectory}/x${crypto.randomUUID().slice(0, 8)}`,
+    process: new TextEncoder().encode(JSON.stringify(process)),
+    stdin: options.stdin,
+    tty: options.tty,
+  });
+  return await Attachment.connect(attachSocket);
+}
+
+/** Output of a probe that is kept for the message. */
+const OUTPUT_BYTES_MAX = 10 * 1024;
+
+/** Runs a command to its end. Throws the signal's reason when that comes first; the process is then on its own. */
+export async function runExec(
+  runtime: ExecNative,
+  containerDirectory: string,
+  id: string,
+  command: readonly string[],
+  signal: AbortSignal,
+): Promise<{ code: number; output: string }> {
+  using attachment = await startExec(runtime, containerDirectory, id, { command, stdin: false, tty: false });
+  const decoder = new TextDecoder();
+  let output = "";
+  const close = () => attachment[Symbol.dispose]();
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    for await (const one of attachment.output()) {
+      if (one.stream === "exit") return { code: one.code, output };
+      if (output.length < OUTPUT_BYTES_MAX) output += decoder.decode(one.data, { stream: true });
+    }
+  } finally {
+    signal.removeEventListener("abort", close);
+  }
+  signal.throwIfAborted();
+  throw new Error(`Cannot run "${command[0]}" in "${id}" as its shim must stay until the end: it has gone`);
+}

@@ -1,0 +1,111 @@
+/**
+ * Statuses on their way to the server. Of each pod only the newest waits: an older one is of no use to anybody.
+ *
+ * Kept in memory: a restarted agent computes every status anew from what it finds, and records of a pod's containers
+ * stay on disk until the server has taken the last one. Bounded by the pods of this node.
+ */
+import { backoffMs, delay, isNotFound, type ResourceClient, retryOnConflict } from "@k3ts/client";
+import type { Pod, PodStatus } from "@k3ts/model";
+import type { Log } from "../log.ts";
+import { sameJson } from "./same_json.ts";
+
+/** Statuses that are sent at the same time. */
+const SENDERS = 4;
+
+interface Letter {
+  pod: Pod;
+  status: PodStatus;
+  failures: number;
+}
+
+export class StatusOutbox {
+  readonly #waiting = new Map<string, Letter>();
+  readonly #sending = new Map<string, Promise<void>>();
+  readonly #log: Log;
+  #client: ResourceClient<Pod> | undefined;
+  #signal: AbortSignal | undefined;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** From now on the server can be told. */
+  connect(client: ResourceClient<Pod>, signal: AbortSignal): void {
+    this.#client = client;
+    this.#signal = signal;
+    this.#pump();
+  }
+
+  /** @param pod as the server last showed it: what it says already is not said again */
+  put(pod: Pod, status: PodStatus): void {
+    const { uid } = pod.metadata;
+    const idle = !this.#waiting.has(uid) && !this.#sending.has(uid);
+    if (idle && sameJson(pod.status, status)) return;
+    this.#waiting.set(uid, { pod, status, failures: 0 });
+    this.#pump();
+  }
+
+  /** Nobody asks any more. */
+  drop(uid: string): void {
+    this.#waiting.delete(uid);
+  }
+
+  /** Sends a status and resolves when the server has taken it, or no longer has the pod. */
+  async send(pod: Pod, status: PodStatus): Promise<void> {
+    const { uid } = pod.metadata;
+    this.#waiting.delete(uid);
+    await this.#sending.get(uid)?.catch(() => {});
+    if (this.#client === undefined) throw new Error("Cannot send a status as the server must be known: not joined yet");
+    await write(this.#client, pod, status);
+  }
+
+  #pump(): void {
+    const client = this.#client;
+    if (client === undefined || this.#signal?.aborted !== false) return;
+    for (const [uid, letter] of this.#waiting) {
+      if (this.#sending.size >= SENDERS) return;
+      if (this.#sending.has(uid)) continue;
+      this.#waiting.delete(uid);
+      const sending = this.#deliver(client, uid, letter, this.#signal).finally(() => {
+        this.#sending.delete(uid);
+        this.#pump();
+      });
+      this.#sending.set(uid, sending);
+    }
+  }
+
+  async #deliver(client: ResourceClient<Pod>, uid: string, letter: Letter, signal: AbortSignal): Promise<void> {
+    try {
+      await write(client, letter.pod, letter.status);
+    } catch (error) {
+      const failures = letter.failures + 1;
+      this.#log.error(`Cannot send the status of pod "${letter.pod.metadata.namespace}/${letter.pod.metadata.name}"`, error);
+      await delay(backoffMs(failures), signal).catch(() => {});
+      if (!this.#waiting.has(uid)) this.#waiting.set(uid, { ...letter, failures });
+    }
+  }
+}
+
+/** Nothing is written to a pod that has the same name only, nor when nothing would change. */
+async function write(client: ResourceClient<Pod>, pod: Pod, status: PodStatus): Promise<void> {
+  const { name, namespace, uid } = pod.metadata;
+  let current: Pod | undefined = pod;
+  try {
+    await retryOnConflict(async () => {
+      current ??= await client.get(name, { namespace });
+      const target = current;
+      current = undefined;
+      if (target.metadata.uid !== uid || sameJson(target.status, status)) return;
+      await client.updateStatus({ ...target, status: keepForeignConditions(target.status, status) });
+    });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}
+
+/** Conditions that others have written meanwhile stay. */
+function keepForeignConditions(current: PodStatus | undefined, ours: PodStatus): PodStatus {
+  const known = new Set(ours.conditions?.map((one) => one.type));
+  const foreign = (current?.conditions ?? []).filter((one) => !known.has(one.type));
+  return foreign.length === 0 ? ours : { ...ours, conditions: [...(ours.conditions ?? []), ...foreign] };
+}
