@@ -51,6 +51,8 @@ export interface FieldDefinition {
   list?: "atomic" | "set" | "map" | undefined;
   keys?: readonly string[] | undefined;
   atomicMap?: boolean;
+  /** Server-side apply looks into it although its type is atomic. */
+  granularMap?: boolean;
   patchStrategy?: readonly string[] | undefined;
   patchMergeKey?: string | undefined;
   enum?: readonly string[] | undefined;
@@ -71,6 +73,7 @@ export class FieldFacts implements FieldView {
   declare readonly list?: "atomic" | "set" | "map";
   declare readonly keys?: readonly string[];
   readonly atomicMap: boolean;
+  readonly granularMap: boolean;
   declare readonly patchStrategy?: readonly string[];
   declare readonly patchMergeKey?: string;
   readonly enum: readonly string[] | undefined;
@@ -92,6 +95,7 @@ export class FieldFacts implements FieldView {
     if (definition.list !== undefined) this.list = definition.list;
     if (definition.keys !== undefined) this.keys = definition.keys;
     this.atomicMap = definition.atomicMap ?? false;
+    this.granularMap = definition.granularMap ?? false;
     if (definition.patchStrategy !== undefined) this.patchStrategy = definition.patchStrategy;
     if (definition.patchMergeKey !== undefined) this.patchMergeKey = definition.patchMergeKey;
     this.enum = definition.enum;

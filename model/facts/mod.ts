@@ -5,6 +5,7 @@ export {
   allResources,
   apiVersionOf,
   type GroupFacts,
+  KUBERNETES_VERSION,
   objectType,
   parseApiVersion,
   type ResourceFacts,

@@ -1,5 +1,6 @@
 /** The resources that Kubernetes serves: which versions, names, verbs and subresources each has. */
 import groups from "./groups.json" with { type: "json" };
+import kubernetes from "./kubernetes.json" with { type: "json" };
 import rows from "./resources.json" with { type: "json" };
 import { type TypeFacts, typeFacts } from "./types.ts";
 
@@ -49,6 +50,9 @@ export interface GroupFacts {
   readonly name: string;
   readonly versions: readonly string[];
 }
+
+/** The version of Kubernetes whose API this is: `1.35.4`. */
+export const KUBERNETES_VERSION: string = kubernetes.version;
 
 const all = rows as unknown as readonly ResourceFacts[];
 let byName: Map<string, ResourceFacts> | undefined;

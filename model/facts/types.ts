@@ -164,6 +164,7 @@ function setOption(field: FieldDefinition, name: string, value: string): void {
       break;
     case "map":
       field.atomicMap = value === "atomic";
+      field.granularMap = value === "granular";
       break;
     case "patch":
       field.patchStrategy = value.split(",");

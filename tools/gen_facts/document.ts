@@ -25,7 +25,7 @@ export interface FieldRow {
   required?: boolean;
   listType?: string;
   listMapKeys?: string[];
-  atomic?: boolean;
+  mapType?: string;
   patchStrategy?: string;
   patchMergeKey?: string;
   format?: string;

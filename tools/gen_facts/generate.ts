@@ -31,6 +31,7 @@ async function makeFiles(): Promise<Map<string, string>> {
     ["facts/types.json", jsonLines(document.types.map(typeLine))],
     ["facts/resources.json", jsonLines(document.resources)],
     ["facts/groups.json", jsonLines(document.groups)],
+    ["facts/kubernetes.json", JSON.stringify({ version: document.kubernetesVersion }) + "\n"],
     ["facts/packages.json", JSON.stringify(packages(document), null, 1) + "\n"],
     ["codecs/testdata/golden.json", jsonLines(golden)],
   ]);

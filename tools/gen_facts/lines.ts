@@ -19,7 +19,7 @@ function fieldText(field: FieldRow, prefix: string): string {
     marks,
     field.listMapKeys && `keys=${field.listMapKeys.join(",")}`,
     field.listType && field.listType !== "map" && `list=${field.listType}`,
-    field.atomic && "map=atomic",
+    field.mapType && `map=${field.mapType}`,
     field.patchStrategy && `patch=${field.patchStrategy}`,
     field.patchMergeKey && `on=${field.patchMergeKey}`,
     // Some names of key usages contain spaces.

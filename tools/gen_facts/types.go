@@ -43,7 +43,7 @@ type FieldRow struct {
 	Required      bool            `json:"required,omitempty"`
 	ListType      string          `json:"listType,omitempty"`
 	ListMapKeys   []string        `json:"listMapKeys,omitempty"`
-	Atomic        bool            `json:"atomic,omitempty"`
+	MapType       string          `json:"mapType,omitempty"`
 	PatchStrategy string          `json:"patchStrategy,omitempty"`
 	PatchMergeKey string          `json:"patchMergeKey,omitempty"`
 	Format        string          `json:"format,omitempty"`
@@ -111,7 +111,7 @@ func readTypes(served map[string]bool, schemas map[string]Schema) ([]*TypeRow, e
 		if t.PkgPath() == metaPackage && t.Name() == "InternalEvent" {
 			continue
 		}
-		row, err := r.add(t)
+		row, err := r.add(t, Schema{})
 		if err != nil {
 			return nil, err
 		}
@@ -133,7 +133,8 @@ func (r *reader) key(t reflect.Type) (string, error) {
 	return prefix + "." + t.Name(), nil
 }
 
-func (r *reader) add(t reflect.Type) (*TypeRow, error) {
+// add reads a type. An embedded one has no schema of its own and is described by that of the type it is embedded in.
+func (r *reader) add(t reflect.Type, embedding Schema) (*TypeRow, error) {
 	key, err := r.key(t)
 	if err != nil {
 		return nil, err
@@ -142,7 +143,11 @@ func (r *reader) add(t reflect.Type) (*TypeRow, error) {
 		return row, nil
 	}
 	name := schemaName(t.PkgPath(), t.Name())
-	schema := r.schemas[name]
+	schema, ok := r.schemas[name]
+	if !ok {
+		schema = embedding
+		schema.MapType = ""
+	}
 	row := &TypeRow{Key: key, Schema: name, Atomic: schema.MapType == "atomic", Fields: []FieldRow{}}
 	r.rows[key] = row
 	for i := 0; i < t.NumField(); i++ {
@@ -164,7 +169,7 @@ func (r *reader) field(f reflect.StructField, schema Schema) ([]FieldRow, bool, 
 	}
 	row := FieldRow{Name: name, Number: protobufNumber(f)}
 	if strings.Contains(options, "inline") || f.Anonymous && name == "" {
-		return r.inlined(f, row)
+		return r.inlined(f, row, schema)
 	}
 	if name == "" {
 		row.Name = f.Name
@@ -199,7 +204,7 @@ func (r *reader) field(f reflect.StructField, schema Schema) ([]FieldRow, bool, 
 }
 
 // inlined says how an embedded struct is seen: TypeMeta as two fields, others as a message whose fields JSON hoists.
-func (r *reader) inlined(f reflect.StructField, row FieldRow) ([]FieldRow, bool, error) {
+func (r *reader) inlined(f reflect.StructField, row FieldRow, schema Schema) ([]FieldRow, bool, error) {
 	if f.Type == reflect.TypeFor[metav1.TypeMeta]() {
 		return nil, false, nil
 	}
@@ -207,7 +212,7 @@ func (r *reader) inlined(f reflect.StructField, row FieldRow) ([]FieldRow, bool,
 	if err != nil {
 		return nil, false, err
 	}
-	if _, err := r.add(f.Type); err != nil {
+	if _, err := r.add(f.Type, schema); err != nil {
 		return nil, false, err
 	}
 	row.Name, row.Type, row.Inline = strings.ToLower(f.Name[:1])+f.Name[1:], key, true
@@ -244,7 +249,7 @@ func (r *reader) typeOf(t reflect.Type) (string, []string, error) {
 		if err != nil {
 			return "", nil, err
 		}
-		_, err = r.add(t)
+		_, err = r.add(t, Schema{})
 		return key, nil, err
 	}
 	return "", nil, fmt.Errorf("cannot describe Go type %s", t)
@@ -277,13 +282,17 @@ func describe(row *FieldRow, schema Schema) {
 		return
 	}
 	row.ListType, row.ListMapKeys = property.ListType, property.ListMapKeys
-	row.Atomic = property.MapType == "atomic"
+	row.MapType = property.MapType
 	if row.Type == "string" {
 		row.Format = property.Format
 	}
-	// What is written for every field that is not a pointer says nothing.
 	switch text := string(bytes.TrimSpace(property.Default)); text {
-	case "", "{}", `""`, "0", "false", "null":
+	case "", "{}", "null":
+	case `""`, "0", "false":
+		// Where zero is written anyway, it being the default says nothing.
+		if !row.Always {
+			row.Default = property.Default
+		}
 	default:
 		row.Default = property.Default
 	}

@@ -381,7 +381,7 @@ export interface EphemeralContainer extends EphemeralContainerCommon {
 }
 
 export interface EphemeralContainerCommon {
-  name?: string;
+  name: string;
   image?: string;
   command?: string[];
   args?: string[];
