@@ -1,6 +1,7 @@
 /** A transport to a server's public port: HTTP/2 over TLS, all four kinds of calls. */
 import type { Interceptor, Transport } from "@connectrpc/connect";
-import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { tellConnectionLoss, TellingSessionManager } from "./connection_loss.ts";
 
 export interface Http2TransportOptions {
   /** `https://127.0.0.1:6443`. */
@@ -32,7 +33,7 @@ const PING_INTERVAL_MS = 15_000;
 const PING_TIMEOUT_MS = 10_000;
 
 export function createHttp2Transport(options: Http2TransportOptions): Http2Transport {
-  const sessions = new Http2SessionManager(
+  const sessions = new TellingSessionManager(
     options.url,
     { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS },
     {
@@ -51,6 +52,7 @@ export function createHttp2Transport(options: Http2TransportOptions): Http2Trans
     interceptors: [
       ...(options.token === undefined ? [] : [bearer(options.token)]),
       ...(options.interceptors ?? []),
+      tellConnectionLoss,
     ],
     ...(options.defaultTimeoutMs !== undefined && { defaultTimeoutMs: options.defaultTimeoutMs }),
   });
