@@ -3,12 +3,13 @@
  *
  * ```ts
  * await using native = await openNative();
- * const { runtime, version } = await openRuntime(native).version({});
+ * const runtime = await openRuntime(native, { stateDirectory: "/var/lib/k3ts/node/runtime" });
+ * const { containers } = await runtime.listContainers({});
  * ```
  */
 export { type Images, openImages } from "./image.ts";
 export { nativeFolder } from "./library.ts";
 export { type Native, type NativeOptions, openNative } from "./native.ts";
 export { type Network, openNetwork } from "./network.ts";
-export { openRuntime, type Runtime } from "./runtime.ts";
+export { openRuntime, type Runtime, type RuntimeOptions } from "./runtime.ts";
 export { type Engine, type EngineOptions, isFenced, openEngine, type Operation, type Row } from "./store.ts";

@@ -8,5 +8,6 @@ use crate::echo::Echo;
 pub fn router() -> Router {
     Router::new()
         .with(EchoServiceServer(Echo::default()))
+        .with(k3ts_runtime::service())
         .with(k3ts_store::service())
 }
