@@ -1,6 +1,7 @@
 /** The least ResourceService that the client can be tested with: one resource, in memory, with a history. */
 import { Code, ConnectError, createRouterTransport, type HandlerContext, type Transport } from "@connectrpc/connect";
 import { EventType, ResourceService, StatusDetailSchema, type WatchRequest } from "@k3ts/proto";
+import type { StatusDetails } from "./errors.ts";
 import type { KubernetesObject } from "./types.ts";
 
 /** What the tests store. */
@@ -113,6 +114,13 @@ export class FakeServer {
     this.#compacted = this.revision;
   }
 
+  /** Goes back to how things were at a revision, as from a backup. */
+  restore(revision: number, objects: Thing[]): void {
+    this.revision = revision;
+    this.#history = [];
+    this.#objects = new Map(objects.map((object) => [keyOf(object.metadata), object]));
+  }
+
   /** Breaks every watch that is open. */
   cut(): void {
     this.#cut.abort(new ConnectError("the connection broke", Code.Unavailable));
@@ -125,6 +133,10 @@ export class FakeServer {
 
   async *#watch({ resourceVersion }: WatchRequest, { signal }: HandlerContext) {
     let seen = Number(resourceVersion);
+    if (seen > this.revision) {
+      const causes = [{ reason: "ResourceVersionTooLarge" }];
+      throw apiError(Code.DeadlineExceeded, 504, "Timeout", { causes });
+    }
     if (seen < this.#compacted) throw apiError(Code.OutOfRange, 410, "Expired");
     const cut = this.#cut.signal;
     const ended = new Promise<void>((resolve) => {
@@ -169,8 +181,9 @@ export class FakeServer {
 }
 
 /** As the server's Connect face says it. */
-export function apiError(connectCode: Code, code: number, reason: string): ConnectError {
-  const status = encode({ kind: "Status", apiVersion: "v1", status: "Failure", code, reason, message: `as ${reason}` });
+export function apiError(connectCode: Code, code: number, reason: string, details: StatusDetails = {}): ConnectError {
+  const message = `as ${reason}`;
+  const status = encode({ kind: "Status", apiVersion: "v1", status: "Failure", code, reason, message, details });
   return new ConnectError(reason, connectCode, undefined, [{ desc: StatusDetailSchema, value: { status } }]);
 }
 

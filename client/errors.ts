@@ -84,6 +84,10 @@ export const isInvalid = (error: unknown): boolean => hasReason(error, "Invalid"
 /** The history that was asked for is gone: list again. */
 export const isExpired = (error: unknown): boolean =>
   error instanceof ApiError && (error.code === 410 || hasReason(error, "Expired") || hasReason(error, "Gone"));
+/** The server has not come that far: it was restored to an earlier state, if that does not pass soon. */
+export const isResourceVersionTooLarge = (error: unknown): boolean =>
+  error instanceof ApiError &&
+  (error.details.causes?.some(({ reason }) => reason === "ResourceVersionTooLarge") ?? false);
 /** The server could not be reached or is not ready: the same request may succeed later. */
 export const isUnavailable = (error: unknown): boolean =>
   error instanceof ApiError && (error.code === 503 || error.code === 504 || error.code === 429);

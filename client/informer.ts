@@ -3,7 +3,7 @@
  * server no longer has the history. Events say that something has changed; act on what `get` and `list` return.
  */
 import { backoffMs, type BackoffOptions, delay } from "./backoff.ts";
-import { isExpired } from "./errors.ts";
+import { isExpired, isResourceVersionTooLarge } from "./errors.ts";
 import { type Change, ObjectStore } from "./object_store.ts";
 import type { KubernetesObject, ResourceClient, Selection } from "./types.ts";
 
@@ -62,7 +62,7 @@ export class Informer<T extends KubernetesObject> {
         await this.#watch(signal);
       } catch (error) {
         if (signal.aborted) break;
-        if (isExpired(error)) this.#resourceVersion = undefined;
+        if (isExpired(error) || isResourceVersionTooLarge(error)) this.#resourceVersion = undefined;
         this.#failures++;
         this.#report(new Error(`Cannot watch ${resource}: ${messageOf(error)}`, { cause: error }));
       }

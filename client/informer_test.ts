@@ -62,6 +62,20 @@ Deno.test("when its revision has expired it lists again, and tells of what vanis
   assertEquals(t.changes.slice(3), ["deleted a=1", "updated b=2 was 1", "added d=4"]);
 });
 
+Deno.test("when the server was restored to an earlier state it lists again", async () => {
+  await using t = setup();
+  const before = t.server.put("a", 1);
+  t.start();
+  await t.watching();
+  t.server.put("a", 2);
+  t.server.put("b", 2);
+  await t.seen(3);
+  t.server.restore(101, [before]);
+  t.server.cut();
+  await t.seen(5);
+  assertEquals(t.changes.slice(3), ["deleted b=2", "updated a=1 was 2"]);
+});
+
 Deno.test("an object that was made anew under its old name is deleted and added", async () => {
   await using t = setup();
   t.server.put("a", 1, "first");

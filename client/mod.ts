@@ -17,6 +17,7 @@ export {
   isForbidden,
   isInvalid,
   isNotFound,
+  isResourceVersionTooLarge,
   isUnauthorized,
   isUnavailable,
   type Status,
