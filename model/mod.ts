@@ -4,6 +4,7 @@
  */
 export * from "./codecs/mod.ts";
 export * from "./facts/mod.ts";
+export * from "./openapi/mod.ts";
 export * from "./types/mod.ts";
 export * from "./json.ts";
 export * from "./quantity.ts";
