@@ -1,0 +1,84 @@
+/** `k3ts version`, `k3ts cluster info`, `k3ts node list`, `k3ts token create`: what the cluster is, and who may join. */
+import { createClient } from "@connectrpc/connect";
+import type { Command } from "commander";
+import { resources } from "@k3ts/model";
+import { ClusterService } from "@k3ts/proto";
+import { attempt, type ClusterOptions, clusterOptions, withCluster } from "../command.ts";
+import { connect } from "../connection.ts";
+import { renderTable } from "../output/table.ts";
+import { Problem } from "../problem.ts";
+import { VERSION } from "../version.ts";
+
+export function registerCluster(program: Command): void {
+  clusterOptions(program.command("version"))
+    .description("the versions of this program and of the server")
+    .option("--client", "only of this program")
+    .action((options: ClusterOptions & { client?: boolean }) => attempt(() => version(options)));
+
+  const cluster = program.command("cluster").description("the cluster as a whole");
+  clusterOptions(cluster.command("info"))
+    .description("where the server is and what it runs")
+    .action((options: ClusterOptions) =>
+      withCluster(options, async ({ transport, access }) => {
+        const info = await createClient(ClusterService, transport).getInfo({});
+        console.log([
+          `server:      ${access.url}`,
+          `cluster:     ${info.clusterId}`,
+          `version:     ${info.version} (Kubernetes API ${info.kubernetesVersion})`,
+          `pods:        ${info.network?.podCidr}`,
+          `services:    ${info.network?.serviceCidr}`,
+          `dns:         ${info.network?.dnsAddress} (${info.network?.clusterDomain})`,
+        ].join("\n"));
+      })
+    );
+
+  const node = program.command("node").description("the machines of the cluster");
+  clusterOptions(node.command("list"))
+    .description("all nodes and their state")
+    .action((options: ClusterOptions) =>
+      withCluster(options, async ({ clients }) => {
+        console.log(
+          renderTable(await clients.of(resources.nodes).listTable(), {
+            wide: true,
+            withNamespace: false,
+            withHeader: true,
+          }),
+        );
+      })
+    );
+
+  const token = program.command("token").description("join tokens");
+  clusterOptions(token.command("create"))
+    .description("a token with which one or more machines may join; shown once")
+    .option("--ttl <duration>", "how long it is valid: 30m, 24h, 7d", "24h")
+    .option("--description <text>", "for whom it is", "")
+    .action((options: ClusterOptions & { ttl: string; description: string }) =>
+      withCluster(options, async ({ transport }) => {
+        const { token, expiresAt } = await createClient(ClusterService, transport)
+          .createToken({ ttlSeconds: BigInt(parseDuration(options.ttl)), description: options.description });
+        console.log(token);
+        console.error(
+          `Valid until ${expiresAt}. On the machine that is to join: k3ts agent --server URL --token TOKEN`,
+        );
+      })
+    );
+}
+
+async function version(options: ClusterOptions & { client?: boolean }): Promise<void> {
+  console.log(`k3ts ${VERSION} (deno ${Deno.version.deno})`);
+  if (options.client) return;
+  using connection = await connect(options);
+  const info = await createClient(ClusterService, connection.transport).getInfo({});
+  console.log(`server ${info.version} (Kubernetes API ${info.kubernetesVersion})`);
+}
+
+const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** Seconds. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+)([smhd])$/.exec(text);
+  if (match === null) {
+    throw new Problem(`A duration must be a number with s, m, h or d behind it, such as 24h: it is "${text}".`);
+  }
+  return Number(match[1]) * UNITS[match[2]!]!;
+}

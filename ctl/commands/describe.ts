@@ -1,0 +1,66 @@
+/** `k3ts describe`: an object for people, with what happened to it. */
+import type { Command } from "commander";
+import { type Event, formatAge, type KubernetesObject, resources } from "@k3ts/model";
+import type { Connection } from "../connection.ts";
+import { type ClusterOptions, namespaceOptions, withCluster } from "../command.ts";
+import { parseTargets, reference } from "../names.ts";
+import { align } from "../output/table.ts";
+import { renderTree } from "../output/tree.ts";
+
+export function registerDescribe(program: Command): void {
+  namespaceOptions(program.command("describe <resource...>"))
+    .description("show all there is to know: k3ts describe pod/web")
+    .action((words: string[], options: ClusterOptions) =>
+      withCluster(options, (connection, namespace) => describe(words, connection, namespace))
+    );
+}
+
+async function describe(words: string[], connection: Connection, namespace: string): Promise<void> {
+  const texts: string[] = [];
+  for (const { resource, names } of parseTargets(words, await connection.clients.discover())) {
+    const client = connection.clients.of(reference(resource));
+    const place = resource.namespaced ? namespace : undefined;
+    const objects = names.length === 0
+      ? (await client.list({ namespace: place })).items
+      : await Promise.all(names.map((name) => client.get(name, { namespace: place })));
+    for (const object of objects as KubernetesObject[]) {
+      texts.push(`${renderTree(readable(object))}\n${await events(object, connection)}`);
+    }
+  }
+  console.log(texts.join("\n\n\n"));
+}
+
+/** Without what only machines read. */
+function readable(
+  { metadata, apiVersion: _apiVersion, kind: _kind, ...rest }: KubernetesObject,
+): Record<string, unknown> {
+  const { name, namespace, labels, annotations, creationTimestamp, deletionTimestamp, ownerReferences } = metadata;
+  const controlledBy = ownerReferences?.find(({ controller }) => controller);
+  return {
+    name,
+    namespace,
+    labels,
+    annotations,
+    created: creationTimestamp,
+    deleted: deletionTimestamp,
+    controlledBy: controlledBy && `${controlledBy.kind}/${controlledBy.name}`,
+    ...rest,
+  };
+}
+
+async function events({ metadata }: KubernetesObject, { clients }: Connection): Promise<string> {
+  const { items } = await clients.of<Event>(resources.events).list({
+    namespace: metadata.namespace,
+    fieldSelector: `involvedObject.uid=${metadata.uid}`,
+  });
+  if (items.length === 0) return "events: <none>";
+  const time = (event: Event) => Date.parse(event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp);
+  const lines = items.sort((a, b) => time(a) - time(b)).map((event) => [
+    `  ${event.type ?? ""}`,
+    event.reason ?? "",
+    `${formatAge(Date.now() - time(event))}${(event.count ?? 1) > 1 ? ` (x${event.count})` : ""}`,
+    event.source?.component ?? event.reportingComponent ?? "",
+    (event.message ?? "").trim(),
+  ]);
+  return `events:\n${align([["  TYPE", "REASON", "AGE", "FROM", "MESSAGE"], ...lines])}`;
+}

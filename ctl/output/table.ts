@@ -1,0 +1,39 @@
+/** Tables as text, columns aligned, in the manner of kubectl. */
+import type { Table } from "@k3ts/client";
+
+const GAP = "   ";
+
+export interface TableOptions {
+  /** Columns that are only of interest to few. */
+  wide: boolean;
+  /** Puts the namespace first. */
+  withNamespace: boolean;
+  withHeader: boolean;
+}
+
+export function renderTable(table: Table, { wide, withNamespace, withHeader }: TableOptions): string {
+  const shown = table.columnDefinitions.map((column, index) => ({ column, index })).filter(({ column }) =>
+    wide || column.priority === 0
+  );
+  const header = shown.map(({ column }) => column.name.toUpperCase());
+  const rows = table.rows.map((row) => {
+    const cells = shown.map(({ index }) => text(row.cells[index]));
+    return withNamespace ? [row.object?.metadata.namespace ?? "", ...cells] : cells;
+  });
+  const lines = withHeader ? [withNamespace ? ["NAMESPACE", ...header] : header, ...rows] : rows;
+  return align(lines);
+}
+
+/** Every column as wide as its widest cell; nothing trails the last one. */
+export function align(lines: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const line of lines) line.forEach((cell, index) => widths[index] = Math.max(widths[index] ?? 0, cell.length));
+  return lines.map((line) =>
+    line.map((cell, index) => index === line.length - 1 ? cell : cell.padEnd(widths[index]!)).join(GAP).trimEnd()
+  ).join("\n");
+}
+
+function text(cell: unknown): string {
+  if (cell === null || cell === undefined || cell === "") return "<none>";
+  return typeof cell === "object" ? JSON.stringify(cell) : String(cell);
+}

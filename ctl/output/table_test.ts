@@ -1,0 +1,21 @@
+import { equal } from "node:assert/strict";
+import { renderTable } from "./table.ts";
+
+const column = (name: string, priority = 0) => ({ name, priority, type: "string", format: "", description: "" });
+const table = {
+  columnDefinitions: [column("Name"), column("Ready"), column("Node", 1)],
+  rows: [
+    { cells: ["a-long-name", "1/1", "n1"], object: { metadata: { name: "a-long-name", namespace: "default" } } },
+    { cells: ["b", "0/1", null], object: { metadata: { name: "b", namespace: "kube-system" } } },
+  ],
+};
+
+Deno.test("columns are aligned and those of low priority left out", () => {
+  const shown = renderTable(table, { wide: false, withNamespace: false, withHeader: true });
+  equal(shown, "NAME          READY\na-long-name   1/1\nb             0/1");
+});
+
+Deno.test("wide shows every column, and an empty cell as <none>", () => {
+  const shown = renderTable(table, { wide: true, withNamespace: true, withHeader: true });
+  equal(shown.split("\n")[2], "kube-system   b             0/1     <none>");
+});
