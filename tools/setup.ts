@@ -6,6 +6,7 @@
  *   --quiet              says nothing when nothing was missing
  */
 import { parseArgs } from "node:util";
+import { ensureKubectl } from "./kubectl.ts";
 import { ensureNative } from "./native.ts";
 import { ROOT } from "./paths.ts";
 import { output, run, which } from "./run.ts";
@@ -41,6 +42,7 @@ async function setup(): Promise<void> {
   await ensurePackages(values["for-tests"] ? [...NODE_TOOLS, ...TEST_TOOLS] : NODE_TOOLS, say);
   await ensureRust(say);
   await ensureNative(say);
+  if (values["for-tests"]) await ensureKubectl(undefined, say);
   if (values.launcher !== undefined) await writeLauncher(values.launcher || "/usr/local/bin/k3ts", say);
   else if (!values.quiet && await which("k3ts") === undefined) {
     say("For a `k3ts` command on the PATH: deno task setup --launcher /usr/local/bin/k3ts");

@@ -11,7 +11,7 @@ import { typeScriptFiles } from "./typescript.ts";
 const KUBERNETES = "1.35.4";
 const HERE = new URL("./", import.meta.url);
 const MODEL = new URL("../../model/", HERE);
-const GO = { GOFLAGS: "-mod=mod -buildvcs=false", GOWORK: "off", CGO_ENABLED: "0" };
+const GO = { GOFLAGS: "-mod=readonly -buildvcs=false", GOWORK: "off", CGO_ENABLED: "0" };
 
 const check = Deno.args.includes("--check");
 const stale: string[] = [];
