@@ -18,6 +18,21 @@ export interface FrameChannel {
   close(): Promise<void>;
 }
 
+/** What `console` writes to standard output. */
+const STDOUT_METHODS = [
+  "log",
+  "info",
+  "debug",
+  "dir",
+  "dirxml",
+  "table",
+  "count",
+  "group",
+  "groupCollapsed",
+  "timeLog",
+  "timeEnd",
+] as const;
+
 /** A pair of byte streams: the standard streams of a process, a unix socket. */
 export interface ByteStreams {
   readable: ReadableStream<Uint8Array>;
@@ -51,7 +66,8 @@ export function processChannel(
  * line on standard output would end the conversation.
  */
 export function stdioChannel(): FrameChannel {
-  console.log = console.info = console.debug = console.error;
+  for (const name of STDOUT_METHODS) console[name] = console.error;
+  console.clear = () => {};
   return streamChannel({ readable: Deno.stdin.readable, writable: Deno.stdout.writable });
 }
 

@@ -15,10 +15,8 @@ export function endOf(reason: unknown, trailers: Headers): FrameEnd {
   return create(FrameEndSchema, {
     code: error.code,
     message: error.rawMessage,
-    details: error.details.map((detail) =>
-      "desc" in detail
-        ? { type: detail.desc.typeName, value: encodeDetail(detail.desc, detail.value) }
-        : { type: detail.type, value: detail.value }
+    details: error.details.flatMap((detail) =>
+      "desc" in detail ? encodeDetail(detail.desc, detail.value) : [{ type: detail.type, value: detail.value }]
     ),
     causes: causesOf(error),
     trailers: { ...toRecord(error.metadata), ...toRecord(trailers) },
@@ -41,8 +39,13 @@ export function toRecord(headers: Headers): Record<string, string> {
   return Object.fromEntries(headers);
 }
 
-function encodeDetail<Desc extends DescMessage>(desc: Desc, value: MessageInitShape<Desc>): Uint8Array {
-  return toBinary(desc, create(desc, value));
+/** Nothing for a detail that is no message of its type: the error itself is worth more. */
+function encodeDetail<Desc extends DescMessage>(desc: Desc, value: MessageInitShape<Desc>) {
+  try {
+    return [{ type: desc.typeName, value: toBinary(desc, create(desc, value)) }];
+  } catch {
+    return [];
+  }
 }
 
 function causesOf(error: Error): string[] {
