@@ -1,3 +1,32 @@
-/** The API machinery: a library without sockets. */
+/**
+ * The API machinery: a whole API server as a library, without sockets or processes.
+ *
+ * {@link createApiServer} opens a store and gives the verbs; faces turn requests of their protocols into calls of them.
+ */
+export * from "./clock.ts";
+export * from "./status.ts";
+export * from "./server.ts";
+export * from "./resources.ts";
 export * from "./store/store.ts";
 export * from "./store/memory.ts";
+export * from "./registry/stored_object.ts";
+export { type Allocator, Registry, type RegistryOptions, type WriteOptions } from "./registry/registry.ts";
+export { Cache } from "./cache/cache.ts";
+export { EncodedEvent, type Form, type Framing, JSON_FORM, type WatchEventType } from "./cache/encoding.ts";
+export { Projection } from "./cache/projection.ts";
+export type { ListPage, Scope } from "./cache/resource_cache.ts";
+export { type EventSink, Watch } from "./cache/watch.ts";
+export * from "./auth/authenticate.ts";
+export * from "./auth/rbac.ts";
+export type { Action, PathAction, PolicyRule, ResourceAction } from "./auth/rules.ts";
+export * from "./auth/service_account_tokens.ts";
+export * from "./auth/user.ts";
+export { Admission, type AdmissionPlugin, type AdmissionRequest } from "./admission/admission.ts";
+export { SERVICE_RANGES, type ServiceRanges } from "./allocators/services.ts";
+export { type FormChoice, Forms } from "./forms/forms.ts";
+export { jsonList, listBytes, listMetadata, protobufList } from "./forms/list.ts";
+export { type IncludeObject, type Table, tableOf } from "./forms/table.ts";
+export { Discovery } from "./discovery/discovery.ts";
+export * from "./verbs/mod.ts";
+export { type Identify, resourceService, routeResources } from "./faces/connect.ts";
+export { connectErrorOf, connectErrorOfStatus } from "./faces/connect_errors.ts";

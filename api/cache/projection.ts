@@ -29,7 +29,7 @@ export class Projection<T extends ObjectData> {
     return this.#objects.get(`${namespace}/${name}`);
   }
 
-  all(): Iterable<T> {
+  all(): IteratorObject<T> {
     this.#catchUp();
     return this.#objects.values();
   }

@@ -1,0 +1,84 @@
+/** The forms in which each resource's objects are shown, made once a server so that what is kept is shared. */
+import { type ApiObject, encodeMessage, encodeProtobuf, type ObjectMetadata, typeFacts } from "@k3ts/model";
+import { type Form, JSON_FORM, KeptForm } from "../cache/encoding.ts";
+import type { Clock } from "../clock.ts";
+import { parseObject } from "../registry/stored_object.ts";
+import type { ServedResource } from "../resources.ts";
+import type { Status } from "../status.ts";
+import { type IncludeObject, tableOf } from "./table.ts";
+
+/** What a client may ask for. */
+export type FormChoice =
+  | { as: "json" | "protobuf" }
+  | { as: "table"; include: IncludeObject };
+
+const STATUS_TYPE = typeFacts("", "v1", "Status")!;
+const encoder = new TextEncoder();
+
+/** Bytes kept of one resource's protobuf messages. */
+const KEPT_MESSAGES_BYTES_MAX = 16 * 1024 * 1024;
+
+export class Forms {
+  readonly #clock: Clock;
+  readonly #messages = new Map<ServedResource, KeptForm>();
+  readonly #envelopes = new Map<ServedResource, Form>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  of(resource: ServedResource, choice: FormChoice): Form {
+    if (choice.as === "table") return this.#table(resource, choice.include);
+    return choice.as === "json" ? JSON_FORM : this.#envelope(resource);
+  }
+
+  /** Protobuf messages without envelope: what lists are made of. */
+  messages(resource: ServedResource): Form {
+    let form = this.#messages.get(resource);
+    if (form === undefined) {
+      form = new KeptForm(
+        `message/${resource.apiVersion}/${resource.kind}`,
+        (object) => encodeMessage(parseObject(object), resource.type),
+        encodeStatus,
+        KEPT_MESSAGES_BYTES_MAX,
+      );
+      this.#messages.set(resource, form);
+    }
+    return form;
+  }
+
+  #envelope(resource: ServedResource): Form {
+    let form = this.#envelopes.get(resource);
+    if (form === undefined) {
+      const { apiVersion, kind } = resource;
+      form = {
+        id: `protobuf/${apiVersion}/${kind}`,
+        encode: (object) => encodeProtobuf({ ...parseObject(object), apiVersion, kind }, resource.type),
+        encodeStatus,
+      };
+      this.#envelopes.set(resource, form);
+    }
+    return form;
+  }
+
+  /** Not kept, as ages pass. */
+  #table(resource: ServedResource, include: IncludeObject): Form {
+    return {
+      id: `table/${resource.apiVersion}/${resource.kind}/${include}`,
+      encode: (object) => {
+        const table = tableOf(resource, [object], include, this.#clock.now(), String(object.revision));
+        return encoder.encode(JSON.stringify(table));
+      },
+      encodeStatus: JSON_FORM.encodeStatus,
+    };
+  }
+}
+
+function encodeStatus(status: Status): Uint8Array {
+  return encodeProtobuf(status, STATUS_TYPE);
+}
+
+/** The metadata of an object, as PartialObjectMetadata shows it. */
+export function partialMetadata(object: ApiObject): { kind: string; apiVersion: string; metadata: ObjectMetadata } {
+  return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: object.metadata };
+}

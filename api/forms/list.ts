@@ -1,0 +1,78 @@
+/**
+ * Lists, made of what is stored by copying it, in pieces that are made when the client has taken the ones before: a
+ * large list neither holds up the event loop nor is ever in memory twice.
+ */
+import { listFrame } from "@k3ts/model";
+import type { ListPage } from "../cache/resource_cache.ts";
+import type { StoredObject } from "../registry/stored_object.ts";
+import type { ServedResource } from "../resources.ts";
+import type { Forms } from "./forms.ts";
+
+/** Objects of one piece. */
+const PIECE_OBJECTS = 32;
+
+const encoder = new TextEncoder();
+const COMMA = encoder.encode(",");
+const TAIL = encoder.encode("]}\n");
+
+/** meta/v1 ListMeta. */
+export function listMetadata(page: ListPage): {
+  resourceVersion: string;
+  continue?: string;
+  remainingItemCount?: number;
+} {
+  return {
+    resourceVersion: String(page.revision),
+    ...(page.continue !== undefined && { continue: page.continue }),
+    ...(page.remaining !== undefined && { remainingItemCount: page.remaining }),
+  };
+}
+
+export function* jsonList({ listKind, apiVersion }: ServedResource, page: ListPage): Generator<Uint8Array> {
+  const head = JSON.stringify({ kind: listKind, apiVersion, metadata: listMetadata(page) });
+  yield encoder.encode(`${head.slice(0, -1)},"items":[`);
+  let first = true;
+  for (const piece of inPieces(page.objects)) {
+    const parts = piece.flatMap((object) => [COMMA, object.json]);
+    if (first) parts.shift();
+    first = false;
+    yield concat(parts);
+  }
+  yield TAIL;
+}
+
+export function* protobufList(resource: ServedResource, page: ListPage, forms: Forms): Generator<Uint8Array> {
+  const { listKind, apiVersion } = resource;
+  const form = forms.messages(resource);
+  // The length of the whole goes first, so every message is made before any is sent; they are held until then.
+  const messages = page.objects.map((object) => form.encode(object));
+  const frame = listFrame(apiVersion, listKind, listMetadata(page), messages.map((message) => message.length));
+  yield frame.head;
+  for (const piece of inPieces(messages)) {
+    yield concat(piece.flatMap((message) => [frame.itemHead(message.length), message]));
+  }
+  yield frame.tail;
+}
+
+function* inPieces<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let from = 0; from < items.length; from += PIECE_OBJECTS) yield items.slice(from, from + PIECE_OBJECTS);
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** How large a list is in JSON, near enough to decide whether to compress it. */
+export function listBytes(objects: readonly StoredObject[]): number {
+  let bytes = 0;
+  for (const object of objects) bytes += object.json.length + 1;
+  return bytes;
+}

@@ -1,0 +1,39 @@
+/** Objects as rows, for people (meta.k8s.io/v1 Table). */
+import type { ApiObject, Cell, Column } from "@k3ts/model";
+import { parseObject, type StoredObject } from "../registry/stored_object.ts";
+import type { ServedResource } from "../resources.ts";
+import { partialMetadata } from "./forms.ts";
+
+/** What each row carries beside its cells. */
+export type IncludeObject = "None" | "Metadata" | "Object";
+
+export interface Table {
+  kind: "Table";
+  apiVersion: "meta.k8s.io/v1";
+  metadata: { resourceVersion?: string; continue?: string; remainingItemCount?: number };
+  columnDefinitions: readonly Column[];
+  rows: { cells: Cell[]; object?: object }[];
+}
+
+/** @param now ms since the epoch, for ages */
+export function tableOf(
+  resource: ServedResource,
+  objects: readonly StoredObject[],
+  include: IncludeObject,
+  now: number,
+  resourceVersion: string,
+): Table {
+  const { strategy } = resource;
+  return {
+    kind: "Table",
+    apiVersion: "meta.k8s.io/v1",
+    metadata: { resourceVersion },
+    columnDefinitions: strategy.columns,
+    rows: objects.map((stored) => {
+      const object = parseObject<ApiObject>(stored);
+      const cells = strategy.row(object, now);
+      if (include === "None") return { cells };
+      return { cells, object: include === "Object" ? object : partialMetadata(object) };
+    }),
+  };
+}

@@ -1,0 +1,150 @@
+/**
+ * The end of an object: at once, or when whoever holds it (a grace period, finalizers) has let go.
+ *
+ * Follows k8s.io/apiserver `registry/rest/delete.go` and `registry/generic/registry/store.go` (1.35).
+ */
+import type { ApiObject } from "@k3ts/model";
+import { timestamp } from "../clock.ts";
+import { parseObject, type StoredObject } from "../registry/stored_object.ts";
+import type { ServedResource } from "../resources.ts";
+import { badRequest, deleted, notFound, StatusError } from "../status.ts";
+import { authorize } from "./authorize.ts";
+import type { Verbs } from "./context.ts";
+import { graceOf } from "./grace.ts";
+import { mayVanish, preconditionFailed } from "./metadata.ts";
+import { type DeleteOptions, type DeleteRequest, objectReply, type Reply, valueReply } from "./request.ts";
+
+const ORPHAN = "orphan";
+const FOREGROUND = "foregroundDeletion";
+/** Conflicts borne by one delete. */
+const TRIES_MAX = 16;
+
+export async function remove(request: DeleteRequest, verbs: Verbs): Promise<Reply> {
+  authorize(request, "delete", verbs);
+  const { resource, name } = request;
+  const { object, gone } = await deleteObject(request, verbs);
+  if (!gone || resource.answersWithDeleted) return objectReply(resource, object);
+  return valueReply(deleted(resource, name, object.uid));
+}
+
+/** Deletes without asking whether the caller may. */
+export async function deleteObject(
+  request: DeleteRequest,
+  verbs: Verbs,
+): Promise<{ object: StoredObject; gone: boolean }> {
+  refuseContradictory(request.options);
+  for (let tried = 1;; tried++) {
+    try {
+      return await deleteOnce(request, verbs);
+    } catch (error) {
+      const raced = error instanceof Raced;
+      if (raced && tried < TRIES_MAX && !request.signal.aborted) continue;
+      throw raced ? error.cause : error;
+    }
+  }
+}
+
+/** Another write came between reading and deleting. */
+class Raced extends Error {}
+
+async function deleteOnce(
+  request: DeleteRequest,
+  { registry, admission, clock }: Verbs,
+): Promise<{ object: StoredObject; gone: boolean }> {
+  const { resource, namespace, name, options } = request;
+  const dryRun = (options.dryRun ?? []).length > 0;
+  const from = registry.newest(resource, namespace, name);
+  if (from === undefined) throw notFound(resource, name);
+  const old = parseObject<ApiObject>(from);
+  refuseUnmet(options, old, resource);
+  await admission.validate({ ...request, operation: "DELETE", dryRun, old });
+  const next = planDelete(resource, old, options, clock.now());
+  const write = next === "keep"
+    ? Promise.resolve(from)
+    : next === "vanish" || mayVanish(next)
+    ? registry.remove(resource, from, next === "vanish" ? old : next, { dryRun })
+    : registry.replace(resource, next, from, { dryRun });
+  const object = await write.catch((error) => {
+    throw error instanceof StatusError && error.status.reason === "Conflict" ? new Raced("", { cause: error }) : error;
+  });
+  return { object, gone: next === "vanish" || (next !== "keep" && mayVanish(next)) };
+}
+
+/**
+ * What a delete makes of an object: nothing more, its end, or a state in which it waits for its end.
+ * @param now ms since the epoch
+ */
+export function planDelete(
+  resource: ServedResource,
+  old: ApiObject,
+  options: DeleteOptions,
+  now: number,
+): "keep" | "vanish" | ApiObject {
+  const { metadata } = old;
+  const { deletionTimestamp, deletionGracePeriodSeconds: before = 0 } = metadata;
+  const pending = deletionTimestamp !== undefined;
+  const asked = options.gracePeriodSeconds;
+  const grace = pending && asked === undefined ? before : graceOf(resource, old, asked);
+  const finalizers = finalizersAfter(old, options);
+  if (grace === 0 && finalizers.length === 0 && !hasSpecFinalizers(old)) return "vanish";
+  // A second delete may hasten the first, never delay it.
+  const hastens = !pending || grace < before;
+  const next = structuredClone(old);
+  if (finalizers.length > 0) next.metadata.finalizers = finalizers;
+  else delete next.metadata.finalizers;
+  if (!hastens) return JSON.stringify(next) === JSON.stringify(old) ? "keep" : next;
+  const since = pending ? Date.parse(deletionTimestamp) - before * 1000 : now;
+  next.metadata.deletionTimestamp = timestamp(since + grace * 1000);
+  next.metadata.deletionGracePeriodSeconds = grace;
+  if (metadata.generation !== undefined && !pending) next.metadata.generation = metadata.generation + 1;
+  markTerminating(resource, next);
+  return next;
+}
+
+/** What the options say about dependents, as finalizers that the garbage collector works off. */
+function finalizersAfter({ metadata }: ApiObject, options: DeleteOptions): string[] {
+  const present = metadata.finalizers ?? [];
+  const policy = options.propagationPolicy ??
+    (options.orphanDependents === undefined ? undefined : options.orphanDependents ? "Orphan" : "Background");
+  if (policy === undefined) return present;
+  const others = present.filter((finalizer) => finalizer !== ORPHAN && finalizer !== FOREGROUND);
+  if (policy === "Orphan") return [...others, ORPHAN];
+  return policy === "Foreground" ? [...others, FOREGROUND] : others;
+}
+
+function hasSpecFinalizers({ metadata: _, ...rest }: ApiObject): boolean {
+  const { spec } = rest as { spec?: { finalizers?: unknown } };
+  return Array.isArray(spec?.finalizers) && spec.finalizers.length > 0;
+}
+
+/** A namespace shows in its status that it is going. */
+function markTerminating(resource: ServedResource, object: ApiObject): void {
+  if (resource.group !== "" || resource.resource !== "namespaces") return;
+  const namespace = object as ApiObject & { status?: { phase?: string } };
+  namespace.status = { ...namespace.status, phase: "Terminating" };
+}
+
+function refuseUnmet({ preconditions }: DeleteOptions, { metadata }: ApiObject, resource: ServedResource): void {
+  const { uid, resourceVersion } = preconditions ?? {};
+  if (uid !== undefined && uid !== metadata.uid) {
+    throw preconditionFailed(resource, metadata.name, "UID", uid, metadata.uid ?? "");
+  }
+  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
+    throw preconditionFailed(
+      resource,
+      metadata.name,
+      "ResourceVersion",
+      resourceVersion,
+      metadata.resourceVersion ?? "",
+    );
+  }
+}
+
+function refuseContradictory({ propagationPolicy, orphanDependents }: DeleteOptions): void {
+  if (propagationPolicy !== undefined && orphanDependents !== undefined) {
+    throw badRequest(
+      'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: ' +
+        `"${propagationPolicy}": orphanDependents and deletionPropagation cannot be both set`,
+    );
+  }
+}

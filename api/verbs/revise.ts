@@ -1,0 +1,79 @@
+/**
+ * Every write over an object that exists: update, patch, scale, binding… They differ in how the next state is made from
+ * the last; that it is checked, admitted, recorded, stored, and made again when another write came first, is the same.
+ */
+import type { ApiObject } from "@k3ts/model";
+import { parseObject, type StoredObject } from "../registry/stored_object.ts";
+import { notFound, StatusError } from "../status.ts";
+import type { Verbs } from "./context.ts";
+import { record } from "./managers.ts";
+import { inOrder, keepMetadata, mayVanish, sameObject } from "./metadata.ts";
+import type { WriteRequest } from "./request.ts";
+import { refuseIfInvalid } from "./validity.ts";
+
+export interface Revision {
+  /**
+   * The next state, made from the last, which it must not change. Called again after a conflict.
+   * @throws {StatusError} to refuse
+   */
+  next(old: ApiObject): ApiObject;
+  /** Whether a conflict is nobody's fault, because the client did not say from which state it came. */
+  retries: boolean;
+  /**
+   * Whose rules say what the write may touch and what is valid: "" the object's own, or a subresource's. Absent where
+   * the server itself makes the change.
+   */
+  rules?: string;
+  /** Whether `next` has recorded the managers itself. @default false */
+  managed?: boolean;
+}
+
+/** Conflicts borne by one write. */
+const TRIES_MAX = 16;
+
+/** @returns the new state; the old one when nothing would change */
+export async function revise(request: WriteRequest, revision: Revision, verbs: Verbs): Promise<StoredObject> {
+  for (let tried = 1;; tried++) {
+    try {
+      return await reviseOnce(request, revision, verbs);
+    } catch (error) {
+      const conflicted = error instanceof Conflicted;
+      if (conflicted && revision.retries && tried < TRIES_MAX && !request.signal.aborted) continue;
+      throw conflicted ? error.cause : error;
+    }
+  }
+}
+
+/** The state was written over between reading and writing. */
+class Conflicted extends Error {}
+
+async function reviseOnce(request: WriteRequest, revision: Revision, verbs: Verbs): Promise<StoredObject> {
+  const { resource, namespace, name, dryRun } = request;
+  const { registry, admission } = verbs;
+  const { strategy } = resource;
+  const from = registry.newest(resource, namespace, name);
+  if (from === undefined) throw notFound(resource, name);
+  const old = parseObject<ApiObject>(from);
+  const object = inOrder(resource, revision.next(old));
+  object.metadata = keepMetadata(object.metadata, old.metadata);
+  if (revision.rules !== undefined) {
+    strategy.prepareForUpdate(object, old, revision.rules);
+    strategy.defaults(object);
+  }
+  const admitted = { ...request, operation: "UPDATE" as const, object, old };
+  await admission.mutate(admitted);
+  strategy.defaults(object);
+  if (!revision.managed) record(request, object, old, verbs);
+  if (revision.rules !== undefined) {
+    refuseIfInvalid(resource, object, strategy.validateUpdate(object, old, revision.rules));
+  }
+  await admission.validate(admitted);
+  if (sameObject(object, old)) return from;
+  const write = mayVanish(object)
+    ? () => registry.remove(resource, from, object, { dryRun })
+    : () => registry.replace(resource, object, from, { dryRun });
+  return await write().catch((error) => {
+    const conflicted = error instanceof StatusError && error.status.reason === "Conflict";
+    throw conflicted ? new Conflicted("", { cause: error }) : error;
+  });
+}
