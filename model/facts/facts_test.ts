@@ -44,3 +44,12 @@ Deno.test("a subresource names the kind that it takes", () => {
   assertEquals([scale.group, scale.version, scale.kind], ["autoscaling", "v1", "Scale"]);
   assertEquals(resourceFacts("", "pods")!.storageVersion, "v1");
 });
+
+Deno.test("a reference is one value to server-side apply, but for the claim of a volume", () => {
+  assertEquals(typeByKey("v1.Event")!.field("involvedObject")!.type!.atomic, true);
+  assertEquals(typeByKey("v1.PersistentVolumeSpec")!.field("claimRef")!.type!.atomic, false);
+});
+
+Deno.test("an embedded struct knows how its lists merge", () => {
+  assertEquals(typeByKey("v1.EphemeralContainer")!.field("env")!.keys, ["name"]);
+});

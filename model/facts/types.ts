@@ -139,7 +139,6 @@ function parseField(text: string, prefix: string): FieldDefinition {
     number: Number(number),
     shape: shape === "[]" ? "list" : shape === "{}" ? "map" : "one",
     scalar: isMessage ? undefined : base as ScalarName,
-    message: isMessage ? () => typeByKey(base!.startsWith(".") ? prefix + base : base!)! : undefined,
     inline: inline === "~",
     pointer: pointer === "*",
   };
@@ -150,7 +149,16 @@ function parseField(text: string, prefix: string): FieldDefinition {
       field.always = part.includes("+");
     } else setOption(field, part.slice(0, at), part.slice(at + 1));
   }
+  if (isMessage) {
+    const key = base!.startsWith(".") ? prefix + base : base!;
+    field.message = field.granularMap ? () => granular(typeByKey(key)!) : () => typeByKey(key)!;
+  }
   return field;
+}
+
+/** The same type where it is not to be replaced whole: `PersistentVolumeSpec.claimRef`. */
+function granular(type: TypeFacts): TypeFacts {
+  return new TypeFacts(type.key, type.fields, { isKind: type.isKind });
 }
 
 function setOption(field: FieldDefinition, name: string, value: string): void {
