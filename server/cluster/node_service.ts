@@ -1,0 +1,79 @@
+/** NodeService: a node makes itself known and gets its range of addresses. */
+import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { User } from "@k3ts/api";
+import { isNotFound, type ResourceClients, retryOnConflict } from "@k3ts/client";
+import { type Draft, type Node, resources } from "@k3ts/model";
+import type { NodeService } from "@k3ts/proto";
+import { nextNodeRange } from "./ranges.ts";
+
+export interface NodeServiceOptions {
+  /** Clients that may write any node. */
+  clients: ResourceClients;
+  podCidr: string;
+  identify: (context: HandlerContext) => Promise<User>;
+}
+
+const USER_PREFIX = "system:node:";
+
+export function nodeService({ clients, podCidr, identify }: NodeServiceOptions): ServiceImpl<typeof NodeService> {
+  const nodes = clients.of<Node>(resources.nodes);
+  // One after the other, so that no two nodes are given the same range.
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    async register(request, context) {
+      const user = await identify(context);
+      const node = decode(request.node);
+      const name = node.metadata.name ?? "";
+      if (user.name !== USER_PREFIX + name || !user.groups.includes("system:nodes")) {
+        throw new ConnectError(
+          `Cannot register node "${name}" as a node may register itself only: the caller is "${user.name}"`,
+          Code.PermissionDenied,
+        );
+      }
+      const turn = last.then(() => register(node, name));
+      last = turn.catch(() => {}); // the caller is told; the next one is not concerned
+      return { node: new TextEncoder().encode(JSON.stringify(await turn)) };
+    },
+  };
+
+  async function register(node: Draft<Node>, name: string): Promise<Node> {
+    return await retryOnConflict(async () => {
+      const existing = await nodes.get(name).catch((error) => {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      });
+      const range = existing?.spec?.podCIDR ?? await freeRange();
+      const spec = { ...existing?.spec, podCIDR: range, podCIDRs: [range] };
+      const labels = { ...existing?.metadata.labels, ...node.metadata.labels };
+      if (existing === undefined) {
+        return await nodes.create({
+          ...node,
+          metadata: { name, labels, annotations: node.metadata.annotations },
+          spec: { ...node.spec, ...spec },
+        });
+      }
+      return await nodes.update({ ...existing, metadata: { ...existing.metadata, labels }, spec });
+    });
+  }
+
+  async function freeRange(): Promise<string> {
+    const { items } = await nodes.list();
+    return nextNodeRange(podCidr, new Set(items.flatMap(({ spec }) => spec?.podCIDR ?? [])));
+  }
+}
+
+function decode(bytes: Uint8Array): Draft<Node> {
+  try {
+    const node = JSON.parse(new TextDecoder().decode(bytes)) as Draft<Node>;
+    if (typeof node?.metadata?.name === "string") return node;
+  } catch (error) {
+    throw new ConnectError(
+      "Cannot register the node as it must be a core/v1 Node in JSON",
+      Code.InvalidArgument,
+      undefined,
+      undefined,
+      error,
+    );
+  }
+  throw new ConnectError("Cannot register the node as metadata.name must be given", Code.InvalidArgument);
+}

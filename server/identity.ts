@@ -1,0 +1,55 @@
+/** Who sent a request: what the gateway has verified, and what the request says of itself. */
+import { fromBinary } from "@bufbuild/protobuf";
+import { type ApiServer, badRequest, type Credentials, unauthorized, type User } from "@k3ts/api";
+import { VerifiedIdentitySchema } from "@k3ts/proto";
+
+/** Only the gateway can set it: it takes it off whatever comes from outside. */
+export const IDENTITY_HEADER = "k3ts-identity";
+
+/** @throws {StatusError} 401 for credentials that are not good, 403 for an impersonation that is not allowed */
+export async function userOf(headers: Headers, server: ApiServer): Promise<User> {
+  return await server.authenticate(credentialsOf(headers));
+}
+
+export function credentialsOf(headers: Headers): Credentials {
+  const identity = headers.get(IDENTITY_HEADER);
+  // Whoever reaches this socket without the gateway's word is a mistake, not a user.
+  if (identity === null) throw unauthorized();
+  const { commonName, organizations, certificateRefused } = fromBinary(
+    VerifiedIdentitySchema,
+    Uint8Array.fromBase64(identity, { alphabet: "base64url" }),
+  );
+  const authorization = headers.get("authorization");
+  if (certificateRefused && authorization === null) throw unauthorized();
+  const impersonated = impersonationOf(headers);
+  return {
+    ...(commonName !== "" && { certificate: { commonName, organizations } }),
+    ...(authorization !== null && { authorization }),
+    ...(impersonated !== undefined && { impersonate: impersonated }),
+  };
+}
+
+const EXTRA_PREFIX = "impersonate-extra-";
+
+/** (kubernetes.io, "User impersonation") */
+function impersonationOf(headers: Headers): Credentials["impersonate"] {
+  const user = headers.get("impersonate-user");
+  const groups = listOf(headers.get("impersonate-group"));
+  const uid = headers.get("impersonate-uid");
+  const extra: Record<string, string[]> = {};
+  for (const [name, value] of headers) {
+    if (name.startsWith(EXTRA_PREFIX)) extra[decodeURIComponent(name.slice(EXTRA_PREFIX.length))] = listOf(value);
+  }
+  if (user === null) {
+    if (groups.length > 0 || uid !== null || Object.keys(extra).length > 0) {
+      throw badRequest("requested an impersonation without naming the user");
+    }
+    return undefined;
+  }
+  return { user, groups, extra, ...(uid !== null && { uid }) };
+}
+
+/** Repeated headers arrive as one, joined by commas. */
+function listOf(value: string | null): string[] {
+  return value === null ? [] : value.split(",").map((part) => part.trim()).filter((part) => part !== "");
+}
