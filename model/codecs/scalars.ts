@@ -15,18 +15,19 @@ export function checkedQuantity(text: string): string | undefined {
 
 /** RFC 3339 in UTC and whole seconds; undefined when it is no time. */
 export function canonicalTime(text: string): string | undefined {
-  const instant = WHOLE_SECONDS_UTC.test(text) || RFC3339.test(text) ? Date.parse(text) : NaN;
-  if (Number.isNaN(instant)) return undefined;
-  return WHOLE_SECONDS_UTC.test(text) ? text : timeText(Math.floor(instant / 1000));
+  if (!WHOLE_SECONDS_UTC.test(text)) {
+    const parts = timeParts(text);
+    return parts && timeText(parts.seconds);
+  }
+  const instant = Date.parse(text);
+  // The thirtieth of February is read as the second of March.
+  return !Number.isNaN(instant) && timeText(instant / 1000) === text ? text : undefined;
 }
 
 /** RFC 3339 in UTC with six decimals; undefined when it is no time. */
 export function canonicalMicroTime(text: string): string | undefined {
-  const match = RFC3339.exec(text);
-  if (match === null) return undefined;
-  const seconds = Date.parse(`${match[1]}T${match[2]}${match[4]!.toUpperCase()}`) / 1000;
-  if (Number.isNaN(seconds)) return undefined;
-  return microTimeText(seconds, Number((match[3] ?? ".").slice(1).padEnd(9, "0").slice(0, 9)));
+  const parts = timeParts(text);
+  return parts && microTimeText(parts.seconds, parts.nanos);
 }
 
 /** Seconds since the epoch as RFC 3339. */
@@ -40,12 +41,21 @@ export function microTimeText(seconds: number, nanos: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${micros}Z`;
 }
 
-/** Seconds since the epoch and nanoseconds of an RFC 3339 time. */
+/** Seconds since the epoch and nanoseconds of an RFC 3339 time. @throws {TypeError} when it is none */
 export function splitTime(text: string): { seconds: number; nanos: number } {
+  const parts = timeParts(text);
+  if (parts === undefined) throw new TypeError(`Cannot encode a time as it must be RFC 3339: "${text}"`);
+  return parts;
+}
+
+function timeParts(text: string): { seconds: number; nanos: number } | undefined {
   const match = RFC3339.exec(text);
-  if (match === null) throw new TypeError(`Cannot encode a time as it must be RFC 3339: "${text}"`);
-  const seconds = Date.parse(`${match[1]}T${match[2]}${match[4]!.toUpperCase()}`) / 1000;
-  return { seconds, nanos: Number((match[3] ?? ".").slice(1).padEnd(9, "0").slice(0, 9)) };
+  if (match === null) return undefined;
+  const [, date, time, fraction = ".", zone] = match as unknown as [string, string, string, string?, string?];
+  const local = Date.parse(`${date}T${time}Z`);
+  const seconds = Date.parse(`${date}T${time}${zone!.toUpperCase()}`) / 1000;
+  if (Number.isNaN(seconds) || timeText(local / 1000).slice(0, 19) !== `${date}T${time}`) return undefined;
+  return { seconds, nanos: Number(fraction.slice(1).padEnd(9, "0").slice(0, 9)) };
 }
 
 const UNIT_NANOS: Record<string, number> = { ns: 1, us: 1e3, "µs": 1e3, ms: 1e6, s: 1e9, m: 6e10, h: 3.6e12 };

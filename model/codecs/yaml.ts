@@ -2,7 +2,7 @@ import { type Document, parseAllDocuments, parseDocument, type ScalarTag, string
 import type { TypeFacts } from "../facts/types.ts";
 import type { KubernetesObject } from "../types/mod.ts";
 import { decodeValue } from "./json.ts";
-import { type Decoded, DecodeError, type DecodeOptions } from "./problems.ts";
+import { type Decoded, DecodeError, type DecodeOptions, PROBLEMS_MAX } from "./problems.ts";
 
 /** Manifests were written for YAML 1.1: `0644` is octal, `yes` is true. */
 const octal: ScalarTag = {
@@ -28,7 +28,7 @@ const OPTIONS = {
 /** A document of a YAML file: a JSON value, and what stood twice in it. */
 export interface YamlDocument {
   value: unknown;
-  /** `duplicate field "replicas"`. */
+  /** `yaml: line 3: key "replicas" already set in map`; at most {@link PROBLEMS_MAX}. */
   duplicates: string[];
 }
 
@@ -47,13 +47,17 @@ export function decodeYaml<T extends object = KubernetesObject>(
 
 /** One YAML document without a type; JSON is YAML too. @throws {DecodeError} when it is no YAML */
 export function parseYaml(body: Uint8Array | string): YamlDocument {
-  return read(parseDocument(textOf(body), OPTIONS));
+  const text = textOf(body);
+  return shallow(() => read(parseDocument(text, OPTIONS), text));
 }
 
 /** Every document of a YAML file that holds something. @throws {DecodeError} when one is no YAML */
 export function parseYamlDocuments(body: Uint8Array | string): YamlDocument[] {
-  const documents: Iterable<Pick<Document, "errors" | "toJS">> = parseAllDocuments(textOf(body), OPTIONS);
-  return [...documents].map(read).filter(({ value }) => value !== null && value !== undefined);
+  const text = textOf(body);
+  return shallow(() => {
+    const documents: Iterable<Parsed> = parseAllDocuments(text, OPTIONS);
+    return [...documents].map((document) => read(document, text)).filter(({ value }) => value !== null);
+  });
 }
 
 /** An object as YAML, as kubectl prints it. */
@@ -65,14 +69,33 @@ function textOf(body: Uint8Array | string): string {
   return typeof body === "string" ? body : new TextDecoder().decode(body);
 }
 
-function read(document: Pick<Document, "errors" | "toJS">): YamlDocument {
+type Parsed = Pick<Document, "errors" | "toJS">;
+
+function read(document: Parsed, text: string): YamlDocument {
   const duplicates: string[] = [];
   for (const error of document.errors) {
     if (error.code !== "DUPLICATE_KEY") {
       throw new DecodeError(`error converting YAML to JSON: yaml: ${error.message.split("\n")[0]}`);
     }
-    const line = error.linePos?.[0].line;
-    duplicates.push(`yaml: line ${line ?? "unknown"}: key already set in map`);
+    if (duplicates.length === PROBLEMS_MAX) break;
+    const key = /["']?([^"':,\s]*)/.exec(text.slice(error.pos[0]))?.[1];
+    duplicates.push(`yaml: line ${error.linePos?.[0].line ?? 0}: key "${key}" already set in map`);
   }
-  return { value: document.toJS({ maxAliasCount: 100 }), duplicates };
+  return { value: document.toJS({ maxAliasCount: 100 }) ?? null, duplicates };
+}
+
+/** The parser recurses, and so a body made of brackets ends its stack. */
+function shallow<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    if (cause instanceof RangeError) {
+      throw new DecodeError("error converting YAML to JSON: yaml: exceeded max depth", { cause });
+    }
+    // Too many aliases.
+    if (cause instanceof ReferenceError) {
+      throw new DecodeError(`error converting YAML to JSON: yaml: ${cause.message}`, { cause });
+    }
+    throw cause;
+  }
 }

@@ -41,7 +41,7 @@ Deno.test("a file may hold several documents, empty ones do not count", () => {
 
 Deno.test("a key that stands twice is a problem, and an error when strict", () => {
   const text = "metadata:\n  name: a\n  name: b\n";
-  assertEquals(decodeYaml(text, CONFIG_MAP).problems, ["yaml: line 3: key already set in map"]);
+  assertEquals(decodeYaml(text, CONFIG_MAP).problems, ['yaml: line 3: key "name" already set in map']);
   assertEquals(decodeYaml(text, CONFIG_MAP).object.metadata.name, "b");
   assertThrows(
     () => decodeYaml(text, CONFIG_MAP, { fieldValidation: "Strict" }),
@@ -52,6 +52,12 @@ Deno.test("a key that stands twice is a problem, and an error when strict", () =
 Deno.test("what is no YAML is refused", () => {
   assertThrows(() => parseYaml("a: [1"), { name: "DecodeError" });
   assertThrows(() => parseYaml("a: b: c"), { name: "DecodeError" });
+  assertThrows(() => parseYaml("[".repeat(100_000)), { name: "DecodeError" });
+  const lists = Array.from(
+    { length: 9 },
+    (_, i) => `${"bcdefghij"[i]}: &${"bcdefghij"[i]} [${`*${"abcdefghi"[i]},`.repeat(9)}]`,
+  );
+  assertThrows(() => parseYaml(["a: &a [x]", ...lists].join("\n")), { name: "DecodeError" });
 });
 
 Deno.test("text that would read as something else is quoted", () => {
