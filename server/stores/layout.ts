@@ -27,12 +27,16 @@ export interface Meta {
   revision: Revision;
   /** History begins here. */
   historyBegin: Revision;
+  /** No row of history is left before this. Behind `historyBegin` while a compaction is under way, or was cut short. */
+  sweptBefore: Revision;
 }
 
-export const NO_META: Readonly<Meta> = { epoch: 0, revision: 0, historyBegin: 1 };
+export const NO_META: Readonly<Meta> = { epoch: 0, revision: 0, historyBegin: 1, sweptBefore: 1 };
+
+const NUMBERS = ["epoch", "revision", "historyBegin", "sweptBefore"] as const;
 
 /** Where ranges begin; each ends where the next begins. */
-export const HISTORY_START = encoder.encode("h/");
+const HISTORY_START = encoder.encode("h/");
 export const META_START = encoder.encode("m/");
 export const META_END = encoder.encode("m0");
 export const OBJECTS_END = encoder.encode("o0");
@@ -60,7 +64,15 @@ export function changeOperations(change: Change): Operation[] {
   return [past, { do: "put", key, value: encodeEntry(change) }];
 }
 
-export function numberOperation(name: "epoch" | "revision" | "historyBegin", value: number): Operation {
+/** Deletes the history from a revision to before another. Revisions follow each other, so nobody need look for them. */
+export function sweepOperations(from: Revision, before: Revision): Operation[] {
+  const deletions = Array.from({ length: before - from }, (_, index): Operation => {
+    return { do: "delete", key: historyKey(from + index) };
+  });
+  return [...deletions, numberOperation("sweptBefore", before)];
+}
+
+export function numberOperation(name: (typeof NUMBERS)[number], value: number): Operation {
   const bytes = new Uint8Array(8);
   writeUint64(new DataView(bytes.buffer), 0, value);
   return { do: "put", key: encoder.encode(`m/${name}`), value: bytes };
@@ -80,9 +92,8 @@ export function kindOf(row: Row): "history" | "meta" | "object" {
 export function readMeta(meta: Meta, row: Row): void {
   const name = decoder.decode(row.key.subarray(PREFIX_BYTES));
   if (name === "cluster") meta.cluster = decoder.decode(row.value);
-  if (name === "epoch" || name === "revision" || name === "historyBegin") {
-    meta[name] = readUint64(viewOf(row.value), 0);
-  }
+  const number = NUMBERS.find((known) => known === name);
+  if (number !== undefined) meta[number] = readUint64(viewOf(row.value), 0);
 }
 
 export function decodeEntry(row: Row): Entry {

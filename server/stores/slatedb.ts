@@ -25,7 +25,6 @@ import {
   changeOperations,
   decodeChange,
   decodeEntry,
-  HISTORY_START,
   historyKey,
   kindOf,
   type Meta,
@@ -35,11 +34,12 @@ import {
   numberOperation,
   OBJECTS_END,
   readMeta,
+  sweepOperations,
   textOperation,
 } from "./layout.ts";
 
 /** Revisions whose history is deleted in one commit, so that compaction never holds up writes for long. */
-const COMPACT_STEP_REVISIONS = 2048;
+const SWEEP_STEP_REVISIONS = 2048;
 
 export interface SlateDbOptions {
   /** Lives longer than everything that is opened. */
@@ -128,12 +128,14 @@ class SlateDbWriter extends SlateDbReader implements StoreWriter {
   #taken: Revision;
   #durable: Revision;
   #historyBegin: Revision;
+  #sweptBefore: Revision;
 
   constructor(engine: Engine, readonly commit: GroupCommit, cluster: ClusterId, meta: Meta) {
     super(engine, cluster);
     this.epoch = meta.epoch;
     this.#taken = this.#durable = meta.revision;
     this.#historyBegin = meta.historyBegin;
+    this.#sweptBefore = meta.sweptBefore;
   }
 
   async append({ changes }: Batch): Promise<void> {
@@ -147,15 +149,14 @@ class SlateDbWriter extends SlateDbReader implements StoreWriter {
 
   async compact(before: Revision): Promise<void> {
     const begin = Math.min(before, this.#durable + 1);
-    const from = this.#historyBegin;
-    if (begin <= from) return;
+    if (begin <= this.#historyBegin) return;
     this.#historyBegin = begin;
     // Said first: what is deleted only in part is then known to be no history any more.
     await this.commit.add([numberOperation("historyBegin", begin)]);
-    for (let at = from; at < begin; at += COMPACT_STEP_REVISIONS) {
-      const end = historyKey(Math.min(begin, at + COMPACT_STEP_REVISIONS));
-      // From the very beginning: a compaction before may not have come to its end.
-      await this.commit.add([{ do: "deleteRange", start: HISTORY_START, end }]);
+    while (this.#sweptBefore < begin) {
+      const from = this.#sweptBefore;
+      this.#sweptBefore = Math.min(begin, from + SWEEP_STEP_REVISIONS);
+      await this.commit.add(sweepOperations(from, this.#sweptBefore));
     }
   }
 

@@ -1,0 +1,165 @@
+/** The control plane of a cluster: the API over its store, and the plugins that reconcile. Speaks on a unix socket; the gateway speaks for it. */
+import { createRouterTransport, type HandlerContext } from "@connectrpc/connect";
+import { parseArgs } from "node:util";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  authenticatedUser,
+  createApiServer,
+  MASTERS,
+  routeResources,
+  serviceAccountOf,
+  serviceAccountUser,
+  type User,
+} from "@k3ts/api";
+import { createResourceClient } from "@k3ts/client";
+import { openNative } from "@k3ts/ffi";
+import { ClusterService, NodeService } from "@k3ts/proto";
+import { clusterService } from "./cluster/cluster_service.ts";
+import { nodeService } from "./cluster/node_service.ts";
+import { ensurePki } from "./cluster/pki.ts";
+import { addressAt, type ClusterRanges } from "./cluster/ranges.ts";
+import { TokenStore } from "./cluster/token_store.ts";
+import { dispatch } from "./dispatch.ts";
+import { restFace } from "./faces/rest.ts";
+import { userOf } from "./identity.ts";
+import { hostPlugins, type PluginHostLog } from "./plugin_host/host.ts";
+import { slateDbStore } from "./stores/slatedb.ts";
+import { KUBERNETES_VERSION, VERSION } from "./version.ts";
+
+const { values } = parseArgs({
+  options: {
+    "data-dir": { type: "string" },
+    url: { type: "string" },
+    address: { type: "string", multiple: true, default: [] },
+    advertise: { type: "string" },
+    "pod-cidr": { type: "string", default: "10.42.0.0/16" },
+    "service-cidr": { type: "string", default: "10.43.0.0/16" },
+    "dns-address": { type: "string", default: "10.43.0.10" },
+    "cluster-domain": { type: "string", default: "cluster.local" },
+  },
+});
+const dataDir = required("data-dir");
+const ranges: ClusterRanges = {
+  podCidr: values["pod-cidr"],
+  serviceCidr: values["service-cidr"],
+  dnsAddress: values["dns-address"],
+  clusterDomain: values["cluster-domain"],
+};
+
+/** What the server does on its own behalf: tokens, nodes. */
+const SYSTEM_USER: User = authenticatedUser("system:k3ts:server", [MASTERS]);
+
+/** Users of the built-in plugins that are no service accounts. */
+const BUILT_IN_USERS = ["system:kube-scheduler", "system:kube-controller-manager"];
+
+const ending = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => ending.abort(new Error(name)));
+
+const log: PluginHostLog = (level, message) => console.error(`${new Date().toISOString()} ${level} ${message}`);
+
+await using native = await openNative();
+const clusterAddress = addressAt(ranges.serviceCidr, 1);
+const pki = await ensurePki({
+  dataDir,
+  serverUrl: required("url"),
+  serverNames: [
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    `kubernetes.default.svc.${ranges.clusterDomain}`,
+    ...new Set([
+      "127.0.0.1",
+      clusterAddress,
+      ...values.address.filter((address) => address !== "0.0.0.0" && address !== "::"),
+    ]),
+  ],
+  now: Date.now,
+});
+await using server = await createApiServer({
+  store: slateDbStore({ native, path: `${dataDir}/store` }),
+  tokenKeys: { current: { id: "1", ...pki.serviceAccountKey } },
+  issuer: `https://kubernetes.default.svc.${ranges.clusterDomain}`,
+  services: { addresses: ranges.serviceCidr, reserved: [clusterAddress, ranges.dnsAddress] },
+  ...(values.advertise !== undefined && { endpoint: endpointOf(values.advertise) }),
+}, ending.signal);
+server.lost.then((reason) => {
+  log("error", `the store is lost and the server ends: ${reason.message}`);
+  ending.abort(reason);
+});
+
+const clients = createResourceClient(
+  createRouterTransport((router) => routeResources(router, server, () => SYSTEM_USER)),
+);
+const identify = (context: HandlerContext) => userOf(context.requestHeader, server);
+const handler = dispatch(server, (router) => {
+  routeResources(router, server, identify);
+  router.service(
+    ClusterService,
+    clusterService({
+      server,
+      ca: pki.ca,
+      tokens: new TokenStore(clients),
+      ranges,
+      versions: { k3ts: VERSION, kubernetes: KUBERNETES_VERSION },
+      identify,
+      now: Date.now,
+    }),
+  );
+  router.service(NodeService, nodeService({ clients, podCidr: ranges.podCidr, identify }));
+}, restFace(server));
+
+const socket = `${dataDir}/run/server.sock`;
+await Deno.remove(socket).catch((error) => {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+});
+const listener = Deno.serve({
+  path: socket,
+  signal: ending.signal,
+  onListen: () => log("info", `serving on ${socket}`),
+}, handler);
+const plugins = hostPlugins({
+  command: pluginCommand(),
+  routes: (callerOf) => (router) => routeResources(router, server, (context) => identityOf(callerOf(context))),
+  mayActAs: (user) => user.startsWith("system:serviceaccount:kube-system:") || BUILT_IN_USERS.includes(user),
+  serverVersion: VERSION,
+  caCertificate: pki.ca.pem,
+  log,
+}, ending.signal);
+await Promise.all([listener.finished, plugins]);
+
+function identityOf(name: string): User {
+  const account = serviceAccountOf({ name, groups: [] });
+  return account === undefined ? authenticatedUser(name, []) : serviceAccountUser(account.namespace, account.name);
+}
+
+function pluginCommand(): string[] {
+  const root = dirname(dirname(fileURLToPath(import.meta.url)));
+  return [
+    Deno.execPath(),
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--no-remote",
+    "--cached-only",
+    "--v8-flags=--max-old-space-size=1024",
+    "--config",
+    `${root}/deno.json`,
+    `${root}/plugins/main.ts`,
+  ];
+}
+
+/** `10.42.0.1:6443` */
+function endpointOf(text: string): { address: string; port: number } {
+  const at = text.lastIndexOf(":");
+  const port = Number(text.slice(at + 1));
+  if (at < 1 || !Number.isInteger(port)) throw new Error(`--advertise must be ADDRESS:PORT: it is "${text}"`);
+  return { address: text.slice(0, at), port };
+}
+
+function required(name: "data-dir" | "url"): string {
+  const value = values[name];
+  if (value === undefined) throw new Error(`--${name} must be given`);
+  return value;
+}
