@@ -21,7 +21,9 @@ export async function writeAtomically(
     await Deno.rename(beside, path);
   } catch (error) {
     await removeIfThere(beside);
-    throw new Error(`Cannot write "${path}" atomically as its folder "${dirname(path)}" must take files`, { cause: error });
+    throw new Error(`Cannot write "${path}" atomically as its folder "${dirname(path)}" must take files`, {
+      cause: error,
+    });
   }
 }
 

@@ -17,7 +17,9 @@ export class Blobs {
 
   path(digest: string): string {
     const hex = DIGEST.exec(digest)?.[1];
-    if (hex === undefined) throw new Error(`Cannot name a blob as its digest must be sha256 and 64 digits: it is "${digest}"`);
+    if (hex === undefined) {
+      throw new Error(`Cannot name a blob as its digest must be sha256 and 64 digits: it is "${digest}"`);
+    }
     return `${this.#directory}/${hex}`;
   }
 
@@ -99,7 +101,9 @@ async function append(
     if (size > sizeMax) throw new TooLarge(`Cannot keep a blob as it must have at most ${sizeMax} bytes: more came`);
     for (let at = 0; at < chunk.length;) at += await file.write(chunk.subarray(at));
   }
-  if (size < sizeMax) throw new Error(`Cannot keep a blob as it must have ${sizeMax} bytes: the transfer ended at ${size}`);
+  if (size < sizeMax) {
+    throw new Error(`Cannot keep a blob as it must have ${sizeMax} bytes: the transfer ended at ${size}`);
+  }
 }
 
 export async function digestOfFile(path: string): Promise<string> {

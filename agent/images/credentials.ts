@@ -18,7 +18,9 @@ export function credentialsFor(pod: Pod, image: string, references: References):
     if (config === undefined) continue;
     for (const [host, entry] of Object.entries((JSON.parse(text(config)) as DockerConfig).auths ?? {})) {
       if (hostOf(host) !== registry) continue;
-      const [username, ...rest] = entry.auth !== undefined ? atob(entry.auth).split(":") : [entry.username, entry.password ?? ""];
+      const [username, ...rest] = entry.auth !== undefined
+        ? atob(entry.auth).split(":")
+        : [entry.username, entry.password ?? ""];
       if (username !== undefined) return { username, password: rest.join(":") };
     }
   }

@@ -78,7 +78,9 @@ export class Images {
       const chosen = choosePlatform(document, machineArchitecture());
       document = readDocument((await registry.manifest(chosen.digest, signal)).bytes);
     }
-    if (isIndex(document)) throw new Error(`Cannot use image "${canonicalName(reference)}" as its index must list manifests`);
+    if (isIndex(document)) {
+      throw new Error(`Cannot use image "${canonicalName(reference)}" as its index must list manifests`);
+    }
     await registry.blob(document.config, DOCUMENT_BYTES_MAX, this.blobs, signal);
     const manifest = document;
     return await this.#takeIn(manifest, {
@@ -162,8 +164,11 @@ export class Images {
     for (const entry of entries) {
       await this.blobs.take(entry.manifest.config.digest, entry.file(entry.manifest.config.digest));
       images.push(
-        await this.#takeIn(entry.manifest, { names: entry.names, digests: entry.digests }, (layer) =>
-          this.blobs.take(layer.digest, entry.file(layer.digest))),
+        await this.#takeIn(
+          entry.manifest,
+          { names: entry.names, digests: entry.digests },
+          (layer) => this.blobs.take(layer.digest, entry.file(layer.digest)),
+        ),
       );
     }
     return images;
@@ -171,11 +176,15 @@ export class Images {
 }
 
 function readDocument(bytes: Uint8Array): Manifest | Index {
-  const document = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Manifest & Index> & { schemaVersion?: number };
+  const document = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Manifest & Index> & {
+    schemaVersion?: number;
+  };
   if (Array.isArray(document.manifests) || (document.config !== undefined && Array.isArray(document.layers))) {
     return document as Manifest | Index;
   }
-  throw new Error(`Cannot use manifest ${digestOf(bytes)} as it must be of schema 2: it is of ${document.schemaVersion}`);
+  throw new Error(
+    `Cannot use manifest ${digestOf(bytes)} as it must be of schema 2: it is of ${document.schemaVersion}`,
+  );
 }
 
 /** Lets a number of tasks run at a time; the others wait in order. */

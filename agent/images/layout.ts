@@ -3,14 +3,7 @@
  */
 import { exists, readJsonIfThere } from "../files.ts";
 import { digestOfFile } from "./blobs.ts";
-import {
-  choosePlatform,
-  type Descriptor,
-  type Index,
-  isIndex,
-  machineArchitecture,
-  type Manifest,
-} from "./oci.ts";
+import { choosePlatform, type Descriptor, type Index, isIndex, machineArchitecture, type Manifest } from "./oci.ts";
 import { canonicalName, parseReference } from "./reference.ts";
 
 export interface LayoutImage {
@@ -62,7 +55,9 @@ function nameOf(top: Descriptor, name: string | undefined): string {
   const full = top.annotations?.["io.containerd.image.name"];
   const said = full ?? top.annotations?.["org.opencontainers.image.ref.name"];
   if (said !== undefined && (full !== undefined || /[/:]/.test(said))) return said;
-  throw new Error(`Cannot import ${top.digest} as it must have a name, in the layout or given: the layout says "${said ?? ""}"`);
+  throw new Error(
+    `Cannot import ${top.digest} as it must have a name, in the layout or given: the layout says "${said ?? ""}"`,
+  );
 }
 
 interface DockerManifest {
@@ -90,7 +85,9 @@ async function readDocker(directory: string, name?: string): Promise<LayoutImage
       layers.push(await describe(layer, await mediaTypeOf(`${directory}/${layer}`)));
     }
     const names = name !== undefined ? [name] : one.RepoTags ?? [];
-    if (names.length === 0) throw new Error(`Cannot import "${one.Config}" as it must have a name, in the archive or given`);
+    if (names.length === 0) {
+      throw new Error(`Cannot import "${one.Config}" as it must have a name, in the archive or given`);
+    }
     images.push({
       manifest: { config, layers },
       names: names.map((each) => canonicalName(parseReference(each))),

@@ -50,7 +50,9 @@ export class Registry {
   /** Brings a blob to disk, continuing what is there. */
   async blob(descriptor: Descriptor, sizeMax: number, blobs: Blobs, signal: AbortSignal): Promise<void> {
     if (!(descriptor.size >= 0 && descriptor.size <= sizeMax)) {
-      throw new RegistryError(`Cannot fetch ${descriptor.digest} as it must have at most ${sizeMax} bytes: it has ${descriptor.size}`);
+      throw new RegistryError(
+        `Cannot fetch ${descriptor.digest} as it must have at most ${sizeMax} bytes: it has ${descriptor.size}`,
+      );
     }
     await blobs.receive(descriptor.digest, descriptor.size, async (offset) => {
       const headers: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {};
@@ -100,7 +102,10 @@ export class Registry {
       [...challenge.matchAll(/([a-z_]+)="([^"]*)"/gi)].map((match) => [match[1]!.toLowerCase(), match[2]!]),
     );
     if (!/^bearer/i.test(challenge) || parts.realm === undefined) {
-      throw new RegistryError(`Cannot log in to "${this.#reference.registry}" as it must ask for Bearer or Basic: it asks "${challenge}"`, 401);
+      throw new RegistryError(
+        `Cannot log in to "${this.#reference.registry}" as it must ask for Bearer or Basic: it asks "${challenge}"`,
+        401,
+      );
     }
     const url = new URL(parts.realm);
     if (parts.service !== undefined) url.searchParams.set("service", parts.service);
@@ -109,7 +114,10 @@ export class Registry {
     const answer = await response.json().catch(() => ({})) as { token?: string; access_token?: string };
     const token = answer.token ?? answer.access_token;
     if (!response.ok || token === undefined) {
-      throw new RegistryError(`Cannot get a token of "${url.host}" as it must give one: ${response.status}`, response.status);
+      throw new RegistryError(
+        `Cannot get a token of "${url.host}" as it must give one: ${response.status}`,
+        response.status,
+      );
     }
     return `Bearer ${token}`;
   }
@@ -126,7 +134,9 @@ async function readAtMost(response: Response, bytesMax: number): Promise<Uint8Ar
   let size = 0;
   for await (const chunk of response.body ?? []) {
     size += chunk.length;
-    if (size > bytesMax) throw new RegistryError(`Cannot read a document as it must have at most ${bytesMax} bytes: more came`);
+    if (size > bytesMax) {
+      throw new RegistryError(`Cannot read a document as it must have at most ${bytesMax} bytes: more came`);
+    }
     chunks.push(chunk);
   }
   const all = new Uint8Array(size);

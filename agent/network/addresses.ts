@@ -32,7 +32,9 @@ export function allocate(before: Allocations, range: Cidr, pod: string): { after
     if (taken.has(address)) continue;
     return { after: { byPod: { ...before.byPod, [pod]: address }, last: address }, address };
   }
-  throw new Error(`Cannot give pod "${pod}" an address as the node's range must have a free one: all ${usable} are taken`);
+  throw new Error(
+    `Cannot give pod "${pod}" an address as the node's range must have a free one: all ${usable} are taken`,
+  );
 }
 
 export function release(before: Allocations, pod: string): Allocations {

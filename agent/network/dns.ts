@@ -89,7 +89,10 @@ function srv(port: number, target: string): Srv {
 
 /** Records by name, each once. */
 class Names {
-  readonly #names = new Map<string, { addresses: Set<string>; pointers: Set<string>; services: Map<string, Srv>; alias: string }>();
+  readonly #names = new Map<
+    string,
+    { addresses: Set<string>; pointers: Set<string>; services: Map<string, Srv>; alias: string }
+  >();
 
   #at(name: string) {
     const key = name.toLowerCase();

@@ -67,7 +67,10 @@ export function backendsOf(
         }
       }
     }
-    return [...found.values()].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : a.port - b.port));
+    return [...found.values()].sort((
+      a,
+      b,
+    ) => (a.address < b.address ? -1 : a.address > b.address ? 1 : a.port - b.port));
   };
   const ready = pick((one) => isReadyEndpoint(one) && !one.addresses.some((address) => leaving.has(address)));
   if (ready.length > 0) return ready;

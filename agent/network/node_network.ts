@@ -191,7 +191,9 @@ export class NodeNetwork {
     await writeAtomically(this.#dnsFile, toBinary(DnsSnapshotSchema, plan));
     this.#names = version;
     // A dataplane that is not there reads the file when it starts.
-    await this.#dns.loadSnapshot({}).catch((error) => this.#log.warn(`Cannot tell the dataplane of new names: ${explain(error)}`));
+    await this.#dns.loadSnapshot({}).catch((error) =>
+      this.#log.warn(`Cannot tell the dataplane of new names: ${explain(error)}`)
+    );
   }
 }
 

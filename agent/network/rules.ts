@@ -50,14 +50,33 @@ export function planRules(input: RulesInput): string {
     "table ip k3ts",
     "delete table ip k3ts",
     "table ip k3ts {",
-    map("services", "ipv4_addr . inet_proto . inet_service", served.flatMap((one) =>
-      one.addresses.map((address) => `${address} . ${one.protocol} . ${one.port} : goto service-${one.name}`))),
-    map("node-ports", "inet_proto . inet_service", nodePorts.filter((one) => externalBackends(one).length > 0).map((one) =>
-      `${one.protocol} . ${one.nodePort} : goto external-${one.name}`)),
-    map("refused", "ipv4_addr . inet_proto . inet_service", refused.flatMap((one) =>
-      one.addresses.map((address) => `${address} . ${one.protocol} . ${one.port} : goto refuse`))),
-    map("refused-node-ports", "inet_proto . inet_service", nodePorts.filter((one) => externalBackends(one).length === 0)
-      .map((one) => `${one.protocol} . ${one.nodePort} : goto refuse`)),
+    map(
+      "services",
+      "ipv4_addr . inet_proto . inet_service",
+      served.flatMap((one) =>
+        one.addresses.map((address) => `${address} . ${one.protocol} . ${one.port} : goto service-${one.name}`)
+      ),
+    ),
+    map(
+      "node-ports",
+      "inet_proto . inet_service",
+      nodePorts.filter((one) => externalBackends(one).length > 0).map((one) =>
+        `${one.protocol} . ${one.nodePort} : goto external-${one.name}`
+      ),
+    ),
+    map(
+      "refused",
+      "ipv4_addr . inet_proto . inet_service",
+      refused.flatMap((one) =>
+        one.addresses.map((address) => `${address} . ${one.protocol} . ${one.port} : goto refuse`)
+      ),
+    ),
+    map(
+      "refused-node-ports",
+      "inet_proto . inet_service",
+      nodePorts.filter((one) => externalBackends(one).length === 0)
+        .map((one) => `${one.protocol} . ${one.nodePort} : goto refuse`),
+    ),
     ...baseChains(input),
     ...served.flatMap(serviceChains),
     "}",
@@ -74,7 +93,10 @@ function portsOf(input: RulesInput): Port[] {
   return input.services.flatMap((service) => {
     const { spec } = service;
     const cluster = [...new Set([...(spec?.clusterIPs ?? []), spec?.clusterIP ?? ""])].filter(isIpv4);
-    const external = [...(spec?.externalIPs ?? []), ...(service.status?.loadBalancer?.ingress ?? []).map((one) => one.ip ?? "")];
+    const external = [
+      ...(spec?.externalIPs ?? []),
+      ...(service.status?.loadBalancer?.ingress ?? []).map((one) => one.ip ?? ""),
+    ];
     if (spec?.type === "ExternalName" || cluster.length === 0) return [];
     return (spec?.ports ?? []).map((port): Port => {
       const all = backendsOf(slices.get(serviceKey(service)) ?? [], port, input.leaving);
@@ -146,7 +168,12 @@ function serviceChains(port: Port): string[] {
   return [
     chainOf(`service-${port.name}`, balance(port, port.backends)),
     ...(port.nodePort !== undefined && external.length > 0
-      ? [chainOf(`external-${port.name}`, [...(port.externalLocal ? [] : ["jump mark-masquerade"]), ...balance(port, external)])]
+      ? [
+        chainOf(`external-${port.name}`, [
+          ...(port.externalLocal ? [] : ["jump mark-masquerade"]),
+          ...balance(port, external),
+        ]),
+      ]
       : []),
     ...endpoints.map((backend) =>
       chainOf(`endpoint-${port.name}-${backend.address}-${backend.port}`, [

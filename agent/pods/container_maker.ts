@@ -9,7 +9,7 @@ import { userOf } from "../runtime/user.ts";
 import { ConfigError } from "./config_error.ts";
 import { environmentOf } from "./environment.ts";
 import type { NodeParts } from "./machine_parts.ts";
-import { type ContainerKind, containerId, type ContainerRecord } from "./observed.ts";
+import { containerId, type ContainerKind, type ContainerRecord } from "./observed.ts";
 import type { Sandbox } from "./sandboxes.ts";
 
 export interface StartOptions {

@@ -35,7 +35,9 @@ export function fieldOf({ pod, hostAddress, podAddress }: DownwardInput, path: s
     case "status.podIPs":
       return podAddress ?? "";
     default:
-      throw new Error(`Cannot read field "${path}" of pod "${metadata.namespace}/${metadata.name}" as it must be one that the downward API has`);
+      throw new Error(
+        `Cannot read field "${path}" of pod "${metadata.namespace}/${metadata.name}" as it must be one that the downward API has`,
+      );
   }
 }
 

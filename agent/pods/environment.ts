@@ -60,7 +60,9 @@ function valueOf(
   if (from.resourceFieldRef !== undefined) {
     const of = from.resourceFieldRef.containerName ?? container.name;
     const named = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find((one) => one.name === of);
-    if (named === undefined) throw new ConfigError(`Cannot read a resource of container "${of}" as the pod must have it`);
+    if (named === undefined) {
+      throw new ConfigError(`Cannot read a resource of container "${of}" as the pod must have it`);
+    }
     return resourceOf(named, from.resourceFieldRef.resource, from.resourceFieldRef.divisor, input.node);
   }
   const [kind, key] = from.configMapKeyRef !== undefined

@@ -3,7 +3,7 @@ import type { Pod } from "@k3ts/model";
 import { namesIn, readJsonIfThere } from "../files.ts";
 import type { Log } from "../log.ts";
 import { podPathsOf } from "../paths.ts";
-import { type Reference, keyOf, referencesOf } from "../sync/references.ts";
+import { keyOf, type Reference, referencesOf } from "../sync/references.ts";
 import type { NodeParts } from "./machine_parts.ts";
 import { PodMachine } from "./pod_machine.ts";
 import type { DesiredPod } from "./plan.ts";
@@ -42,7 +42,12 @@ export class PodManager {
     const record = await this.#record(uid);
     // Another change may have come in between.
     if (this.#followed.has(uid)) return await this.want(pod);
-    this.#follow({ pod, gone: false, seenAt: record?.seenAt ?? this.#parts.now(), hostAddress: this.#parts.node.address });
+    this.#follow({
+      pod,
+      gone: false,
+      seenAt: record?.seenAt ?? this.#parts.now(),
+      hostAddress: this.#parts.node.address,
+    });
   }
 
   /** The server no longer has the pod: what is left of it here goes. */
@@ -89,7 +94,9 @@ export class PodManager {
 
   /** All pods that are followed and not gone. */
   pods(): Pod[] {
-    return [...this.#followed.values()].filter(({ worker }) => !worker.desired.gone).map(({ worker }) => worker.desired.pod);
+    return [...this.#followed.values()].filter(({ worker }) => !worker.desired.gone).map(({ worker }) =>
+      worker.desired.pod
+    );
   }
 
   find(namespace: string, name: string): Pod | undefined {

@@ -74,6 +74,8 @@ export interface ObservedPod {
   sandbox?: { address?: string; createdAt: number };
   /** The pod's directory exists. */
   files: boolean;
+  /** The server has answered for every ConfigMap and Secret that the pod uses, be it that there is none. */
+  referencesKnown: boolean;
   /** `stale`: mounted, but what they show has changed. */
   volumes: "mounted" | "stale" | "unmounted";
   /** When a token in them must be renewed, ms since the epoch. */

@@ -147,7 +147,10 @@ function isTerminal(plan: Draft): boolean {
   if (deadline !== undefined) {
     const at = plan.desired.seenAt + deadline * 1000;
     if (plan.now >= at) {
-      plan.reason = { reason: "DeadlineExceeded", message: "Pod was active on the node longer than the specified deadline" };
+      plan.reason = {
+        reason: "DeadlineExceeded",
+        message: "Pod was active on the node longer than the specified deadline",
+      };
       return true;
     }
     plan.at(at);
@@ -224,7 +227,9 @@ function releaseAll(plan: Draft): boolean {
   const { observed } = plan;
   const ended = observed.containers.filter((one) => one.state === "exited");
   if (ended.length > 0) {
-    for (const one of ended) if (plan.heldBack(one.container) === undefined) plan.actions.push({ do: "retire", id: one.id });
+    for (const one of ended) {
+      if (plan.heldBack(one.container) === undefined) plan.actions.push({ do: "retire", id: one.id });
+    }
     return true;
   }
   if (observed.volumes !== "unmounted") {
@@ -248,13 +253,17 @@ function planRun(plan: Draft): void {
     if (plan.heldBack("sandbox") === undefined) plan.actions.push({ do: "createSandbox" });
   }
   const old = observed.volumesRefreshAt !== undefined && observed.volumesRefreshAt <= plan.now;
-  if ((observed.volumes !== "mounted" || old) && plan.heldBack("volumes") === undefined) {
+  if (!observed.referencesKnown) {
+    // The worker is told when the answers come.
+  } else if ((observed.volumes !== "mounted" || old) && plan.heldBack("volumes") === undefined) {
     plan.actions.push({ do: "mountVolumes" });
   } else if (observed.volumesRefreshAt !== undefined) plan.at(observed.volumesRefreshAt);
   const initialized = planInits(plan);
-  if (initialized) for (const container of pod.spec?.containers ?? []) planContainer(plan, "app", container);
+  if (initialized) { for (const container of pod.spec?.containers ?? []) planContainer(plan, "app", container); }
   // While the sandbox is made, the images that come next are fetched.
-  if (!initialized) for (const container of pod.spec?.containers ?? []) ensureImage(plan, container, latestOf(plan, container));
+  if (!initialized) {
+    for (const container of pod.spec?.containers ?? []) ensureImage(plan, container, latestOf(plan, container));
+  }
   dropOldAttempts(plan);
 }
 
@@ -320,7 +329,9 @@ function planContainer(
     plan.at(at);
     plan.waiting.set(container.name, {
       reason: "CrashLoopBackOff",
-      message: `back-off ${describe(backoffMs)} restarting failed container=${container.name} pod=${pod.metadata.name}_${
+      message: `back-off ${
+        describe(backoffMs)
+      } restarting failed container=${container.name} pod=${pod.metadata.name}_${
         pod.metadata.namespace ?? "default"
       }(${pod.metadata.uid})`,
     });
@@ -329,8 +340,15 @@ function planContainer(
   const imageReady = ensureImage(plan, container, counted);
   const held = plan.heldBack(container.name);
   if (held !== undefined) plan.waiting.set(container.name, held);
-  if (!imageReady || held !== undefined || observed.sandbox === undefined || observed.volumes !== "mounted") return;
-  plan.actions.push({ do: "start", container: container.name, kind, attempt, ...(backoffMs !== undefined && { backoffMs }) });
+  if (!imageReady || held !== undefined || observed.sandbox === undefined) return;
+  if (!observed.referencesKnown || observed.volumes !== "mounted") return;
+  plan.actions.push({
+    do: "start",
+    container: container.name,
+    kind,
+    attempt,
+    ...(backoffMs !== undefined && { backoffMs }),
+  });
 }
 
 /** True when the image is there; else sees to it and says what the container waits for. */

@@ -49,7 +49,10 @@ export class PodImages {
     const before = this.#states.get(reference);
     if (before?.state === "pulling") return;
     const parts = this.#parts;
-    this.#states.set(reference, { state: "pulling", ...(before?.backoffMs !== undefined && { backoffMs: before.backoffMs }) });
+    this.#states.set(reference, {
+      state: "pulling",
+      ...(before?.backoffMs !== undefined && { backoffMs: before.backoffMs }),
+    });
     parts.events.tell(pod, "Normal", "Pulling", `Pulling image "${reference}"`);
     const began = parts.now();
     Promise.try(() => parts.images.pull(reference, credentialsFor(pod, reference, parts.references), parts.signal))
@@ -57,7 +60,12 @@ export class PodImages {
         this.#states.delete(reference);
         this.#fresh.add(reference);
         const took = ((parts.now() - began) / 1000).toFixed(3);
-        parts.events.tell(pod, "Normal", "Pulled", `Successfully pulled image "${reference}" in ${took}s. Image size: ${image.sizeBytes} bytes.`);
+        parts.events.tell(
+          pod,
+          "Normal",
+          "Pulled",
+          `Successfully pulled image "${reference}" in ${took}s. Image size: ${image.sizeBytes} bytes.`,
+        );
       }, (error) => {
         if (parts.signal.aborted) return;
         this.#states.set(reference, this.#failed(reference, before?.backoffMs, error));

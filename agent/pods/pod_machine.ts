@@ -4,13 +4,7 @@ import type { Container, Pod } from "@k3ts/model";
 import { exists, removeIfThere, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { runExec } from "../runtime/exec.ts";
-import {
-  containerNamed,
-  removeContainer,
-  retireContainer,
-  startContainer,
-  stopSignalOf,
-} from "./container_maker.ts";
+import { containerNamed, removeContainer, retireContainer, startContainer, stopSignalOf } from "./container_maker.ts";
 import type { NodeParts } from "./machine_parts.ts";
 import type { ObservedContainer, ObservedPod, ProbeResult } from "./observed.ts";
 import type { Action, DesiredPod, PodPlan } from "./plan.ts";
@@ -29,6 +23,8 @@ export class PodMachine implements Machine {
   #files: boolean | "unread" = "unread";
   #volumes: ObservedPod["volumes"] | "unread" = "unread";
   #volumesRefreshAt: number | undefined;
+  /** Counts what has changed for the volumes. */
+  #changes = 0;
   #leftServices = false;
   #forgotten = false;
 
@@ -39,6 +35,7 @@ export class PodMachine implements Machine {
 
   /** What the volumes show may have changed. */
   markVolumesStale(): void {
+    this.#changes++;
     if (this.#volumes === "mounted") this.#volumes = "stale";
   }
 
@@ -61,6 +58,7 @@ export class PodMachine implements Machine {
         sandbox: { createdAt: sandbox.createdAt, ...(sandbox.address !== undefined && { address: sandbox.address }) },
       }),
       files: this.#files,
+      referencesKnown: this.#parts.references.areKnown(pod),
       volumes: this.#volumes,
       ...(this.#volumesRefreshAt !== undefined && { volumesRefreshAt: this.#volumesRefreshAt }),
       containers,
@@ -173,8 +171,7 @@ export class PodMachine implements Machine {
   async #mountVolumes(pod: Pod): Promise<void> {
     const { volumes, references, node, now } = this.#parts;
     const paths = podPathsOf(this.#parts.paths, pod.metadata.uid);
-    // A change that comes while this runs makes them stale again.
-    if (this.#volumes === "stale") this.#volumes = "mounted";
+    const changes = this.#changes;
     const sandbox = this.#sandbox === "unread" ? undefined : this.#sandbox;
     const input = {
       pod,
@@ -183,14 +180,10 @@ export class PodMachine implements Machine {
       hostAddress: node.address,
       ...(sandbox?.address !== undefined && { podAddress: sandbox.address }),
     };
-    try {
-      const { refreshAt } = await volumes.ensure(pod, paths, input, now());
-      this.#volumesRefreshAt = refreshAt;
-      if (this.#volumes === "unmounted") this.#volumes = "mounted";
-    } catch (error) {
-      if (this.#volumes === "mounted") this.#volumes = "stale";
-      throw error;
-    }
+    const { refreshAt } = await volumes.ensure(pod, paths, input, now());
+    this.#volumesRefreshAt = refreshAt;
+    // What has changed while this ran is not in it.
+    this.#volumes = changes === this.#changes ? "mounted" : "stale";
   }
 
   async #start(pod: Pod, action: Extract<Action, { do: "start" }>): Promise<void> {
@@ -198,7 +191,9 @@ export class PodMachine implements Machine {
     const container = containerNamed(pod, action.container);
     const image = images.find(container.image ?? "");
     if (image === undefined || this.#sandbox === undefined || this.#sandbox === "unread") {
-      throw new Error(`Cannot start container "${container.name}" as its image and sandbox must be there: one has gone`);
+      throw new Error(
+        `Cannot start container "${container.name}" as its image and sandbox must be there: one has gone`,
+      );
     }
     await startContainer(this.#parts, pod, {
       container,
@@ -231,7 +226,9 @@ export class PodMachine implements Machine {
   async #forget(pod: Pod, plan: PodPlan): Promise<void> {
     const { name, namespace, uid } = pod.metadata;
     const client = this.#parts.pods();
-    if (client === undefined) throw new Error("Cannot end the pod at the server as the node must have joined: it has not yet");
+    if (client === undefined) {
+      throw new Error("Cannot end the pod at the server as the node must have joined: it has not yet");
+    }
     await this.#parts.outbox.send(pod, plan.status);
     try {
       await client.delete(name, { namespace, gracePeriodSeconds: 0, preconditions: { uid } });

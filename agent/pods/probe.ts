@@ -48,7 +48,11 @@ export async function probe(how: Probe, target: ProbeTarget): Promise<Answer> {
     }
     return { ok: false, message: "the probe must be exec, httpGet or tcpSocket" };
   } catch (error) {
-    const message = signal.aborted ? `no answer after ${timeoutMs} ms` : error instanceof Error ? error.message : String(error);
+    const message = signal.aborted
+      ? `no answer after ${timeoutMs} ms`
+      : error instanceof Error
+      ? error.message
+      : String(error);
     return { ok: false, message };
   }
 }

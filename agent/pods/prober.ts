@@ -85,8 +85,13 @@ export class Prober {
     }
     await Promise.all([
       readinessProbe && this.#repeat("Readiness", readinessProbe, probed, signal, (ready) => set({ ready })),
-      livenessProbe && this.#repeat("Liveness", livenessProbe, probed, signal, (alive, message) =>
-        set(alive ? { alive } : { alive, message: `Container ${probed.container.name} failed liveness probe: ${message}` })),
+      livenessProbe &&
+      this.#repeat("Liveness", livenessProbe, probed, signal, (alive, message) =>
+        set(
+          alive
+            ? { alive }
+            : { alive, message: `Container ${probed.container.name} failed liveness probe: ${message}` },
+        )),
     ]);
   }
 

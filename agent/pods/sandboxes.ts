@@ -89,8 +89,9 @@ async function writeForAll(path: string, content: string): Promise<void> {
 }
 
 function sysctlsOf(pod: Pod): Record<string, string> {
-  const asked = (pod.spec?.securityContext?.sysctls ?? []).map((one) => [one.name, one.value] as const);
+  const sysctls: Record<string, string> = {};
   // Containers may listen on any port of their own, whoever they run as.
-  const ports = pod.spec?.hostNetwork === true ? {} : { "net.ipv4.ip_unprivileged_port_start": "0" };
-  return { ...ports, ...Object.fromEntries(asked) };
+  if (pod.spec?.hostNetwork !== true) sysctls["net.ipv4.ip_unprivileged_port_start"] = "0";
+  for (const { name, value } of pod.spec?.securityContext?.sysctls ?? []) sysctls[name] = value;
+  return sysctls;
 }

@@ -107,7 +107,9 @@ function containerStatus(view: View, kind: ContainerKind, container: Container, 
 }
 
 function stateOf(container: ObservedContainer): ContainerState {
-  if (container.state === "running") return { running: { startedAt: timestamp(container.startedAt ?? container.createdAt) } };
+  if (container.state === "running") {
+    return { running: { startedAt: timestamp(container.startedAt ?? container.createdAt) } };
+  }
   if (container.state === "created") return { waiting: { reason: "ContainerCreating" } };
   const exit = container.exit ?? { code: 137, signal: 0, oomKilled: false, finishedAt: container.createdAt };
   return {

@@ -7,7 +7,7 @@
 import { explain, type Log } from "../log.ts";
 import { ConfigError } from "./config_error.ts";
 import type { Failure, ObservedPod } from "./observed.ts";
-import { type Action, type DesiredPod, type PodPlan, planPod } from "./plan.ts";
+import { type Action, type DesiredPod, planPod, type PodPlan } from "./plan.ts";
 
 /** What a worker can see and do on this node. */
 export interface Machine {
@@ -161,7 +161,11 @@ function containerOf(id: string, { pod }: DesiredPod): string {
 
 function reasonOf(action: Action, error: unknown): string {
   if (error instanceof ConfigError) return "CreateContainerConfigError";
-  return action.do === "start" ? "CreateContainerError" : action.do === "resume" ? "RunContainerError" : "ContainerCreating";
+  return action.do === "start"
+    ? "CreateContainerError"
+    : action.do === "resume"
+    ? "RunContainerError"
+    : "ContainerCreating";
 }
 
 /** As kubectl's users know them from the kubelet. */

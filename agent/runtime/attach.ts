@@ -60,7 +60,9 @@ export class Attachment implements Disposable {
         const view = new DataView(all.buffer, at);
         const length = view.getUint32(1, true);
         if (length > FRAME_BYTES_MAX) {
-          throw new Error(`Cannot read from a shim as a frame must have at most ${FRAME_BYTES_MAX} bytes: it has ${length}`);
+          throw new Error(
+            `Cannot read from a shim as a frame must have at most ${FRAME_BYTES_MAX} bytes: it has ${length}`,
+          );
         }
         if (all.length - at < HEADER_BYTES + length) break;
         const data = all.slice(at + HEADER_BYTES, at + HEADER_BYTES + length);

@@ -91,7 +91,11 @@ function processOf(input: ContainerInput): OciProcess {
   const effective = user.uid === 0 || privileged ? capabilities : [];
   return {
     terminal: container.tty ?? false,
-    user: { uid: user.uid, gid: user.gid, ...(user.additionalGids !== undefined && { additionalGids: user.additionalGids }) },
+    user: {
+      uid: user.uid,
+      gid: user.gid,
+      ...(user.additionalGids !== undefined && { additionalGids: user.additionalGids }),
+    },
     args: argumentsOf(container, image, input.environment),
     env: environmentLines(input),
     cwd: container.workingDir || image.WorkingDir || "/",
@@ -102,14 +106,20 @@ function processOf(input: ContainerInput): OciProcess {
 }
 
 /** `command` replaces the entrypoint and drops the image's arguments; `args` replaces only these. */
-export function argumentsOf(container: Container, image: ImageConfig, environment: ReadonlyMap<string, string>): string[] {
+export function argumentsOf(
+  container: Container,
+  image: ImageConfig,
+  environment: ReadonlyMap<string, string>,
+): string[] {
   const command = (container.command ?? []).map((one) => expand(one, environment));
   const args = (container.args ?? []).map((one) => expand(one, environment));
   const all = command.length > 0
     ? [...command, ...args]
     : [...(image.Entrypoint ?? []), ...(args.length > 0 ? args : image.Cmd ?? [])];
   if (all.length === 0) {
-    throw new ConfigError(`Cannot run container "${container.name}" as it or its image must have a command: both have none`);
+    throw new ConfigError(
+      `Cannot run container "${container.name}" as it or its image must have a command: both have none`,
+    );
   }
   return all;
 }
@@ -144,7 +154,12 @@ function mountsOf(input: ContainerInput): OciMount[] {
   const taken = new Set(asked.map((one) => one.destination));
   const ours: OciMount[] = [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
-    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+    },
     {
       destination: "/dev/pts",
       type: "devpts",

@@ -46,15 +46,19 @@ function aliases(pod: Pod): string[] {
 /** @param hostFile the node's own /etc/resolv.conf */
 export function resolvConf(pod: Pod, hostFile: string, dns: ClusterDns): string {
   const policy = pod.spec?.dnsPolicy ?? "ClusterFirst";
-  const inCluster = policy === "ClusterFirstWithHostNet" || (policy === "ClusterFirst" && pod.spec?.hostNetwork !== true);
+  const inCluster = policy === "ClusterFirstWithHostNet" ||
+    (policy === "ClusterFirst" && pod.spec?.hostNetwork !== true);
   const host = parseResolvConf(hostFile);
-  const base = policy === "None"
-    ? { nameservers: [], searches: [], options: [] }
-    : inCluster
+  const base = policy === "None" ? { nameservers: [], searches: [], options: [] } : inCluster
     ? {
       nameservers: [dns.address],
       // The pod's namespace first; the node's own list last.
-      searches: [`${pod.metadata.namespace ?? "default"}.svc.${dns.domain}`, `svc.${dns.domain}`, dns.domain, ...host.searches],
+      searches: [
+        `${pod.metadata.namespace ?? "default"}.svc.${dns.domain}`,
+        `svc.${dns.domain}`,
+        dns.domain,
+        ...host.searches,
+      ],
       options: ["ndots:5"],
     }
     : host;

@@ -12,7 +12,12 @@ export interface Accounts {
   group: string;
 }
 
-export function userOf(pod: Pod, container: Container, imageUser: string, accounts: Accounts): OciUser & { home: string } {
+export function userOf(
+  pod: Pod,
+  container: Container,
+  imageUser: string,
+  accounts: Accounts,
+): OciUser & { home: string } {
   const own = container.securityContext;
   const shared = pod.spec?.securityContext;
   const given = own?.runAsUser ?? shared?.runAsUser;

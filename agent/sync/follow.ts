@@ -15,7 +15,8 @@ export function follow<T extends KubernetesObject>(
   signal: AbortSignal,
 ): { synced: Promise<void>; done: Promise<void> } {
   const informer = new Informer(client, { ...selection, onError: (error) => log.warn(error.message) });
-  const failed = (error: unknown) => log.error(`Cannot save what the server says of ${client.resource.resource}`, error);
+  const failed = (error: unknown) =>
+    log.error(`Cannot save what the server says of ${client.resource.resource}`, error);
   informer.onChange((type, object) => {
     (type === "deleted" ? saved.remove(object) : saved.put(object)).catch(failed);
   });

@@ -75,7 +75,9 @@ export class ReferenceWatch {
       this.#save(() => removeIfThere(this.#path(reference)));
     }
     if (this.#clients === undefined) return;
-    for (const [key, reference] of this.#wanted) if (!this.#watched.has(key)) this.#watch(key, reference, this.#clients);
+    for (const [key, reference] of this.#wanted) {
+      if (!this.#watched.has(key)) this.#watch(key, reference, this.#clients);
+    }
   }
 
   #watch(key: string, reference: Reference, clients: ResourceClients): void {
@@ -89,7 +91,8 @@ export class ReferenceWatch {
     const informer: Informer<ConfigMap | Secret> = reference.kind === "ConfigMap"
       ? new Informer<ConfigMap | Secret>(clients.of<ConfigMap | Secret>(resources.configmaps), options)
       : new Informer<ConfigMap | Secret>(clients.of<ConfigMap | Secret>(resources.secrets), options);
-    const take = () => this.#take(key, reference, informer.get(reference.namespace, reference.name) ?? null, stop.signal);
+    const take = () =>
+      this.#take(key, reference, informer.get(reference.namespace, reference.name) ?? null, stop.signal);
     informer.synced.then(() => {
       informer.onChange(take);
       take();

@@ -64,6 +64,11 @@ export class References {
     this.#lookup = lookup;
   }
 
+  /** Whether the server has answered once for everything that a pod uses. */
+  areKnown(pod: Pod): boolean {
+    return referencesOf(pod).every((reference) => this.#lookup(reference).state !== "unknown");
+  }
+
   /** Its data, decoded; undefined when it is absent and may be. Throws {@link ConfigError} when it must be there. */
   data(kind: ReferenceKind, namespace: string, name: string, optional: boolean): Data | undefined {
     const known = this.#lookup({ kind, namespace, name });

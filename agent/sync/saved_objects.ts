@@ -58,7 +58,9 @@ export class SavedObjects<T extends KubernetesObject> {
     return this.#enqueue(async () => {
       const key = keyOf(object);
       const old = this.#objects.get(key);
-      if (old?.metadata.resourceVersion !== undefined && old.metadata.resourceVersion === object.metadata.resourceVersion) return;
+      if (
+        old?.metadata.resourceVersion !== undefined && old.metadata.resourceVersion === object.metadata.resourceVersion
+      ) return;
       // What is lost of a status with the machine is computed again: only what is wanted must outlive it.
       await writeAtomically(this.#path(key), JSON.stringify({ version: 1, object } satisfies File<T>), {
         sync: !onlyStatusDiffers(old, object),
@@ -112,6 +114,10 @@ function keyOf(object: KubernetesObject): string {
 function onlyStatusDiffers(old: KubernetesObject | undefined, object: KubernetesObject): boolean {
   if (old === undefined) return false;
   const wanted = ({ metadata: m, ...rest }: KubernetesObject & { status?: unknown }) =>
-    JSON.stringify({ ...rest, status: undefined, metadata: { ...m, resourceVersion: undefined, managedFields: undefined } });
+    JSON.stringify({
+      ...rest,
+      status: undefined,
+      metadata: { ...m, resourceVersion: undefined, managedFields: undefined },
+    });
   return wanted(old) === wanted(object);
 }

@@ -79,7 +79,10 @@ export class StatusOutbox {
       await write(client, letter.pod, letter.status);
     } catch (error) {
       const failures = letter.failures + 1;
-      this.#log.error(`Cannot send the status of pod "${letter.pod.metadata.namespace}/${letter.pod.metadata.name}"`, error);
+      this.#log.error(
+        `Cannot send the status of pod "${letter.pod.metadata.namespace}/${letter.pod.metadata.name}"`,
+        error,
+      );
       await delay(backoffMs(failures), signal).catch(() => {});
       if (!this.#waiting.has(uid)) this.#waiting.set(uid, { ...letter, failures });
     }

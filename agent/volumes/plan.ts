@@ -21,7 +21,13 @@ export interface TokenRequest {
 
 export type VolumePlan =
   /** `inMemory`: nothing of it reaches a disk. */
-  | { kind: "files"; name: string; inMemory: boolean; payload: (tokens: ReadonlyMap<string, string>) => Payload; tokens: TokenRequest[] }
+  | {
+    kind: "files";
+    name: string;
+    inMemory: boolean;
+    payload: (tokens: ReadonlyMap<string, string>) => Payload;
+    tokens: TokenRequest[];
+  }
   | { kind: "empty"; name: string; inMemory: boolean; sizeBytes?: number }
   | { kind: "host"; name: string; path: string; type: string };
 
@@ -93,7 +99,9 @@ function planProjected(pod: Pod, volume: Volume, input: VolumeInput): FilesPlan 
         expirationSeconds: expirationSeconds ?? TOKEN_SECONDS_DEFAULT,
       };
       tokens.push(request);
-      sources.push((given) => [[path, { content: bytes(given.get(tokenKey(request)) ?? ""), mode: mode ?? MODE_DEFAULT }]]);
+      sources.push((
+        given,
+      ) => [[path, { content: bytes(given.get(tokenKey(request)) ?? ""), mode: mode ?? MODE_DEFAULT }]]);
     }
   }
   return { ...files(volume.name, true, sources), tokens };

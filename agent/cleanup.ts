@@ -1,0 +1,83 @@
+/**
+ * Takes away everything that the agent has made on this machine: containers, mounts, interfaces, rules, cgroups.
+ * Carries on where something fails and tells of every error. Images and what the server said stay.
+ */
+import type { Client } from "@connectrpc/connect";
+import type { ImageService, NetworkService, RuntimeService } from "@k3ts/proto";
+import { namesIn, removeIfThere } from "./files.ts";
+import { BRIDGE, LINK_PREFIX, linkOf } from "./network/node_network.ts";
+import type { Paths } from "./paths.ts";
+
+export interface CleanupParts {
+  paths: Paths;
+  runtime: Client<typeof RuntimeService>;
+  images: Client<typeof ImageService>;
+  network: Client<typeof NetworkService>;
+}
+
+const CGROUPS = "/sys/fs/cgroup";
+
+/** @returns what went wrong; nothing of ours is left when it is empty */
+export async function removeAll({ paths, runtime, images, network }: CleanupParts): Promise<unknown[]> {
+  const errors: unknown[] = [];
+  const attempt = async (task: () => Promise<unknown>) => {
+    try {
+      await task();
+    } catch (error) {
+      errors.push(error);
+    }
+  };
+  await attempt(async () => {
+    const { containers } = await runtime.listContainers({});
+    await Promise.all(containers.map(({ id }) => attempt(() => runtime.deleteContainer({ id }))));
+  });
+  for (const root of [paths.containers, paths.pods]) await attempt(() => unmountBelow(images, root));
+  const sandboxes = await namesIn(paths.sandboxes);
+  await attempt(() => removeLinks(network, sandboxes));
+  for (const uid of sandboxes) {
+    await attempt(() => images.unmount({ target: `${paths.sandboxes}/${uid}/shm` }));
+    await attempt(() => runtime.removeSandbox({ directory: `${paths.sandboxes}/${uid}` }));
+  }
+  await attempt(() => network.applyRules({ script: "table ip k3ts\ndelete table ip k3ts\n" }));
+  await attempt(removeCgroups);
+  const { targets } = await images.listMounts({ path: paths.node });
+  // What is still mounted would lose its content with the folder.
+  if (targets.length > 0) {
+    errors.push(
+      new Error(`Cannot remove the pods' folders as nothing must be mounted there: ${targets.join(", ")} is`),
+    );
+  } else {for (const path of [paths.containers, paths.pods, paths.sandboxes, paths.addresses]) {
+      await attempt(() => removeIfThere(path, { recursive: true }));
+    }}
+  return errors;
+}
+
+async function unmountBelow(images: Client<typeof ImageService>, path: string): Promise<void> {
+  const { targets } = await images.listMounts({ path });
+  for (const target of targets) await images.unmount({ target });
+}
+
+/** The bridge goes when no other pods hang on it: another node may run on this machine. */
+async function removeLinks(network: Client<typeof NetworkService>, podUids: readonly string[]): Promise<void> {
+  for (const uid of podUids) await network.removeLink({ name: linkOf(uid) });
+  const { links } = await network.listLinks({ prefix: LINK_PREFIX });
+  if (links.length === 0) await network.removeLink({ name: BRIDGE });
+}
+
+/** In every hierarchy; those that hold processes stay. */
+async function removeCgroups(): Promise<void> {
+  const hierarchies = ["", ...(await namesIn(CGROUPS)).map((name) => `/${name}`)];
+  for (const hierarchy of hierarchies) await removeCgroup(`${CGROUPS}${hierarchy}/k3ts`);
+}
+
+async function removeCgroup(path: string): Promise<void> {
+  const below: string[] = [];
+  try {
+    for await (const entry of Deno.readDir(path)) if (entry.isDirectory) below.push(entry.name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return;
+    throw error;
+  }
+  for (const name of below) await removeCgroup(`${path}/${name}`);
+  await Deno.remove(path);
+}

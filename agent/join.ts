@@ -1,0 +1,154 @@
+/**
+ * Makes this machine a node of a cluster: exchanges a join token for a client certificate.
+ *
+ * The token carries the hash of the cluster's CA, so that the server is known before it is told the secret.
+ */
+import { createHash } from "node:crypto";
+import { connect as connectTls, type DetailedPeerCertificate } from "node:tls";
+import { createClient, type Transport } from "@connectrpc/connect";
+import { backoffMs, createHttp2Transport, delay } from "@k3ts/client";
+import { ClusterService, type JoinResponse } from "@k3ts/proto";
+import { PemConverter, Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
+import { readTextIfThere, removeIfThere, writeAtomically } from "./files.ts";
+import type { Log } from "./log.ts";
+import type { Paths } from "./paths.ts";
+
+export interface JoinToken {
+  /** Lower-case hex. */
+  caSha256: string;
+  /** `<id>.<secret>`, what the server asks for. */
+  secret: string;
+}
+
+export function parseToken(text: string): JoinToken {
+  const match = /^K3TS1\.([0-9a-fA-F]{64})\.([^.\s]+\.[^.\s]+)$/.exec(text.trim());
+  if (match === null) {
+    throw new Error("Cannot join as the token must have the form K3TS1.<hash of the CA>.<id>.<secret>: it has another");
+  }
+  return { caSha256: match[1]!.toLowerCase(), secret: match[2]! };
+}
+
+export interface Identity {
+  certificate: string;
+  key: string;
+  ca: string;
+}
+
+/** Undefined when this machine has not joined yet. */
+export async function readIdentity(paths: Paths): Promise<Identity | undefined> {
+  const [certificate, key, ca] = await Promise.all([
+    readTextIfThere(paths.nodeCertificate),
+    readTextIfThere(paths.nodeKey),
+    readTextIfThere(paths.caCertificate),
+  ]);
+  return certificate !== undefined && key !== undefined && ca !== undefined ? { certificate, key, ca } : undefined;
+}
+
+export interface JoinOptions {
+  paths: Paths;
+  /** https://127.0.0.1:6443 */
+  server: string;
+  tokenFile: string;
+  nodeName: string;
+  log: Log;
+  signal: AbortSignal;
+}
+
+/** Tries for as long as it takes; the token may also come later. The token's file is removed when it has been used. */
+export async function join(options: JoinOptions): Promise<{ identity: Identity; response: JoinResponse }> {
+  const { paths, log, signal } = options;
+  for (let failures = 1;; failures++) {
+    try {
+      const joined = await joinOnce(options);
+      await writeAtomically(paths.nodeKey, joined.identity.key);
+      await writeAtomically(paths.caCertificate, joined.identity.ca);
+      // Last: with it the node counts as joined.
+      await writeAtomically(paths.nodeCertificate, joined.identity.certificate);
+      await removeIfThere(options.tokenFile);
+      return joined;
+    } catch (error) {
+      signal.throwIfAborted();
+      log.error(`Cannot join the cluster at ${options.server} yet`, error);
+      await delay(Math.max(200, backoffMs(failures, { initialMs: 500, maxMs: 5_000 })), signal);
+    }
+  }
+}
+
+async function joinOnce(options: JoinOptions): Promise<{ identity: Identity; response: JoinResponse }> {
+  const text = await readTextIfThere(options.tokenFile);
+  if (text === undefined) {
+    throw new Error(`Cannot join as the token must be in "${options.tokenFile}": there is no such file`);
+  }
+  const token = parseToken(text);
+  const ca = await findAuthority(options, token.caSha256);
+  const { request, key } = await makeRequest(options.nodeName);
+  using transport = createHttp2Transport({ url: options.server, caCertificate: ca });
+  const response = await callJoin(transport, token, options.nodeName, request, options.signal);
+  return { identity: { certificate: response.certificate, key, ca: response.caCertificate || ca }, response };
+}
+
+async function callJoin(
+  transport: Transport,
+  token: JoinToken,
+  nodeName: string,
+  certificateRequest: Uint8Array<ArrayBuffer>,
+  signal: AbortSignal,
+): Promise<JoinResponse> {
+  const client = createClient(ClusterService, transport);
+  return await client.join({ token: token.secret, nodeName, certificateRequest }, { signal, timeoutMs: 15_000 });
+}
+
+/** A new key, and the request to certify it (PKCS #10). The server decides on the subject. */
+export async function makeRequest(nodeName: string): Promise<{ request: Uint8Array<ArrayBuffer>; key: string }> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
+  const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const request = await Pkcs10CertificateRequestGenerator.create({
+    name: `CN=system:node:${nodeName},O=system:nodes`,
+    keys,
+    signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
+  });
+  const key = PemConverter.encode(await crypto.subtle.exportKey("pkcs8", keys.privateKey), "PRIVATE KEY");
+  return { request: new Uint8Array(request.rawData), key: `${key}\n` };
+}
+
+/** The CA's certificate with that hash: from this machine when the server runs here, else from what it shows. */
+async function findAuthority({ paths, server }: JoinOptions, sha256: string): Promise<string> {
+  const local = await readTextIfThere(`${paths.dataDir}/pki/ca.crt`);
+  if (local !== undefined && hashOf(new Uint8Array(PemConverter.decodeFirst(local))) === sha256) return local;
+  const shown = await shownCertificates(new URL(server));
+  const found = shown.find((one) => hashOf(one) === sha256);
+  if (found === undefined) {
+    throw new Error(
+      `Cannot trust ${server} as its CA must have the hash ${sha256}, which the token names: it has another`,
+    );
+  }
+  return `${PemConverter.encode(new Uint8Array(found).buffer, "CERTIFICATE")}\n`;
+}
+
+function hashOf(der: Uint8Array): string {
+  return createHash("sha256").update(der).digest("hex");
+}
+
+/** The chain that the server sends. Nothing is sent to it: it is not trusted yet. */
+function shownCertificates(url: URL): Promise<Uint8Array[]> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({
+      host: url.hostname,
+      port: Number(url.port || 443),
+      rejectUnauthorized: false,
+      ...(/[a-z]/i.test(url.hostname) && { servername: url.hostname }),
+      timeout: 10_000,
+    }, () => {
+      const chain: Uint8Array[] = [];
+      let one: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+      while (one?.raw !== undefined && chain.length < 8) {
+        chain.push(new Uint8Array(one.raw));
+        one = one.issuerCertificate === one ? undefined : one.issuerCertificate;
+      }
+      socket.destroy();
+      resolve(chain);
+    });
+    socket.on("error", reject);
+    socket.on("timeout", () => socket.destroy(new Error(`Cannot reach ${url.host} within 10 s`)));
+  });
+}

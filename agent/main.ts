@@ -1,0 +1,107 @@
+/**
+ * The agent's process:
+ *
+ *     deno run -A agent/main.ts --data-dir D --server https://127.0.0.1:6443 [--token-file F] [--node-name NAME]
+ *     deno run -A agent/main.ts --data-dir D --remove-all
+ *
+ * The second form ends all containers of this machine and takes away what was made for them.
+ */
+import { hostname } from "node:os";
+import { parseArgs } from "node:util";
+import { createHttp2Transport } from "@k3ts/client";
+import { nativeFolder, openImages, openNative, openNetwork, openRuntime } from "@k3ts/ffi";
+import { runAgent } from "./agent.ts";
+import { removeAll } from "./cleanup.ts";
+import { readTextIfThere, writeAtomically } from "./files.ts";
+import { join, readIdentity } from "./join.ts";
+import { createLog, explain, type Log } from "./log.ts";
+import { dataplaneAt } from "./network/dataplane.ts";
+import { readMachineFacts } from "./node/facts.ts";
+import { type Paths, pathsOf } from "./paths.ts";
+import about from "./deno.json" with { type: "json" };
+
+const DATA_DIR = "/var/lib/k3ts";
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      "data-dir": { type: "string", default: DATA_DIR },
+      server: { type: "string", default: "https://127.0.0.1:6443" },
+      "token-file": { type: "string" },
+      "node-name": { type: "string" },
+      "remove-all": { type: "boolean", default: false },
+    },
+  });
+  const log = createLog((line) => console.error(line), Date.now);
+  const paths = pathsOf(values["data-dir"]);
+  await Deno.mkdir(paths.node, { recursive: true, mode: 0o700 });
+  await Deno.mkdir(`${paths.dataDir}/run`, { recursive: true, mode: 0o700 });
+
+  await using native = await openNative();
+  const parts = { paths, runtime: openRuntime(native), images: openImages(native), network: openNetwork(native) };
+  await parts.runtime.open({
+    stateDirectory: paths.runtimeState,
+    runtimeBinary: "",
+    shimBinary: `${nativeFolder()}/k3ts-shim`,
+  });
+  if (values["remove-all"]) {
+    const errors = await removeAll(parts);
+    for (const error of errors) log.error("Cannot take everything away", error);
+    return errors.length === 0 ? 0 : 1;
+  }
+
+  const signal = untilTold(log);
+  const nodeName = await nameOf(paths, values["node-name"]);
+  const tokenFile = values["token-file"] ?? paths.token;
+  const identity = await readIdentity(paths) ??
+    (await join({ paths, server: values.server, tokenFile, nodeName, log, signal })).identity;
+  using server = createHttp2Transport({
+    url: values.server,
+    caCertificate: identity.ca,
+    certificate: identity.certificate,
+    key: identity.key,
+  });
+  await runAgent({
+    ...parts,
+    nodeName,
+    version: about.version,
+    facts: await readMachineFacts(paths.dataDir),
+    server,
+    dns: dataplaneAt(paths.dataplaneSocket),
+    log,
+    now: Date.now,
+    signal,
+  });
+  return 0;
+}
+
+/** A node keeps its name for ever: what it was first called, else the machine's. */
+async function nameOf(paths: Paths, given: string | undefined): Promise<string> {
+  const saved = (await readTextIfThere(paths.nodeName))?.trim();
+  const name = saved ?? given ?? hostname().toLowerCase();
+  if (saved !== undefined && given !== undefined && saved !== given) {
+    throw new Error(`Cannot call this node "${given}" as it keeps its name: it is "${saved}"`);
+  }
+  if (saved === undefined) await writeAtomically(paths.nodeName, `${name}\n`);
+  return name;
+}
+
+function untilTold(log: Log): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(name, () => {
+      log.info(`Ending on ${name}; containers go on`);
+      controller.abort(new Error(`Ended by ${name}`));
+    });
+  }
+  return controller.signal;
+}
+
+try {
+  Deno.exit(await main());
+} catch (error) {
+  // An end that was asked for, before everything had begun.
+  if (error instanceof Error && /^Ended by SIG/.test(error.message)) Deno.exit(0);
+  console.error(explain(error));
+  Deno.exit(1);
+}

@@ -1,0 +1,114 @@
+/** What this node says of itself (core/v1 Node). Pure. */
+import type { Node, NodeCondition, NodeStatus } from "@k3ts/model";
+import type { Image } from "../images/index.ts";
+import { timestamp } from "../pods/status.ts";
+import { sameJson } from "../sync/same_json.ts";
+import type { MachineFacts } from "./facts.ts";
+
+export interface NodeInput {
+  name: string;
+  facts: MachineFacts;
+  /** Name and version of the container runtime: crun 1.8.1. */
+  runtime: { name: string; version: string };
+  /** Of k3ts: 0.1.0. */
+  version: string;
+  /** The Kubernetes version whose behaviour it has: v1.35.4. */
+  kubernetesVersion: string;
+  images: readonly Image[];
+  /** Why it cannot take pods; undefined when it can. */
+  notReady?: string;
+}
+
+const PODS_MAX = 110;
+/** As the kubelet: the largest ones. */
+const IMAGES_MAX = 50;
+
+/** To register with: the server keeps what others have written of it. */
+export function nodeObject(input: NodeInput, now: number): Pick<Node, "apiVersion" | "kind" | "status"> & {
+  metadata: Pick<Node["metadata"], "name" | "labels">;
+} {
+  const architecture = input.facts.info.architecture;
+  return {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: {
+      name: input.name,
+      labels: {
+        "kubernetes.io/hostname": input.name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": architecture,
+        "beta.kubernetes.io/os": "linux",
+        "beta.kubernetes.io/arch": architecture,
+      },
+    },
+    status: nodeStatus(input, undefined, now),
+  };
+}
+
+/** @param before as the server has it: what others have written there stays */
+export function nodeStatus(input: NodeInput, before: NodeStatus | undefined, now: number): NodeStatus {
+  const { facts } = input;
+  const amounts = {
+    cpu: String(facts.cpuCores),
+    memory: `${Math.floor(facts.memoryBytes / 1024)}Ki`,
+    "ephemeral-storage": `${Math.floor(facts.diskBytes / 1024)}Ki`,
+    pods: String(PODS_MAX),
+  };
+  const kubelet = `${input.kubernetesVersion}+k3ts.${input.version}`;
+  return {
+    ...before,
+    capacity: { ...before?.capacity, ...amounts },
+    allocatable: { ...before?.allocatable, ...amounts },
+    addresses: [
+      { type: "InternalIP", address: facts.address },
+      { type: "Hostname", address: input.name },
+    ],
+    conditions: conditionsOf(input, before?.conditions ?? [], now),
+    nodeInfo: {
+      ...facts.info,
+      containerRuntimeVersion: `${input.runtime.name}://${input.runtime.version}`,
+      kubeletVersion: kubelet,
+      kubeProxyVersion: kubelet,
+    },
+    images: [...input.images].sort((a, b) => b.sizeBytes - a.sizeBytes).slice(0, IMAGES_MAX).map((one) => ({
+      names: [...one.digests, ...one.names],
+      sizeBytes: one.sizeBytes,
+    })),
+  };
+}
+
+function conditionsOf(input: NodeInput, before: readonly NodeCondition[], now: number): NodeCondition[] {
+  const good = (type: string, reason: string, message: string): NodeCondition => ({
+    type,
+    status: "False",
+    reason,
+    message,
+  });
+  const ours: NodeCondition[] = [
+    good("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    good("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    good("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    input.notReady === undefined
+      ? { type: "Ready", status: "True", reason: "KubeletReady", message: "kubelet is posting ready status" }
+      : { type: "Ready", status: "False", reason: "KubeletNotReady", message: input.notReady },
+  ];
+  const others = before.filter((one) => !ours.some((each) => each.type === one.type));
+  return [
+    ...others,
+    ...ours.map((one) => {
+      const old = before.find((each) => each.type === one.type);
+      const since = old?.status === one.status ? old.lastTransitionTime : undefined;
+      return { ...one, lastHeartbeatTime: timestamp(now), lastTransitionTime: since ?? timestamp(now) };
+    }),
+  ];
+}
+
+/** Whether two statuses differ in more than the time of their writing. */
+export function isNewsworthy(before: NodeStatus | undefined, after: NodeStatus): boolean {
+  const plain = (status: NodeStatus | undefined) => ({
+    ...status,
+    conditions: (status?.conditions ?? []).map(({ lastHeartbeatTime: _, ...rest }) => rest)
+      .sort((a, b) => (a.type < b.type ? -1 : 1)),
+  });
+  return !sameJson(plain(before), plain(after));
+}

@@ -1,0 +1,85 @@
+/** Finds the containers that streams are about, and says why there is none. */
+import type { Pod } from "@k3ts/model";
+import { logPathOf, type Paths, podPathsOf } from "../paths.ts";
+import type { ContainerTable } from "../pods/container_table.ts";
+import type { ObservedContainer } from "../pods/observed.ts";
+import { latestAttempt } from "../pods/plan.ts";
+
+/** A stream that cannot be had, with the HTTP status that says so. */
+export class StreamError extends Error {
+  override name = "StreamError";
+  constructor(readonly status: 400 | 404 | 500, message: string) {
+    super(message);
+  }
+}
+
+export interface Target {
+  namespace: string;
+  pod: string;
+  /** Empty: the only one, or the first. */
+  container: string;
+}
+
+export class Targets {
+  readonly #paths: Paths;
+  readonly #table: ContainerTable;
+  readonly #find: (namespace: string, name: string) => Pod | undefined;
+
+  constructor(paths: Paths, table: ContainerTable, find: (namespace: string, name: string) => Pod | undefined) {
+    this.#paths = paths;
+    this.#table = table;
+    this.#find = find;
+  }
+
+  directoryOf(id: string): string {
+    return this.#table.directoryOf(id);
+  }
+
+  /** The newest attempt of a container that runs now. */
+  running(target: Target): ObservedContainer {
+    const { latest, name } = this.#latest(target);
+    if (latest?.state !== "running") {
+      throw new StreamError(400, `container ${name} in pod ${target.pod} is not running`);
+    }
+    return latest;
+  }
+
+  /** Where a container's log lies, and a way to see whether it still grows. */
+  log(target: Target, previous: boolean): { path: string; isLive: () => Promise<boolean> } {
+    const { latest, name, pod } = this.#latest(target);
+    if (latest === undefined) {
+      const waiting = pod.status?.containerStatuses?.find((one) => one.name === name)?.state?.waiting?.reason;
+      throw new StreamError(
+        400,
+        `container "${name}" in pod "${target.pod}" is waiting to start: ${waiting ?? "ContainerCreating"}`,
+      );
+    }
+    const before = this.#table.of(pod.metadata.uid).find((one) =>
+      one.container === name && one.attempt === latest.attempt - 1
+    );
+    const chosen = previous ? before : latest;
+    if (chosen === undefined) {
+      throw new StreamError(400, `previous terminated container "${name}" in pod "${target.pod}" not found`);
+    }
+    return {
+      path: logPathOf(podPathsOf(this.#paths, pod.metadata.uid), name, chosen.attempt),
+      isLive: () => Promise.resolve(this.#isAlive(pod.metadata.uid, chosen.id)),
+    };
+  }
+
+  /** The table follows the runtime's events: nothing has to be asked. */
+  #isAlive(uid: string, id: string): boolean {
+    const now = this.#table.of(uid).find((one) => one.id === id);
+    return now?.state === "running" || now?.state === "created";
+  }
+
+  #latest({ namespace, pod: podName, container }: Target) {
+    const pod = this.#find(namespace, podName);
+    if (pod === undefined) throw new StreamError(404, `pod "${namespace}/${podName}" is not on this node`);
+    const all = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
+    const chosen = container || pod.metadata.annotations?.["kubectl.kubernetes.io/default-container"] || all[0]?.name;
+    const name = all.find((one) => one.name === chosen)?.name;
+    if (name === undefined) throw new StreamError(400, `container ${chosen} is not valid for pod ${podName}`);
+    return { pod, name, latest: latestAttempt(this.#table.of(pod.metadata.uid), name) };
+  }
+}
