@@ -1,0 +1,62 @@
+//! The calls, each on a thread that may block.
+
+use crate::{extract, layer, mount, mounts};
+use k3ts_frames::{CallContext, RpcError, Service};
+use k3ts_proto::v1::{
+    ExtractArchiveRequest, ExtractArchiveResponse, ImageService, ImageServiceServer, ListMountsRequest,
+    ListMountsResponse, MountRequest, MountResponse, UnmountRequest, UnmountResponse, UnpackLayerRequest,
+    UnpackLayerResponse,
+};
+use std::path::PathBuf;
+use tokio::task::spawn_blocking;
+
+pub fn service() -> impl Service {
+    ImageServiceServer(Image)
+}
+
+struct Image;
+
+impl ImageService for Image {
+    async fn unpack_layer(
+        &self,
+        context: CallContext,
+        request: UnpackLayerRequest,
+    ) -> Result<UnpackLayerResponse, RpcError> {
+        let cancelled = context.cancelled;
+        spawn_blocking(move || layer::unpack_layer(&request, &|| cancelled.is_cancelled())).await?
+    }
+
+    async fn extract_archive(
+        &self,
+        context: CallContext,
+        request: ExtractArchiveRequest,
+    ) -> Result<ExtractArchiveResponse, RpcError> {
+        let cancelled = context.cancelled;
+        spawn_blocking(move || extract::extract_archive(&request, &|| cancelled.is_cancelled())).await?
+    }
+
+    async fn mount(&self, _: CallContext, request: MountRequest) -> Result<MountResponse, RpcError> {
+        spawn_blocking(move || mount::mount(&request)).await??;
+        Ok(MountResponse {})
+    }
+
+    async fn unmount(&self, _: CallContext, request: UnmountRequest) -> Result<UnmountResponse, RpcError> {
+        spawn_blocking(move || mount::unmount(&request.target)).await??;
+        Ok(UnmountResponse {})
+    }
+
+    async fn list_mounts(&self, _: CallContext, request: ListMountsRequest) -> Result<ListMountsResponse, RpcError> {
+        let targets = spawn_blocking(move || mounts::list_mounts(&request.path)).await??;
+        Ok(ListMountsResponse { targets })
+    }
+}
+
+pub fn absolute(name: &str, path: &str) -> Result<PathBuf, RpcError> {
+    let parsed = PathBuf::from(path);
+    match parsed.is_absolute() {
+        true => Ok(parsed),
+        false => Err(RpcError::invalid_argument(format!(
+            "Cannot use {name} as it must be absolute: it is {path:?}"
+        ))),
+    }
+}
