@@ -5,6 +5,7 @@
 import {
   apiVersionOf,
   type Kind,
+  kindOf,
   objectType,
   type ResourceFacts,
   resourceFacts,
@@ -14,7 +15,6 @@ import {
 } from "@k3ts/model";
 import type { ObjectData, StoredResource } from "./registry/stored_object.ts";
 import { groupResource } from "./status.ts";
-import { kindOf } from "./kinds_bridge.ts";
 
 interface ServedRow {
   group: string;
@@ -120,7 +120,7 @@ function serve(row: ServedRow): ServedResource {
   const { version } = preferred;
   const subresources = (preferred.subresources ?? []).filter(({ name }) => row.subresources?.includes(name));
   const facts: ResourceFacts = { ...all, versions: [{ ...preferred, subresources }] };
-  const strategy = kindOf(groupResource(row));
+  const strategy = kindOf(row.group, row.resource);
   return {
     facts,
     group: row.group,

@@ -9,11 +9,18 @@ import { type IncludeObject, tableOf } from "./table.ts";
 
 /** What a client may ask for. */
 export type FormChoice =
-  | { as: "json" | "protobuf" }
+  /** `metadata`: PartialObjectMetadata, as JSON. */
+  | { as: "json" | "protobuf" | "metadata" }
   | { as: "table"; include: IncludeObject };
 
 const STATUS_TYPE = typeFacts("", "v1", "Status")!;
 const encoder = new TextEncoder();
+
+const METADATA_FORM: Form = {
+  id: "metadata",
+  encode: (object) => encoder.encode(JSON.stringify(partialMetadata(parseObject(object)))),
+  encodeStatus: JSON_FORM.encodeStatus,
+};
 
 /** Bytes kept of one resource's protobuf messages. */
 const KEPT_MESSAGES_BYTES_MAX = 16 * 1024 * 1024;
@@ -29,6 +36,7 @@ export class Forms {
 
   of(resource: ServedResource, choice: FormChoice): Form {
     if (choice.as === "table") return this.#table(resource, choice.include);
+    if (choice.as === "metadata") return METADATA_FORM;
     return choice.as === "json" ? JSON_FORM : this.#envelope(resource);
   }
 

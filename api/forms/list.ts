@@ -4,9 +4,10 @@
  */
 import { listFrame } from "@k3ts/model";
 import type { ListPage } from "../cache/resource_cache.ts";
-import type { StoredObject } from "../registry/stored_object.ts";
+import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
-import type { Forms } from "./forms.ts";
+import { type Forms, partialMetadata } from "./forms.ts";
+import { type IncludeObject, tableOf } from "./table.ts";
 
 /** Objects of one piece. */
 const PIECE_OBJECTS = 32;
@@ -28,12 +29,51 @@ export function listMetadata(page: ListPage): {
   };
 }
 
-export function* jsonList({ listKind, apiVersion }: ServedResource, page: ListPage): Generator<Uint8Array> {
-  const head = JSON.stringify({ kind: listKind, apiVersion, metadata: listMetadata(page) });
-  yield encoder.encode(`${head.slice(0, -1)},"items":[`);
+export function jsonList({ listKind, apiVersion }: ServedResource, page: ListPage): Generator<Uint8Array> {
+  return jsonPieces(
+    { kind: listKind, apiVersion, metadata: listMetadata(page) },
+    "items",
+    page,
+    (piece) => piece.map(({ json }) => json),
+  );
+}
+
+/** PartialObjectMetadataList. */
+export function metadataList(page: ListPage): Generator<Uint8Array> {
+  const head = { kind: "PartialObjectMetadataList", apiVersion: "meta.k8s.io/v1", metadata: listMetadata(page) };
+  return jsonPieces(
+    head,
+    "items",
+    page,
+    (piece) => piece.map((object) => encoder.encode(JSON.stringify(partialMetadata(parseObject(object))))),
+  );
+}
+
+/** @param now ms since the epoch, for ages */
+export function tableList(
+  resource: ServedResource,
+  page: ListPage,
+  include: IncludeObject,
+  now: number,
+): Generator<Uint8Array> {
+  const { rows: _, ...head } = tableOf(resource, [], include, now, "");
+  return jsonPieces({ ...head, metadata: listMetadata(page) }, "rows", page, (piece) => {
+    const { rows } = tableOf(resource, piece, include, now, "");
+    return rows.map((row) => encoder.encode(JSON.stringify(row)));
+  });
+}
+
+/** A JSON object whose last member is a list that is made a piece at a time. */
+function* jsonPieces(
+  head: object,
+  member: string,
+  page: ListPage,
+  encode: (piece: readonly StoredObject[]) => Uint8Array[],
+): Generator<Uint8Array> {
+  yield encoder.encode(`${JSON.stringify(head).slice(0, -1)},"${member}":[`);
   let first = true;
   for (const piece of inPieces(page.objects)) {
-    const parts = piece.flatMap((object) => [COMMA, object.json]);
+    const parts = encode(piece).flatMap((part) => [COMMA, part]);
     if (first) parts.shift();
     first = false;
     yield concat(parts);

@@ -1,81 +1,44 @@
-import { type ApiObject, typeFacts } from "@k3ts/model";
-import { timestamp } from "../clock.ts";
+import {
+  type ApiObject,
+  type Binding,
+  BindingRefused,
+  bindPod,
+  type Pod,
+  typeFacts,
+  validateBinding,
+} from "@k3ts/model";
 import { conflict, invalid } from "../status.ts";
 import type { Verbs } from "./context.ts";
 import { decodeAs } from "./decode.ts";
-import { refuseOtherObject } from "./metadata.ts";
+import { preconditionFailed, refuseOtherObject } from "./metadata.ts";
 import { type CreateRequest, type Reply, valueReply } from "./request.ts";
 import { revise } from "./revise.ts";
 
 const BINDING = { kind: "Binding", apiVersion: "v1" };
 const BINDING_TYPE = typeFacts("", "v1", "Binding")!;
 
-interface Binding extends ApiObject {
-  target?: { kind?: string; name?: string };
-}
-
-interface PodData extends ApiObject {
-  spec: { nodeName?: string };
-  status?: { conditions?: { type: string; status: string; lastProbeTime?: null; lastTransitionTime?: string }[] };
-}
-
 /** Gives a pod to a node: once, and for ever. */
 export async function bind(request: CreateRequest, verbs: Verbs): Promise<Reply> {
-  const { object } = decodeAs<Binding>(request.body, BINDING_TYPE, BINDING, request.fieldValidation);
+  const { resource, name } = request;
+  const { object } = decodeAs<ApiObject>(request.body, BINDING_TYPE, BINDING, request.fieldValidation);
   object.metadata ??= { name: "" };
   refuseOtherObject(object, request);
-  const { resource, name } = request;
-  const node = object.target?.name ?? "";
-  refuseIfInvalid(object, node);
+  const binding = object as unknown as Binding;
+  const errors = validateBinding(binding);
+  if (errors.length > 0) throw invalid({ group: "", kind: "Binding" }, name, errors);
   await revise(request, {
     next(old) {
-      const pod = structuredClone(old) as PodData;
-      const { uid, annotations } = object.metadata;
-      if (uid && uid !== pod.metadata.uid) {
-        throw conflict(
-          resource,
-          name,
-          `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`,
-        );
+      const { uid } = object.metadata;
+      if (uid && uid !== old.metadata.uid) throw preconditionFailed(resource, name, "UID", uid, old.metadata.uid ?? "");
+      try {
+        return bindPod(structuredClone(old) as unknown as Pod, binding, verbs.clock.now()) as unknown as ApiObject;
+      } catch (cause) {
+        throw cause instanceof BindingRefused ? conflict(resource, name, cause.message) : cause;
       }
-      if (pod.metadata.deletionTimestamp !== undefined) {
-        throw conflict(resource, name, `pod ${name} is being deleted, cannot be assigned to a host`);
-      }
-      if (pod.spec.nodeName) {
-        throw conflict(resource, name, `pod ${name} is already assigned to node ${JSON.stringify(pod.spec.nodeName)}`);
-      }
-      pod.spec.nodeName = node;
-      if (annotations) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations };
-      const scheduled = {
-        type: "PodScheduled",
-        status: "True",
-        lastProbeTime: null,
-        lastTransitionTime: timestamp(verbs.clock.now()),
-      };
-      const others = (pod.status?.conditions ?? []).filter(({ type }) => type !== "PodScheduled");
-      pod.status = { ...pod.status, conditions: [...others, scheduled] };
-      return pod;
     },
+    // A refused binding is final, though it is called a conflict.
     retries: true,
   }, verbs);
   const success = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 };
   return valueReply(success, 201);
-}
-
-function refuseIfInvalid({ metadata, target }: Binding, node: string): void {
-  const kind = target?.kind ?? "";
-  if (kind !== "" && kind !== "Node") {
-    throw invalid({ group: "", kind: "Binding" }, metadata.name, [{
-      type: "FieldValueNotSupported",
-      field: "target.kind",
-      body: `Unsupported value: ${JSON.stringify(kind)}: supported values: "Node", "<empty>"`,
-    }]);
-  }
-  if (node === "") {
-    throw invalid({ group: "", kind: "Binding" }, metadata.name, [{
-      type: "FieldValueRequired",
-      field: "target.name",
-      body: "Required value",
-    }]);
-  }
 }

@@ -1,7 +1,6 @@
 /** From a request's body to an object of the resource's kind. */
 import {
   type ApiObject,
-  apiVersionOf,
   type Decoded,
   DecodeError,
   decodeJson,
@@ -10,10 +9,11 @@ import {
   type FieldValidation,
   openEnvelope,
   type TypeFacts,
+  typeFacts,
 } from "@k3ts/model";
 import type { ServedResource } from "../resources.ts";
 import { badRequest } from "../status.ts";
-import type { Body } from "./request.ts";
+import type { Body, DeleteOptions } from "./request.ts";
 
 /** @throws {StatusError} 400 when the body is not an object of the kind, or strictly seen has faults */
 export function decodeObject(resource: ServedResource, body: Body, validation: FieldValidation): Decoded<ApiObject> {
@@ -39,12 +39,7 @@ export function decodeAs<T extends object>(
     return { object: { ...decoded.object, ...expected }, problems: decoded.problems };
   } catch (cause) {
     if (!(cause instanceof DecodeError)) throw cause;
-    throw badRequest(
-      cause.message.startsWith("strict decoding error")
-        ? `${shown} cannot be handled as a ${expected.kind}: ${cause.message}`
-        : `${shown} cannot be handled as a ${expected.kind}: ${cause.message}`,
-      { cause },
-    );
+    throw badRequest(`${shown} cannot be handled as a ${expected.kind}: ${cause.message}`, { cause });
   }
 }
 
@@ -74,7 +69,19 @@ function refuseOtherKind(
   }
 }
 
-/** The `apiVersion` and kind of a subresource's own type. */
-export function kindOfSubresource(facts: { group: string; version: string; kind: string }) {
-  return { kind: facts.kind, apiVersion: apiVersionOf(facts.group, facts.version) };
+const DELETE_OPTIONS_TYPE = typeFacts("", "v1", "DeleteOptions")!;
+
+/** The body of a delete; clients write it as of any group. @throws {StatusError} 400 */
+export function decodeDeleteOptions(body: Body): DeleteOptions {
+  if (body.bytes.length === 0) return {};
+  try {
+    const { object } = decode<DeleteOptions & { kind?: string }>(body, DELETE_OPTIONS_TYPE, "Ignore");
+    if (object.kind !== undefined && object.kind !== "DeleteOptions") {
+      throw new DecodeError(`the body must be DeleteOptions: ${object.kind}`);
+    }
+    return object;
+  } catch (cause) {
+    if (cause instanceof DecodeError) throw badRequest(cause.message, { cause });
+    throw cause;
+  }
 }

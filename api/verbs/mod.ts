@@ -2,6 +2,7 @@
 export * from "./request.ts";
 export type { Verbs } from "./context.ts";
 export { connect } from "./connect.ts";
+export { decodeDeleteOptions } from "./decode.ts";
 export { create } from "./create.ts";
 export { remove } from "./delete.ts";
 export { deleteCollection } from "./delete_collection.ts";

@@ -1,0 +1,186 @@
+/**
+ * The REST face: Kubernetes's HTTP API over the verbs. Thin: it reads a request, calls a verb, renders the reply.
+ */
+import {
+  type ApiServer,
+  badRequest,
+  connect,
+  create,
+  type Credentials,
+  decodeDeleteOptions,
+  deleteCollection,
+  get,
+  list,
+  managerOfUserAgent,
+  methodNotSupported,
+  noSuchResource,
+  notAcceptable,
+  patch,
+  remove,
+  type Reply,
+  type Request as ApiRequest,
+  StatusError,
+  statusOf,
+  update,
+  type WriteRequest,
+} from "@k3ts/api";
+import { credentialsOf } from "../identity.ts";
+import { chooseForm, PRODUCED, type Wanted } from "./negotiation.ts";
+import { type ApiPath, parseApiPath } from "./path.ts";
+import { readObjectBody, readPatchBody } from "./rest_body.ts";
+import { respondDocument } from "./rest_documents.ts";
+import { deleteOptionsOf, dryRunOf, fieldValidationOf, flag, selectionOf, wholeNumber } from "./rest_query.ts";
+import { type ReplyStyle, respond, respondStatus } from "./rest_reply.ts";
+import { respondWatch } from "./rest_watch.ts";
+
+export interface RestOptions {
+  /** @default what the gateway says in its header, and the request in its own */
+  credentials?: (headers: Headers) => Credentials;
+  /** Told of errors that are no refusals: faults of ours. */
+  onFault?: (error: unknown, request: Request) => void;
+}
+
+/** Answers every request: refusals and faults are answers too. */
+export function restFace(
+  server: ApiServer,
+  options: RestOptions = {},
+): (request: Request) => Promise<Response> {
+  const readCredentials = options.credentials ?? credentialsOf;
+  return async (request) => {
+    const url = new URL(request.url.replace(/^http\+unix:/, "http:"));
+    try {
+      const user = await server.authenticate(readCredentials(request.headers));
+      const target = parseApiPath(url.pathname);
+      if (target.type === "other") return await respondDocument(request, url.pathname, user, server);
+      return await answer({ http: request, query: url.searchParams, target, user, server });
+    } catch (error) {
+      if (!(error instanceof StatusError) && !request.signal.aborted) options.onFault?.(error, request);
+      return respondStatus(statusOf(error), { pretty: isForPeople(request, url.searchParams) });
+    }
+  };
+}
+
+interface Call {
+  http: Request;
+  query: URLSearchParams;
+  target: ApiPath & { type: "resource" };
+  user: ApiRequest["user"];
+  server: ApiServer;
+}
+
+async function answer(call: Call): Promise<Response> {
+  const { http, query, server } = call;
+  const request = resolve(call);
+  const include = query.get("includeObject");
+  const wanted = chooseForm(
+    http.headers.get("accept") ?? "",
+    include === "None" || include === "Object" ? include : "Metadata",
+  );
+  if (wanted === undefined) throw notAcceptable(PRODUCED);
+  if (http.method === "GET" && isStream(request)) {
+    return respond(await connect({ ...request, verb: "get", query }, server.verbs), styleOf(call, wanted), server);
+  }
+  if (http.method === "GET" && flag(query, "watch")) return await answerWatch(request, wanted, call);
+  return respond(await callVerb(request, call), styleOf(call, wanted), server);
+}
+
+/** What the path is about, if it is served. @throws {StatusError} 404 */
+function resolve({ http, target, user, server }: Call): ApiRequest {
+  const { apiVersion, namespace, name, subresource } = target;
+  const resource = server.resources.find(apiVersion, target.resource);
+  if (resource === undefined || (namespace !== "" && !resource.namespaced)) throw noSuchResource();
+  if (subresource !== "" && !resource.subresources.some((one) => one.name === subresource)) throw noSuchResource();
+  return { user, resource, namespace, name, subresource, signal: http.signal };
+}
+
+async function callVerb(request: ApiRequest, call: Call): Promise<Reply> {
+  const { http, query, server: { verbs } } = call;
+  const whole = request.name === "";
+  switch (http.method) {
+    case "HEAD":
+    case "GET":
+      if (!whole) return await get({ ...request, resourceVersion: query.get("resourceVersion") ?? "" }, verbs);
+      return await list({
+        ...request,
+        ...selectionOf(query),
+        limit: wholeNumber(query, "limit") ?? 0,
+        continue: query.get("continue") ?? "",
+        resourceVersion: query.get("resourceVersion") ?? "",
+        resourceVersionMatch: query.get("resourceVersionMatch") ?? "",
+      }, verbs);
+    case "POST":
+      if (isStream(request)) return await connect({ ...request, verb: "create", query }, verbs);
+      if (whole === (request.subresource !== "") || request.resource.namespaced && request.namespace === "") {
+        throw methodNotSupported(request.resource, "create");
+      }
+      return await create({ ...writeOf(request, call), body: await readObjectBody(http) }, verbs);
+    case "PUT":
+      if (whole) throw methodNotSupported(request.resource, "update");
+      return await update({ ...writeOf(request, call), body: await readObjectBody(http) }, verbs);
+    case "PATCH":
+      if (whole) throw methodNotSupported(request.resource, "patch");
+      return await answerPatch(request, call);
+    case "DELETE":
+      return await answerDelete(request, call);
+  }
+  throw methodNotSupported(request.resource, http.method);
+}
+
+async function answerPatch(request: ApiRequest, call: Call): Promise<Reply> {
+  const { type, body } = await readPatchBody(call.http);
+  const force = flag(call.query, "force");
+  if (force && type !== "apply") throw badRequest("force may only be used with apply patches");
+  const write = writeOf(request, call);
+  // An apply must say who it is: a name made up from the user agent would own fields for ever.
+  const fieldManager = type === "apply" ? call.query.get("fieldManager") ?? "" : write.fieldManager;
+  return await patch({ ...write, fieldManager, type, body, force }, call.server.verbs);
+}
+
+async function answerDelete(request: ApiRequest, { http, query, server: { verbs } }: Call): Promise<Reply> {
+  if (request.subresource !== "") throw methodNotSupported(request.resource, "delete");
+  const options = deleteOptionsOf(query, decodeDeleteOptions(await readObjectBody(http)));
+  if (request.name !== "") return await remove({ ...request, options }, verbs);
+  return await deleteCollection({ ...request, ...selectionOf(query), options }, verbs);
+}
+
+async function answerWatch(request: ApiRequest, wanted: Wanted, { query, server }: Call): Promise<Response> {
+  return await respondWatch(
+    {
+      ...request,
+      ...selectionOf(query),
+      resourceVersion: query.get("resourceVersion") ?? "",
+      resourceVersionMatch: query.get("resourceVersionMatch") ?? "",
+      allowBookmarks: flag(query, "allowWatchBookmarks"),
+      ...(query.has("sendInitialEvents") && { sendInitialEvents: flag(query, "sendInitialEvents") }),
+    },
+    wanted,
+    wholeNumber(query, "timeoutSeconds"),
+    server,
+  );
+}
+
+function writeOf(request: ApiRequest, { http, query }: Call): WriteRequest {
+  return {
+    ...request,
+    dryRun: dryRunOf(query),
+    fieldManager: query.get("fieldManager") || managerOfUserAgent(http.headers.get("user-agent") ?? ""),
+    fieldValidation: fieldValidationOf(query),
+  };
+}
+
+/** Whether a subresource is answered by the node. */
+function isStream({ resource, subresource }: ApiRequest): boolean {
+  return resource.group === "" && resource.resource === "pods" && (subresource === "log" || subresource === "exec");
+}
+
+function styleOf({ http, query }: Call, wanted: Wanted): ReplyStyle {
+  const gzip = /\bgzip\b/.test(http.headers.get("accept-encoding") ?? "");
+  return { wanted, gzip, pretty: isForPeople(http, query) };
+}
+
+/** Browsers and the like get indented JSON, as from Kubernetes. */
+function isForPeople({ headers }: Request, query: URLSearchParams): boolean {
+  const asked = query.get("pretty");
+  if (asked !== null && asked !== "") return asked === "true" || asked === "1";
+  return /^(curl|Wget|Mozilla\/5\.0)/.test(headers.get("user-agent") ?? "");
+}

@@ -1,0 +1,61 @@
+/** Bodies of requests: how large they may be, and what they may be written in. */
+import { type Body, type PatchType, tooLargeEntity, unsupportedMediaType } from "@k3ts/api";
+import { JSON_TYPE, PRODUCED, PROTOBUF_TYPE, YAML_TYPE } from "./negotiation.ts";
+
+/** Bytes of a body: as many as Kubernetes takes. */
+const BODY_BYTES_MAX = 3 * 1024 * 1024;
+
+const ENCODINGS: Readonly<Record<string, Body["encoding"]>> = {
+  "": "json",
+  "*/*": "json",
+  [JSON_TYPE]: "json",
+  [YAML_TYPE]: "yaml",
+  [PROTOBUF_TYPE]: "protobuf",
+};
+
+const PATCHES: Readonly<Record<string, PatchType>> = {
+  "application/json-patch+json": "json",
+  "application/merge-patch+json": "merge",
+  "application/strategic-merge-patch+json": "strategic",
+  "application/apply-patch+yaml": "apply",
+};
+
+/** @throws {StatusError} 413 or 415 */
+export async function readObjectBody(request: Request): Promise<Body> {
+  const type = contentTypeOf(request);
+  const encoding = ENCODINGS[type];
+  if (encoding === undefined) throw unsupportedMediaType(type, [...PRODUCED]);
+  return { bytes: await readBytes(request), encoding };
+}
+
+/** @throws {StatusError} 413 or 415 */
+export async function readPatchBody(request: Request): Promise<{ type: PatchType; body: Body }> {
+  const media = contentTypeOf(request);
+  const type = PATCHES[media];
+  if (type === undefined) throw unsupportedMediaType(media, Object.keys(PATCHES));
+  return { type, body: { bytes: await readBytes(request), encoding: type === "apply" ? "yaml" : "json" } };
+}
+
+function contentTypeOf(request: Request): string {
+  return (request.headers.get("content-type") ?? "").split(";", 1)[0]!.trim().toLowerCase();
+}
+
+async function readBytes(request: Request): Promise<Uint8Array> {
+  const tooLarge = () => tooLargeEntity(`limit is ${BODY_BYTES_MAX}`);
+  if (Number(request.headers.get("content-length") ?? 0) > BODY_BYTES_MAX) throw tooLarge();
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of request.body ?? []) {
+    length += part.length;
+    if (length > BODY_BYTES_MAX) throw tooLarge();
+    parts.push(part);
+  }
+  if (parts.length === 1) return parts[0]!;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

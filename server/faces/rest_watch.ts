@@ -1,0 +1,104 @@
+/** Watches, as responses that go on. */
+import {
+  type ApiServer,
+  concat,
+  type EncodedEvent,
+  type EventSink,
+  type Framing,
+  type Watch,
+  watch,
+  type WatchRequest,
+} from "@k3ts/api";
+import { encodeWatchEvent } from "@k3ts/model";
+import type { Wanted } from "./negotiation.ts";
+import { contentTypeOf, headersOf } from "./rest_reply.ts";
+
+/** Bytes that wait for a client. Behind that, events wait in the history that all watches share. */
+const WAITING_BYTES_MAX = 256 * 1024;
+/** Seconds that a watch lasts which asks for no time of its own: that much, up to twice as much. */
+const SECONDS_DEFAULT = 1800;
+
+const encoder = new TextEncoder();
+const NEWLINE = encoder.encode("}\n");
+
+/** One line of JSON an event. */
+const LINES: Framing = {
+  id: "lines",
+  frame: (type, object) => concat([encoder.encode(`{"type":"${type}","object":`), object, NEWLINE]),
+};
+
+/** Length and WatchEvent, as client-go's protobuf streams read them. */
+const FRAMES: Framing = { id: "frames", frame: encodeWatchEvent };
+
+export async function respondWatch(
+  request: WatchRequest,
+  wanted: Wanted,
+  timeoutSeconds: number | undefined,
+  server: ApiServer,
+): Promise<Response> {
+  const { verbs, forms } = server;
+  // There is no YAML that goes on.
+  const choice = wanted.as === "yaml" ? { as: "json" as const } : wanted;
+  const sink = new StreamSink(choice.as === "protobuf" ? FRAMES : LINES);
+  const form = forms.of(request.resource, choice);
+  const watching = await watch(request, form, sink, verbs);
+  const seconds = timeoutSeconds ?? SECONDS_DEFAULT * (1 + verbs.random());
+  const end = () => {
+    watching.bookmark();
+    watching.end();
+  };
+  const callOff = verbs.clock.after(seconds * 1000, end);
+  const aborted = () => watching.end();
+  request.signal.addEventListener("abort", aborted);
+  sink.onEnd = () => {
+    callOff();
+    request.signal.removeEventListener("abort", aborted);
+  };
+  const type = contentTypeOf(choice);
+  const contentType = choice.as === "protobuf" ? `${type};stream=watch` : type;
+  return new Response(sink.stream(watching), { headers: headersOf(contentType) });
+}
+
+/** Puts events into the body of a response, as fast as that is read. */
+class StreamSink implements EventSink {
+  onEnd: () => void = () => {};
+  readonly #framing: Framing;
+  #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
+  #ended = false;
+
+  constructor(framing: Framing) {
+    this.#framing = framing;
+  }
+
+  stream(watching: Watch): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return new ReadableStream<Uint8Array<ArrayBuffer>>({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      pull: () => watching.resume(),
+      cancel: () => watching.end(),
+    }, { highWaterMark: WAITING_BYTES_MAX, size: (bytes) => bytes?.length ?? 0 });
+  }
+
+  room(): number {
+    return this.#controller?.desiredSize ?? 0;
+  }
+
+  send(events: readonly EncodedEvent[]): void {
+    if (this.#ended) return;
+    const frames = events.map((event) => event.framed(this.#framing));
+    const bytes = frames.length === 1 ? frames[0]! : concat(frames);
+    this.#controller?.enqueue(bytes as Uint8Array<ArrayBuffer>);
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.onEnd();
+    try {
+      this.#controller?.close();
+    } catch {
+      // The client had gone first.
+    }
+  }
+}
