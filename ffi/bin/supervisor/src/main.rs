@@ -87,7 +87,7 @@ async fn run(data: PathBuf) -> Result<(), String> {
     }
     supervisor.stop().await;
     ending.cancel();
-    // The answer to the call that asked for this may still be on its way.
+    // Sends what has been answered.
     let _ = serving.await;
     let _ = std::fs::remove_file(paths.control());
     Ok(())
@@ -117,8 +117,8 @@ async fn answer(supervisor: &mut Supervisor, request: Request) -> ControlFlow<()
         Request::Restart(name, reply) => {
             let _ = reply.send(supervisor.restart(&name).await);
         }
-        Request::Stop(reply) => {
-            let _ = reply.send(());
+        Request::Stop(answered) => {
+            let _ = answered.await;
             return ControlFlow::Break(());
         }
     }

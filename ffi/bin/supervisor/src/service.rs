@@ -13,7 +13,8 @@ pub enum Request {
     Status(oneshot::Sender<pb::GetStatusResponse>),
     Configure(Config, oneshot::Sender<Result<(), String>>),
     Restart(String, oneshot::Sender<Result<(), String>>),
-    Stop(oneshot::Sender<()>),
+    /// Resolves once its caller has been answered, or has gone.
+    Stop(oneshot::Receiver<()>),
 }
 
 pub struct Service {
@@ -53,7 +54,10 @@ impl pb::SupervisorService for Service {
     }
 
     async fn stop(&self, _: CallContext, _: pb::StopRequest) -> Result<pb::StopResponse, RpcError> {
-        self.ask(Request::Stop).await?;
+        // Dropped on return, and on this one thread nothing runs between that and the answer's being queued.
+        let (_answered, answered) = oneshot::channel();
+        let ending = |_| RpcError::unavailable("Cannot answer as the supervisor is ending");
+        self.requests.send(Request::Stop(answered)).await.map_err(ending)?;
         Ok(pb::StopResponse {})
     }
 }
