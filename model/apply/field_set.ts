@@ -27,14 +27,12 @@ export class FieldSet {
 
   /** Adds a field. The empty path names the whole object, which nobody owns. Only for whoever builds the set. */
   insert(path: readonly PathElement[]): void {
-    // deno-lint-ignore no-this-alias
     let set: FieldSet = this;
     for (let i = 0; i < path.length - 1; i++) set = set.#descend(path[i]!);
     if (path.length > 0) set.#node(path.at(-1)!).member = true;
   }
 
   has(path: readonly PathElement[]): boolean {
-    // deno-lint-ignore no-this-alias
     let set: FieldSet | undefined = this;
     for (let i = 0; i < path.length - 1; i++) set = set?.below(path[i]!);
     return path.length > 0 && (set?.hasElement(path.at(-1)!) ?? false);

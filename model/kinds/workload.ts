@@ -1,0 +1,105 @@
+/** What Deployments and ReplicaSets share: a template, a selector for its pods, a number of them. */
+import { formatLabelSelector, type LabelSelectorData, matches, SelectorError } from "../selectors/mod.ts";
+import type { PodTemplateSpec } from "../types/mod.ts";
+import { type FieldError, forbidden, invalid, notSupported, required } from "./field_error.ts";
+import type { ApiObject, ScaleRules } from "./kind.ts";
+import { validateLabelSelector } from "./labels.ts";
+import { defaultPodSpec } from "./pod/defaults.ts";
+import { validatePodTemplate } from "./pod/spec.ts";
+import { validateNonnegative } from "./values.ts";
+
+export interface WorkloadSpec {
+  replicas?: number;
+  minReadySeconds?: number;
+  selector?: LabelSelectorData;
+  template?: PodTemplateSpec;
+}
+
+export function defaultWorkload(spec: WorkloadSpec): void {
+  spec.replicas ??= 1;
+  const template = spec.template ??= {};
+  template.metadata ??= {};
+  template.spec ??= { containers: [] };
+  defaultPodSpec(template.spec);
+}
+
+export function validateWorkload(spec: WorkloadSpec): FieldError[] {
+  const { selector, template = {} } = spec;
+  const path = "spec.template";
+  const errors = [
+    ...validateNonnegative(spec.replicas, "spec.replicas"),
+    ...validateNonnegative(spec.minReadySeconds, "spec.minReadySeconds"),
+  ];
+  if (selector === undefined) errors.push(required("spec.selector"));
+  else {
+    errors.push(...validateLabelSelector(selector, "spec.selector"));
+    const isEmpty = Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions?.length ?? 0) === 0;
+    if (isEmpty) errors.push(invalid("spec.selector", selector, "empty selector is invalid for deployment"));
+    try {
+      const labels = template.metadata?.labels;
+      if (!isEmpty && !matches(selector, labels)) {
+        errors.push(invalid(`${path}.metadata.labels`, labels ?? null, "`selector` does not match template `labels`"));
+      }
+    } catch (error) {
+      if (!(error instanceof SelectorError)) throw error;
+      return [...errors, invalid("spec.selector", selector, "invalid label selector")];
+    }
+  }
+  errors.push(...validatePodTemplate(template, path));
+  const policy = template.spec?.restartPolicy ?? "";
+  if (policy !== "Always") errors.push(notSupported(`${path}.spec.restartPolicy`, policy, ["Always"]));
+  if (template.spec?.activeDeadlineSeconds !== undefined) {
+    const detail = "activeDeadlineSeconds in ReplicaSet is not Supported";
+    errors.push(forbidden(`${path}.spec.activeDeadlineSeconds`, detail));
+  }
+  return errors;
+}
+
+/** Counts of a status, none of which may be more than all replicas. */
+export function validateCounts(status: Readonly<Record<string, unknown>>, fields: readonly string[]): FieldError[] {
+  const count = (field: string) => typeof status[field] === "number" ? status[field] : 0;
+  const errors: FieldError[] = [];
+  for (
+    const field of [
+      "observedGeneration",
+      "replicas",
+      ...fields,
+      "terminatingReplicas",
+      "unavailableReplicas",
+      "collisionCount",
+    ]
+  ) {
+    errors.push(...validateNonnegative(count(field), `status.${field}`));
+  }
+  for (const field of fields) {
+    if (count(field) <= count("replicas")) continue;
+    errors.push(invalid(`status.${field}`, count(field), "cannot be greater than status.replicas"));
+  }
+  if (count("availableReplicas") > count("readyReplicas")) {
+    errors.push(
+      invalid("status.availableReplicas", count("availableReplicas"), "cannot be greater than readyReplicas"),
+    );
+  }
+  return errors;
+}
+
+type Scaled = ApiObject & { spec?: WorkloadSpec; status?: { replicas?: number } };
+
+export function scaleRules<T extends Scaled>(): ScaleRules<T> {
+  return {
+    read: ({ spec, status }) => ({
+      replicas: spec?.replicas ?? 0,
+      statusReplicas: status?.replicas ?? 0,
+      selector: spec?.selector === undefined ? "" : formatLabelSelector(spec.selector),
+    }),
+    write(object, replicas) {
+      (object.spec ??= {}).replicas = replicas;
+    },
+  };
+}
+
+/** Names and images of a template's containers, each in one cell. */
+export function containerCells(template: PodTemplateSpec | undefined): [string, string] {
+  const containers = template?.spec?.containers ?? [];
+  return [containers.map(({ name }) => name).join(","), containers.map(({ image }) => image ?? "").join(",")];
+}
