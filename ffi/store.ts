@@ -18,9 +18,7 @@ export interface EngineOptions {
 
 export type Operation =
   | { do: "put"; key: Uint8Array; value: Uint8Array }
-  | { do: "delete"; key: Uint8Array }
-  /** Every key from `start` to before `end`. Finds them first: meant for some thousands. */
-  | { do: "deleteRange"; start: Uint8Array; end: Uint8Array };
+  | { do: "delete"; key: Uint8Array };
 
 export interface Row {
   key: Uint8Array;
@@ -107,8 +105,10 @@ function pack(operations: readonly Operation[], start: number, end: number): Uin
   const view = new DataView(packed.buffer);
   let at = 0;
   for (let index = start; index < end; index++) {
-    const { kind, key, value } = parts(operations[index]!);
-    view.setUint8(at, kind);
+    const operation = operations[index]!;
+    const key = operation.key;
+    const value = valueOf(operation);
+    view.setUint8(at, operation.do === "put" ? 0 : 1);
     view.setUint32(at + 1, key.length, true);
     view.setUint32(at + 5, value.length, true);
     packed.set(key, at + OPERATION_HEAD_BYTES);
@@ -119,21 +119,13 @@ function pack(operations: readonly Operation[], start: number, end: number): Uin
 }
 
 function packedBytes(operation: Operation): number {
-  const { key, value } = parts(operation);
-  return OPERATION_HEAD_BYTES + key.length + value.length;
+  return OPERATION_HEAD_BYTES + operation.key.length + valueOf(operation).length;
 }
 
 const NOTHING = new Uint8Array();
 
-function parts(operation: Operation): { kind: number; key: Uint8Array; value: Uint8Array } {
-  switch (operation.do) {
-    case "put":
-      return { kind: 0, key: operation.key, value: operation.value };
-    case "delete":
-      return { kind: 1, key: operation.key, value: NOTHING };
-    case "deleteRange":
-      return { kind: 2, key: operation.start, value: operation.end };
-  }
+function valueOf(operation: Operation): Uint8Array {
+  return operation.do === "put" ? operation.value : NOTHING;
 }
 
 /** Keys and values are views into the page. */

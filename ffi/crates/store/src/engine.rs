@@ -7,7 +7,7 @@ use std::time::Duration;
 use k3ts_frames::{Code, ErrorContext, RpcError};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
-use slatedb::config::{CompactorOptions, DbReaderOptions, Settings};
+use slatedb::config::{CompactionWorkerOptions, CompactorOptions, DbReaderOptions, Settings};
 use slatedb::{Db, DbReader, DbReaderMode};
 
 use crate::errors;
@@ -69,17 +69,31 @@ fn settings() -> Settings {
         // Flushed by the writer, group by group.
         flush_interval: None,
         object_store_max_retries: Some(RETRIES_MAX),
-        l0_sst_size_bytes: 16 * 1024 * 1024,
+        l0_sst_size_bytes: 8 * 1024 * 1024,
         // With the engine's own choice compaction falls behind, and writes stall.
         l0_max_ssts: 16,
         l0_max_ssts_per_key: 16,
-        max_unflushed_bytes: 128 * 1024 * 1024,
+        l0_flush_parallelism: 1,
+        max_unflushed_bytes: 32 * 1024 * 1024,
         max_wal_flushes_before_l0_flush: 4096,
         compactor_options: Some(CompactorOptions {
             poll_interval: Duration::from_millis(500),
             max_concurrent_compactions: 1,
+            worker: Some(compaction_worker()),
             ..CompactorOptions::default()
         }),
         ..Settings::default()
+    }
+}
+
+/// Little memory rather than great speed: what it reads ahead is multiplied by the number of its inputs.
+fn compaction_worker() -> CompactionWorkerOptions {
+    CompactionWorkerOptions {
+        max_concurrent_compactions: 1,
+        max_subcompactions: 1,
+        max_sst_size: 64 * 1024 * 1024,
+        max_fetch_tasks: 1,
+        bytes_to_fetch: 512 * 1024,
+        ..CompactionWorkerOptions::default()
     }
 }

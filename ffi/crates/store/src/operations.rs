@@ -5,18 +5,8 @@ use k3ts_frames::RpcError;
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Operation {
-    Put {
-        key: Bytes,
-        value: Bytes,
-    },
-    Delete {
-        key: Bytes,
-    },
-    /// Every key from `start` to before `end`.
-    DeleteRange {
-        start: Bytes,
-        end: Bytes,
-    },
+    Put { key: Bytes, value: Bytes },
+    Delete { key: Bytes },
 }
 
 /// u8 kind, u32 key length, u32 value length.
@@ -45,10 +35,9 @@ pub fn decode(mut packed: Bytes) -> Result<Vec<Operation>, RpcError> {
         operations.push(match kind {
             0 => Operation::Put { key, value },
             1 => Operation::Delete { key },
-            2 => Operation::DeleteRange { start: key, end: value },
             other => {
                 return Err(RpcError::invalid_argument(format!(
-                    "Cannot append as an operation's kind must be 0 to 2: current value is {other}"
+                    "Cannot append as an operation's kind must be 0 or 1: current value is {other}"
                 )));
             }
         });
@@ -68,7 +57,7 @@ mod tests {
 
     #[test]
     fn operations_are_read_in_order() {
-        let packed = b"\x00\x01\0\0\0\x02\0\0\0kvv\x01\x01\0\0\0\0\0\0\0d\x02\x01\0\0\0\x01\0\0\0ab";
+        let packed = b"\x00\x01\0\0\0\x02\0\0\0kvv\x01\x01\0\0\0\0\0\0\0d";
         let operations = decode(Bytes::from_static(packed)).unwrap();
         assert_eq!(
             operations,
@@ -79,10 +68,6 @@ mod tests {
                 },
                 Operation::Delete {
                     key: Bytes::from_static(b"d")
-                },
-                Operation::DeleteRange {
-                    start: Bytes::from_static(b"a"),
-                    end: Bytes::from_static(b"b")
                 },
             ]
         );

@@ -1,6 +1,5 @@
 //! The one who writes to a store.
 
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -138,33 +137,12 @@ impl Committer {
 
     async fn write(&mut self, operations: Vec<Operation>) -> Outcome {
         self.refuse_after_failure()?;
-        let outcome = async {
-            let batch = self.batch(operations).await?;
-            if !batch.is_empty() {
-                self.db.write(batch).await?;
-            }
-            Ok(())
+        let batch = batch_of(operations);
+        if batch.is_empty() {
+            return Ok(());
         }
-        .await;
+        let outcome = self.db.write(batch).await.map(drop);
         self.remember(outcome)
-    }
-
-    async fn batch(&self, operations: Vec<Operation>) -> Result<WriteBatch, slatedb::Error> {
-        let mut batch = WriteBatch::new();
-        for operation in operations {
-            match operation {
-                Operation::Put { key, value } => batch.put_bytes(key, value),
-                Operation::Delete { key } => batch.delete(key),
-                // The engine knows no deletion of ranges. Callers keep them to some thousands of keys.
-                Operation::DeleteRange { start, end } => {
-                    let mut rows = self.db.scan((Bound::Included(start), Bound::Excluded(end))).await?;
-                    while let Some(row) = rows.next().await? {
-                        batch.delete(row.key);
-                    }
-                }
-            }
-        }
-        Ok(batch)
     }
 
     async fn flush(&mut self) -> Outcome {
@@ -205,6 +183,17 @@ impl Committer {
             .caused_by(error)),
         }
     }
+}
+
+fn batch_of(operations: Vec<Operation>) -> WriteBatch {
+    let mut batch = WriteBatch::new();
+    for operation in operations {
+        match operation {
+            Operation::Put { key, value } => batch.put_bytes(key, value),
+            Operation::Delete { key } => batch.delete(key),
+        }
+    }
+    batch
 }
 
 fn answer(done: oneshot::Sender<Outcome>, outcome: Outcome) {
@@ -271,7 +260,10 @@ mod tests {
                 .append([put("b", "2"), put("c", "3")].concat().into(), false)
                 .await
                 .unwrap();
-            writer.append(packed(2, "a", "c").into(), false).await.unwrap();
+            writer
+                .append([packed(1, "a", ""), packed(1, "b", "")].concat().into(), false)
+                .await
+                .unwrap();
             writer.close().await.unwrap();
         }
         let writer = Writer::open(&Folders::default(), &folder.0).await.unwrap();

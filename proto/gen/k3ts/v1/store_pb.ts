@@ -65,7 +65,7 @@ export type AppendRequest = Message<"k3ts.v1.AppendRequest"> & {
   handle: bigint;
 
   /**
-   * Repeated: u8 kind (0 put, 1 delete, 2 delete every key from `key` to before `value`), u32 key length, u32 value length, key, value.
+   * Repeated: u8 kind (0 put, 1 delete), u32 key length, u32 value length, key, value.
    *
    * @generated from field: bytes operations = 2;
    */

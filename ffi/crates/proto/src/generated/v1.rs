@@ -3485,7 +3485,7 @@ impl ::prost::Name for OpenResponse {
 pub struct AppendRequest {
     #[prost(uint64, tag = "1")]
     pub handle: u64,
-    /// Repeated: u8 kind (0 put, 1 delete, 2 delete every key from `key` to before `value`), u32 key length, u32 value length, key, value.
+    /// Repeated: u8 kind (0 put, 1 delete), u32 key length, u32 value length, key, value.
     #[prost(bytes = "bytes", tag = "2")]
     pub operations: ::prost::bytes::Bytes,
     /// The batch goes on in the next append of this handle: nothing is written yet.
