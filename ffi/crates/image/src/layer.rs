@@ -2,9 +2,8 @@
 
 use crate::apply::{Replaced, Writer};
 use crate::decompress::{Counted, archive_error, open};
-use crate::sys::set_xattr;
 use crate::tar::{Entry, Tar};
-use crate::tree::{CleanPath, Tree, at, is_directory, look, open_child};
+use crate::tree::{CleanPath, Tree, at, is_directory, look, open_child, set_opaque};
 use crate::{IsCancelled, pax::invalid};
 use k3ts_frames::{Code, ErrorContext, RpcError};
 use k3ts_proto::v1::{UnpackLayerRequest, UnpackLayerResponse};
@@ -116,10 +115,6 @@ fn make_opaque(tree: &mut Tree, path: &CleanPath) -> io::Result<()> {
         Some(found) if is_directory(&found) => set_opaque(&open_child(&parent, name)?),
         _ => Ok(()),
     }
-}
-
-fn set_opaque(directory: &OwnedFd) -> io::Result<()> {
-    set_xattr(directory, c"trusted.overlay.opaque", b"y")
 }
 
 /// A directory to work in, removed with everything in it unless it became the target. It is locked, so that what is

@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn reads_records_with_line_ends_and_equal_signs_in_values() {
-        let extended = parse(b"11 path=a\nb\n22 SCHILY.xattr.u.a=b\n\n").unwrap();
+        let extended = parse(b"12 path=a\nb\n23 SCHILY.xattr.u.a=b\n\n").unwrap();
         assert_eq!(extended.path.as_deref(), Some(b"a\nb".as_slice()));
         assert_eq!(extended.xattrs, [(b"u.a".to_vec(), b"b\n".to_vec())]);
     }

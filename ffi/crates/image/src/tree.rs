@@ -4,6 +4,7 @@
 
 use crate::decompress::{Cancelled, TooLarge};
 use crate::pax::invalid;
+use crate::sys::set_xattr;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, mkdirat};
@@ -105,17 +106,25 @@ impl Tree {
 
     fn open_or_make(&self, path: &CleanPath) -> Result<OwnedFd> {
         match self.find(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
             found => return found,
         }
         let Some((parent, name)) = path.split() else {
             return Err(ErrorKind::NotFound.into());
         };
         let parent = self.open_or_make(&parent)?;
+        // A directory after its whiteout: what was there in the layers below is not in it.
+        let is_new = look(&parent, name)?.is_some_and(|found| is_whiteout(&found));
+        if is_new {
+            unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir)?;
+        }
         mkdirat(&parent, name, DIRECTORY_MODE)?;
         let made = open_child(&parent, name)?;
         // The process may have taken some of it away (umask).
         fchmod(&made, DIRECTORY_MODE)?;
+        if is_new {
+            set_opaque(&made)?;
+        }
         Ok(made)
     }
 
@@ -157,6 +166,11 @@ pub fn is_directory(found: &FileStat) -> bool {
 /// How overlayfs marks what a layer removes: a character device 0/0.
 pub fn is_whiteout(found: &FileStat) -> bool {
     kind_of(found) == SFlag::S_IFCHR && found.st_rdev == 0
+}
+
+/// Hides what the layers below have in a directory.
+pub fn set_opaque(directory: &OwnedFd) -> Result<()> {
+    set_xattr(directory, c"trusted.overlay.opaque", b"y")
 }
 
 /// Adds the entry's name to an error. Those with a type of their own are told apart by it, and stay.
