@@ -158,7 +158,7 @@ export class Registry<R extends StoredResource = StoredResource> {
   ): Promise<StoredObject> {
     this.#refuseUnlessNewest(resource, from);
     this.#refuseIfUnable(from.json.length);
-    const object = storeObject(resource, last, this.#last + 1);
+    const object = storeObject(resource, last, options.dryRun ? from.revision : this.#last + 1);
     if (options.dryRun) return object;
     return await this.#accept(
       resource,
@@ -186,7 +186,8 @@ export class Registry<R extends StoredResource = StoredResource> {
     allocator?.assign(next, from === undefined ? undefined : parseObject(from));
     this.#refuseIfUnable(0);
     const expiresAt = resource.ttlMs === undefined ? undefined : this.#clock.now() + resource.ttlMs;
-    const object = storeObject(resource, next, this.#last + 1, expiresAt);
+    const revision = options.dryRun ? from?.revision ?? 0 : this.#last + 1;
+    const object = storeObject(resource, next, revision, expiresAt);
     if (object.json.length > LIMITS.valueBytesMax) {
       throw tooLargeEntity(`limit is ${LIMITS.valueBytesMax} bytes`);
     }

@@ -46,14 +46,15 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NOTHING: Readonly<Record<string, string>> = Object.freeze({});
 
-/** Encodes an object as of a revision, which is written into its metadata. */
+/** Encodes an object as of a revision, which is written into its metadata; 0 for an object that is never stored. */
 export function storeObject(
   resource: StoredResource,
   object: ObjectData,
   revision: Revision,
   expiresAt?: number,
 ): StoredObject {
-  object.metadata.resourceVersion = String(revision);
+  if (revision === 0) delete object.metadata.resourceVersion;
+  else object.metadata.resourceVersion = String(revision);
   return indexed(resource, object, revision, encoder.encode(JSON.stringify(object)), expiresAt);
 }
 

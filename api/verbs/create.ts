@@ -56,13 +56,14 @@ async function prepare(
   const { strategy } = resource;
   giveName(object, request, verbs.random);
   strategy.defaults(object);
+  // Before admission: what that adds is nobody's, so that no apply ever takes it away.
+  if (managed === "record") record(request, object, undefined, verbs);
   const admitted = { ...request, operation: "CREATE" as const, name: object.metadata.name, object };
   await verbs.admission.mutate(admitted);
   // What admission has added has defaults too.
   strategy.defaults(object);
   object.metadata = newMetadata(object.metadata, verbs.clock.now());
   strategy.prepareForCreate(object);
-  if (managed === "record") record(request, object, undefined, verbs);
   refuseIfInvalid(resource, object, strategy.validate(object));
   await verbs.admission.validate(admitted);
 }

@@ -60,10 +60,11 @@ async function reviseOnce(request: WriteRequest, revision: Revision, verbs: Verb
     strategy.prepareForUpdate(object, old, revision.rules);
     strategy.defaults(object);
   }
+  // Before admission: what that adds is nobody's, so that no apply ever takes it away.
+  if (!revision.managed) record(request, object, old, verbs);
   const admitted = { ...request, operation: "UPDATE" as const, object, old };
   await admission.mutate(admitted);
   strategy.defaults(object);
-  if (!revision.managed) record(request, object, old, verbs);
   if (revision.rules !== undefined) {
     refuseIfInvalid(resource, object, strategy.validateUpdate(object, old, revision.rules));
   }

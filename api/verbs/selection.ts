@@ -1,5 +1,7 @@
 /** From the selectors of a request to what they select. */
 import {
+  type ApiObject,
+  decodeValue,
   type FieldRequirement,
   matches,
   matchesFields,
@@ -10,6 +12,7 @@ import {
 import type { ObjectFilter } from "../cache/change.ts";
 import type { Scope } from "../cache/resource_cache.ts";
 import { badRequest } from "../status.ts";
+import type { ServedResource } from "../resources.ts";
 import type { Request, Selection } from "./request.ts";
 
 const BY_NAME = "metadata.name";
@@ -39,20 +42,24 @@ export function selectedName({ fieldSelector }: Selection): string {
   return requirements.find(({ field, equal }) => field === BY_NAME && equal)?.value ?? "";
 }
 
+/** What can be asked of each resource, found out from an object with nothing in it. */
+const offered = new WeakMap<ServedResource, ReadonlySet<string>>();
+
+function fieldsOffered(resource: ServedResource): ReadonlySet<string> {
+  let fields = offered.get(resource);
+  if (fields === undefined) {
+    const { object } = decodeValue<ApiObject>({ metadata: { name: "" }, spec: {}, status: {} }, resource.type);
+    fields = new Set(Object.keys(resource.fieldsOf(object)));
+    offered.set(resource, fields);
+  }
+  return fields;
+}
+
 /** A selector may be wrong though there is no object that would tell. */
 function refuseUnknownFields(requirements: readonly FieldRequirement[], { resource }: Request): void {
-  if (requirements.length === 0) return;
-  const offered = resource.fieldsOf({ metadata: { name: "" } });
-  for (const { field } of requirements) {
-    if (field in offered) continue;
-    throw badRequest(
-      `Unable to find "${resource.apiVersion}, Resource=${resource.resource}" that match label selector ` +
-        `"", field selector "${
-          requirements.map((one) => `${one.field}${one.equal ? "=" : "!="}${one.value}`).join(",")
-        }": ` +
-        `field label not supported: ${field}`,
-    );
-  }
+  const unknown = requirements.find(({ field }) => !fieldsOffered(resource).has(field));
+  if (unknown === undefined) return;
+  throw badRequest(`field label not supported: ${unknown.field}`);
 }
 
 function read<T>(parse: () => T, what: string): T {

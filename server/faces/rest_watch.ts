@@ -48,12 +48,8 @@ export async function respondWatch(
     watching.end();
   };
   const callOff = verbs.clock.after(seconds * 1000, end);
-  const aborted = () => watching.end();
-  request.signal.addEventListener("abort", aborted);
-  sink.onEnd = () => {
-    callOff();
-    request.signal.removeEventListener("abort", aborted);
-  };
+  // A client that goes away cancels the stream, and that ends the watch.
+  sink.onEnd = callOff;
   const type = contentTypeOf(choice);
   const contentType = choice.as === "protobuf" ? `${type};stream=watch` : type;
   return new Response(sink.stream(watching), { headers: headersOf(contentType) });
