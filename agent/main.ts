@@ -9,7 +9,7 @@
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { createHttp2Transport } from "@k3ts/client";
-import { nativeFolder, openImages, openNative, openNetwork, openRuntime } from "@k3ts/ffi";
+import { openImages, openNative, openNetwork, openRuntime } from "@k3ts/ffi";
 import { runAgent } from "./agent.ts";
 import { removeAll } from "./cleanup.ts";
 import { readTextIfThere, writeAtomically } from "./files.ts";
@@ -38,12 +38,12 @@ async function main(): Promise<number> {
   await Deno.mkdir(`${paths.dataDir}/run`, { recursive: true, mode: 0o700 });
 
   await using native = await openNative();
-  const parts = { paths, runtime: openRuntime(native), images: openImages(native), network: openNetwork(native) };
-  await parts.runtime.open({
-    stateDirectory: paths.runtimeState,
-    runtimeBinary: "",
-    shimBinary: `${nativeFolder()}/k3ts-shim`,
-  });
+  const parts = {
+    paths,
+    runtime: await openRuntime(native, { stateDirectory: paths.runtimeState }),
+    images: openImages(native),
+    network: openNetwork(native),
+  };
   if (values["remove-all"]) {
     const errors = await removeAll(parts);
     for (const error of errors) log.error("Cannot take everything away", error);

@@ -259,16 +259,13 @@ function planRun(plan: Draft): void {
     plan.actions.push({ do: "mountVolumes" });
   } else if (observed.volumesRefreshAt !== undefined) plan.at(observed.volumesRefreshAt);
   const initialized = planInits(plan);
-  if (initialized) { for (const container of pod.spec?.containers ?? []) planContainer(plan, "app", container); }
-  // While the sandbox is made, the images that come next are fetched.
-  if (!initialized) {
-    for (const container of pod.spec?.containers ?? []) ensureImage(plan, container, latestOf(plan, container));
+  for (const container of pod.spec?.containers ?? []) {
+    const latest = plan.latest(container.name);
+    if (initialized) planContainer(plan, "app", container, latest);
+    // While what comes first is made, the images that come next are fetched.
+    else ensureImage(plan, container, latest);
   }
   dropOldAttempts(plan);
-}
-
-function latestOf(plan: Draft, container: Container): ObservedContainer | undefined {
-  return plan.latest(container.name);
 }
 
 /** True when the containers may start. */
@@ -282,7 +279,7 @@ function planInits(plan: Draft): boolean {
     const latest = plan.latest(container.name);
     const counts = latest !== undefined && latest.createdAt >= since;
     if (isSidecar(container)) {
-      planContainer(plan, "init", container);
+      planContainer(plan, "init", container, latest);
       const up = counts && isRunning(latest) && (observed.probes.get(latest.id)?.started ?? true);
       if (!up && !begun) return false;
       continue;
@@ -299,7 +296,7 @@ function planContainer(
   plan: Draft,
   kind: ContainerKind,
   container: Container,
-  counted: ObservedContainer | undefined = plan.latest(container.name),
+  counted: ObservedContainer | undefined,
 ): void {
   const { observed, pod, now } = plan;
   if (counted?.state === "created") {

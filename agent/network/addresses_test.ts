@@ -1,0 +1,55 @@
+import { equal, ok as assert, throws } from "node:assert/strict";
+import fc from "fast-check";
+import { Addresses, allocate, type Allocations, gatewayOf, release } from "./addresses.ts";
+import { contains, parseAddress, parseCidr } from "./ipv4.ts";
+
+const RANGE = parseCidr("10.42.0.0/29");
+
+Deno.test("the first pod gets the address after the bridge's", () => {
+  equal(gatewayOf("10.42.0.0/24"), "10.42.0.1");
+  equal(allocate({ byPod: {} }, parseCidr("10.42.0.0/24"), "a").address, "10.42.0.2");
+});
+
+Deno.test("a pod keeps its address", () => {
+  const { after, address } = allocate({ byPod: {} }, RANGE, "a");
+  equal(allocate(after, RANGE, "a").address, address);
+});
+
+Deno.test("an address that was freed is the last to be given again", () => {
+  const a = allocate({ byPod: {} }, RANGE, "a");
+  const b = allocate(release(a.after, "a"), RANGE, "b");
+  assert(a.address !== b.address);
+});
+
+Deno.test("a full range says so", () => {
+  let now: Allocations = { byPod: {} };
+  for (const pod of ["a", "b", "c", "d", "e"]) now = allocate(now, RANGE, pod).after;
+  throws(() => allocate(now, RANGE, "f"), /all 5 are taken/);
+});
+
+Deno.test("whatever comes and goes, no address is given twice or from outside the range", () => {
+  const step = fc.record({ pod: fc.constantFrom("a", "b", "c", "d", "e"), gives: fc.boolean() });
+  fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    let now: Allocations = { byPod: {} };
+    for (const { pod, gives } of steps) now = gives ? allocate(now, RANGE, pod).after : release(now, pod);
+    const given = Object.values(now.byPod);
+    equal(new Set(given).size, given.length);
+    assert(
+      given.every((one) =>
+        contains(RANGE, parseAddress(one)) && one !== "10.42.0.0" && one !== "10.42.0.1" && one !== "10.42.0.7"
+      ),
+    );
+  }));
+});
+
+Deno.test("addresses are there again after a restart, and begin anew in another range", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const file = `${directory}/addresses.json`;
+    const address = await (await Addresses.open(file, "10.42.0.0/24")).give("a");
+    equal((await Addresses.open(file, "10.42.0.0/24")).of("a"), address);
+    equal((await Addresses.open(file, "10.42.7.0/24")).of("a"), undefined);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
