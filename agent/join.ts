@@ -8,6 +8,7 @@ import { connect as connectTls, type DetailedPeerCertificate } from "node:tls";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { backoffMs, createHttp2Transport, delay } from "@k3ts/client";
 import { ClusterService, type JoinResponse } from "@k3ts/proto";
+import "reflect-metadata"; // @peculiar/x509 resolves its parts with it
 import { PemConverter, Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { readTextIfThere, removeIfThere, writeAtomically } from "./files.ts";
 import type { Log } from "./log.ts";
