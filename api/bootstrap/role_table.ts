@@ -95,6 +95,12 @@ export const BOOTSTRAP_ROLES: Record<string, BootstrapRole> = {
       "get of /api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/",
     ],
   },
+  // As whom the shared informers of the built-in controllers read; what they write they write as themselves.
+  "system:kube-controller-manager": {
+    rules: [
+      "list,watch in *: *",
+    ],
+  },
   "system:kube-scheduler": {
     rules: [
       "create,patch,update in core,events.k8s.io: events",
@@ -334,6 +340,7 @@ export const BOOTSTRAP_BINDINGS: Record<string, { groups?: string[]; users?: str
   "cluster-admin": { groups: ["system:masters"] },
   "system:basic-user": { groups: ["system:authenticated"] },
   "system:discovery": { groups: ["system:authenticated"] },
+  "system:kube-controller-manager": { users: ["system:kube-controller-manager"] },
   "system:kube-scheduler": { users: ["system:kube-scheduler"] },
   "system:monitoring": { groups: ["system:monitoring"] },
   "system:node": { groups: ["system:nodes"] },

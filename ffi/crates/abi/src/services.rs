@@ -8,6 +8,8 @@ use crate::echo::Echo;
 pub fn router() -> Router {
     Router::new()
         .with(EchoServiceServer(Echo::default()))
+        .with(k3ts_image::service())
+        .with(k3ts_network::service())
         .with(k3ts_runtime::service())
         .with(k3ts_store::service())
 }
