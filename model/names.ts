@@ -8,6 +8,8 @@ const GENERATED_LENGTH_MAX = 63;
 
 const LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`;
+const SEARCH_LABEL = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
+const SEARCH_DOMAIN = `${SEARCH_LABEL}(\\.${SEARCH_LABEL})*`;
 const LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?";
 const QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 const LABEL_VALUE = `(${QUALIFIED})?`;
@@ -43,6 +45,14 @@ export function dnsSubdomainProblems(value: string): string[] {
   return [
     ...longerThan(value, SUBDOMAIN_LENGTH_MAX, "characters"),
     ...unlike(value, SUBDOMAIN, SUBDOMAIN_WORDS, ["example.com"]),
+  ];
+}
+
+/** What is wrong with a domain that DNS searches: as a subdomain, but labels of services may begin with an underscore. */
+export function searchDomainProblems(value: string): string[] {
+  return [
+    ...longerThan(value, SUBDOMAIN_LENGTH_MAX, "characters"),
+    ...unlike(value, SEARCH_DOMAIN, SUBDOMAIN_WORDS.replace("'-' or", "'_', '-' or"), ["example.com"]),
   ];
 }
 
@@ -89,7 +99,6 @@ export function labelValueProblems(value: string): string[] {
 /** What is wrong with the name of an environment variable: anything printable but `=`. */
 export function environmentNameProblems(value: string): string[] {
   if (value === "") return ["environment variable name must be non-empty"];
-  // deno-lint-ignore no-control-regex
   return /^[\x20-\x3c\x3e-\x7e]+$/.test(value)
     ? []
     : ["a valid environment variable name must consist only of printable ASCII characters other than '='"];

@@ -27,15 +27,16 @@ export class FieldSet {
 
   /** Adds a field. The empty path names the whole object, which nobody owns. Only for whoever builds the set. */
   insert(path: readonly PathElement[]): void {
-    let set: FieldSet = this;
-    for (let i = 0; i < path.length - 1; i++) set = set.#descend(path[i]!);
-    if (path.length > 0) set.#node(path.at(-1)!).member = true;
+    const [first, ...rest] = path;
+    if (first === undefined) return;
+    if (rest.length === 0) this.#node(first).member = true;
+    else this.#descend(first).insert(rest);
   }
 
   has(path: readonly PathElement[]): boolean {
-    let set: FieldSet | undefined = this;
-    for (let i = 0; i < path.length - 1; i++) set = set?.below(path[i]!);
-    return path.length > 0 && (set?.hasElement(path.at(-1)!) ?? false);
+    const [first, ...rest] = path;
+    if (first === undefined) return false;
+    return rest.length === 0 ? this.hasElement(first) : this.below(first)?.has(rest) ?? false;
   }
 
   hasElement(element: PathElement): boolean {

@@ -27,7 +27,7 @@ export const configMap = defineKind<ConfigMap>({
       errors.push(...keyErrors("binaryData", key));
       bytes += base64Length(value);
     }
-    if (bytes > BYTES_MAX) errors.push(tooLong("", BYTES_MAX));
+    if (bytes > BYTES_MAX) errors.push(tooLong("[]", BYTES_MAX));
     return errors;
   },
   validateChange(next, old) {

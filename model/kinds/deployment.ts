@@ -1,5 +1,4 @@
 import { type IntOrString, parsePercent } from "../int_or_string.ts";
-import { formatLabelSelector } from "../selectors/mod.ts";
 import { ageOf } from "../time.ts";
 import type { Deployment } from "../types/mod.ts";
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from "./define.ts";
@@ -10,6 +9,7 @@ import {
   containerCells,
   defaultWorkload,
   scaleRules,
+  selectorCell,
   validateCounts,
   validateWorkload,
   type WorkloadSpec,
@@ -18,7 +18,7 @@ import {
 type Spec = NonNullable<Deployment["spec"]>;
 
 const PERCENT_WORDS = "a valid percent string must be a numeric string followed by an ending '%' " +
-  "(e.g. '1%', or '93%', regex used for validation is '[0-9]+%')";
+  "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
 
 export const deployment = defineKind<Deployment>({
   resource: "deployments.apps",
@@ -86,7 +86,7 @@ export const deployment = defineKind<Deployment>({
     status?.availableReplicas ?? 0,
     ageOf(metadata.creationTimestamp, now),
     ...containerCells(spec?.template),
-    formatLabelSelector(spec?.selector ?? {}),
+    selectorCell(spec?.selector, "<invalid>"),
   ],
   resetFields: { "": { "f:status": {} }, status: { "f:spec": {}, "f:metadata": { "f:labels": {} } } },
   scale: scaleRules<Deployment>(),
@@ -99,7 +99,7 @@ function validateStrategy({ type, rollingUpdate }: NonNullable<Spec["strategy"]>
     const detail = "may not be specified when strategy `type` is 'Recreate'";
     return rollingUpdate === undefined ? [] : [forbidden(at, detail)];
   }
-  if (type !== "RollingUpdate") return [notSupported(`${path}.type`, type ?? "", ["Recreate", "RollingUpdate"])];
+  if (type !== "RollingUpdate") return [notSupported(path, { type }, ["Recreate", "RollingUpdate"])];
   if (rollingUpdate === undefined) return [required(at, "this should be defaulted and never be nil")];
   const { maxUnavailable = 0, maxSurge = 0 } = rollingUpdate;
   const errors = [

@@ -59,7 +59,7 @@ export const endpointSlice = defineKind<EndpointSlice>({
   ],
   row: ({ metadata, addressType, ports, endpoints }, now) => [
     metadata.name,
-    addressType,
+    addressType ?? "",
     show((ports ?? []).map(({ port, name }) => port !== undefined ? String(port) : name ?? "*")),
     show((endpoints ?? []).flatMap(({ addresses }) => addresses ?? [])),
     ageOf(metadata.creationTimestamp, now),
@@ -146,7 +146,7 @@ function validateHints(
 }
 
 function show(items: readonly string[]): string {
-  if (items.length === 0) return "<unset>";
   const shown = items.slice(0, SHOWN_MAX).join(",");
+  if (shown === "") return "<unset>";
   return items.length > SHOWN_MAX ? `${shown} + ${items.length - SHOWN_MAX} more...` : shown;
 }

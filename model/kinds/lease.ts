@@ -1,7 +1,7 @@
 import { ageOf } from "../time.ts";
 import type { Lease } from "../types/mod.ts";
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from "./define.ts";
-import { type FieldError, forbidden, invalid } from "./field_error.ts";
+import { type FieldError, invalid } from "./field_error.ts";
 
 export const lease = defineKind<Lease>({
   resource: "leases.coordination.k8s.io",
@@ -11,18 +11,18 @@ export const lease = defineKind<Lease>({
   allowsUnconditionalUpdate: false,
   defaults(object) {
     object.spec ??= {};
+    // Coordinated leader election is not offered.
+    delete object.spec.strategy;
+    delete object.spec.preferredHolder;
   },
   validate({ spec }) {
     const errors: FieldError[] = [];
-    const { leaseDurationSeconds, leaseTransitions, preferredHolder, strategy } = spec ?? {};
+    const { leaseDurationSeconds, leaseTransitions } = spec ?? {};
     if (leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0) {
       errors.push(invalid("spec.leaseDurationSeconds", leaseDurationSeconds, "must be greater than 0"));
     }
     if (leaseTransitions !== undefined && leaseTransitions < 0) {
       errors.push(invalid("spec.leaseTransitions", leaseTransitions, "must be greater than or equal to 0"));
-    }
-    if (preferredHolder && !strategy) {
-      errors.push(forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"));
     }
     return errors;
   },

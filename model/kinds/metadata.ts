@@ -7,6 +7,7 @@ import { validateLabels } from "./labels.ts";
 
 export const IMMUTABLE = "field is immutable";
 const ANNOTATIONS_BYTES_MAX = 256 * 1024;
+const STANDARD_FINALIZERS = ["kubernetes", "orphan", "foregroundDeletion"];
 const MANAGER_LENGTH_MAX = 128;
 const SUBRESOURCE_LENGTH_MAX = 256;
 
@@ -142,13 +143,20 @@ function validateOwners(owners: readonly OwnerReferenceData[]): FieldError[] {
 
 function validateFinalizers(finalizers: readonly string[]): FieldError[] {
   const path = "metadata.finalizers";
-  const errors = finalizers.flatMap((finalizer) =>
-    qualifiedNameProblems(finalizer).map((problem) => invalid(path, finalizer, problem))
-  );
+  const errors = finalizers.flatMap((finalizer, index) => [
+    ...qualifiedNameProblems(finalizer).map((problem) => invalid(path, finalizer, problem)),
+    ...validateBareFinalizer(finalizer, `${path}[${index}]`),
+  ]);
   if (finalizers.includes("orphan") && finalizers.includes("foregroundDeletion")) {
     errors.push(invalid(path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set"));
   }
   return errors;
+}
+
+/** Names without a domain are Kubernetes's own. */
+export function validateBareFinalizer(finalizer: string, path: string): FieldError[] {
+  if (finalizer.includes("/") || STANDARD_FINALIZERS.includes(finalizer)) return [];
+  return [invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")];
 }
 
 function validateManagers({ managedFields }: ObjectMetadata): FieldError[] {

@@ -3,6 +3,7 @@ import { ageOf } from "../time.ts";
 import type { Namespace } from "../types/mod.ts";
 import { AGE_COLUMN, column, defineKind, dnsLabel, NAME_COLUMN } from "./define.ts";
 import { type FieldError, invalid } from "./field_error.ts";
+import { validateBareFinalizer } from "./metadata.ts";
 
 /** Holds a namespace back until what it contains is gone. */
 const KUBERNETES = "kubernetes";
@@ -51,8 +52,5 @@ export const namespace = defineKind<Namespace>({
 function validateFinalizer(finalizer: string): FieldError[] {
   const path = "spec.finalizers";
   const errors = qualifiedNameProblems(finalizer).map((problem) => invalid(path, finalizer, problem));
-  if (!finalizer.includes("/") && !["kubernetes", "foregroundDeletion", "orphan"].includes(finalizer)) {
-    errors.push(invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"));
-  }
-  return errors;
+  return [...errors, ...validateBareFinalizer(finalizer, path)];
 }

@@ -1,7 +1,7 @@
 import { qosClass } from "../pods.ts";
 import type { Pod } from "../types/mod.ts";
 import { defineKind } from "./define.ts";
-import { type FieldError, forbidden } from "./field_error.ts";
+import { type FieldError, forbidden, invalid } from "./field_error.ts";
 import { defaultPod, defaultPodSpec } from "./pod/defaults.ts";
 import { POD_COLUMNS, podRow } from "./pod/row.ts";
 import { validatePodSpec } from "./pod/spec.ts";
@@ -34,6 +34,7 @@ export const pod = defineKind<Pod>({
   },
   validate(object, old) {
     const errors = validatePodSpec(object.spec, "spec");
+    errors.push(...refuseSpaces(object));
     if (!object.spec.serviceAccountName) errors.push(...refuseTokens(object));
     if (old !== undefined) return errors;
     if (object.spec.ephemeralContainers?.length) {
@@ -71,6 +72,17 @@ function keepAddresses({ status = {} }: Pod): void {
     if (first !== undefined && status[one] === undefined) status[one] = first;
     if (status[one] && !status[list]?.length) status[list] = [{ ip: status[one] }];
   }
+}
+
+/** Names of images are checked for it in pods only: templates were taken with them once. */
+function refuseSpaces({ spec }: Pod): FieldError[] {
+  return (["containers", "initContainers"] as const).flatMap((list) =>
+    (spec[list] ?? []).flatMap(({ image = "" }, index) =>
+      image.trim() === image
+        ? []
+        : [invalid(`spec.${list}[${index}].image`, image, "must not have leading or trailing whitespace")]
+    )
+  );
 }
 
 function refuseTokens({ spec }: Pod): FieldError[] {

@@ -124,6 +124,6 @@ export function bindingRow({ metadata, roleRef, subjects = [] }: BindingData, no
     ageOf(metadata.creationTimestamp, now),
     named("User").map(({ name }) => name).join(", "),
     named("Group").map(({ name }) => name).join(", "),
-    named("ServiceAccount").map(({ namespace, name }) => namespace ? `${namespace}/${name}` : name).join(", "),
+    named("ServiceAccount").map(({ namespace, name }) => `${namespace ?? ""}/${name}`).join(", "),
   ];
 }

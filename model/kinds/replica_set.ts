@@ -1,4 +1,3 @@
-import { formatLabelSelector } from "../selectors/mod.ts";
 import { ageOf } from "../time.ts";
 import type { ReplicaSet } from "../types/mod.ts";
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from "./define.ts";
@@ -7,6 +6,7 @@ import {
   containerCells,
   defaultWorkload,
   scaleRules,
+  selectorCell,
   validateCounts,
   validateWorkload,
   type WorkloadSpec,
@@ -47,7 +47,7 @@ export const replicaSet = defineKind<ReplicaSet>({
     status?.readyReplicas ?? 0,
     ageOf(metadata.creationTimestamp, now),
     ...containerCells(spec?.template),
-    formatLabelSelector(spec?.selector ?? {}) || "<none>",
+    selectorCell(spec?.selector, "<error>") || "<none>",
   ],
   selectableFields: ({ status }) => ({ "status.replicas": String(status?.replicas ?? 0) }),
   scale: scaleRules<ReplicaSet>(),

@@ -1,7 +1,7 @@
 /** Amounts of resources: what they may be called and how much they may be. */
 import { canonicalQuantity, parseQuantity, QUANTITY_PROBLEM, tryParseQuantity } from "../quantity.ts";
 import { qualifiedNameProblems } from "../names.ts";
-import { type FieldError, invalid } from "./field_error.ts";
+import { type FieldError, forbidden, invalid, required } from "./field_error.ts";
 
 const STANDARD = new Set([
   "cpu",
@@ -103,24 +103,34 @@ export function validateRequirements(
   const errors: FieldError[] = [];
   for (const [field, amounts] of [["limits", limits], ["requests", requests]] as const) {
     for (const [name, amount] of Object.entries(amounts)) {
-      const at = `${path}.${field}`;
-      errors.push(...validateContainerResourceName(name, at), ...validateResourceValue(name, amount, `${at}[${name}]`));
+      const at = `${path}.${field}[${name}]`;
+      errors.push(...validateContainerResourceName(name, at), ...validateResourceValue(name, amount, at));
+      if (isHugePage(name)) errors.push(...validateHugePages(name, amount, at));
     }
   }
   for (const [name, amount] of Object.entries(requests)) {
     errors.push(...validateAgainstLimit(name, amount, limits[name], path));
   }
-  for (const name of Object.keys(limits)) {
-    if (requests[name] === undefined && (isExtended(name) || isHugePage(name))) continue;
+  const names = [...Object.keys(limits), ...Object.keys(requests)];
+  if (names.some(isHugePage) && !names.includes("cpu") && !names.includes("memory")) {
+    errors.push(forbidden(path, "HugePages require cpu or memory"));
   }
   return errors;
+}
+
+/** Whole pages of the size that the name says. */
+function validateHugePages(name: string, amount: string, path: string): FieldError[] {
+  const size = tryParseQuantity(name.slice("hugepages-".length))?.nanos ?? 0n;
+  const asked = tryParseQuantity(amount)?.nanos ?? 0n;
+  if (size <= 0n || asked % size === 0n) return [];
+  return [invalid(path, amount, `${amount} is not positive integer multiple of ${name}`)];
 }
 
 function validateAgainstLimit(name: string, amount: string, limit: string | undefined, path: string): FieldError[] {
   const at = `${path}.requests`;
   const mustMatch = isExtended(name) || isHugePage(name);
   if (limit === undefined) {
-    return mustMatch ? [invalid(`${path}.limits`, "", `Limit must be set for non overcommitable resources`)] : [];
+    return mustMatch ? [required(`${path}.limits`, "Limit must be set for non overcommitable resources")] : [];
   }
   const [asked, allowed] = [tryParseQuantity(amount), tryParseQuantity(limit)];
   if (asked === undefined || allowed === undefined) return [];

@@ -210,8 +210,8 @@ function validateTraffic(spec: Spec): FieldError[] {
   } else errors.push(...validateOneOf(internal, POLICIES, "spec.internalTrafficPolicy"));
   const distribution = spec.trafficDistribution;
   if (distribution !== undefined) {
-    const known = ["PreferClose", "PreferSameNode", "PreferSameZone"];
-    errors.push(...validateOneOf(distribution, known, "spec.trafficDistribution"));
+    const known = ["PreferClose", "PreferSameZone", "PreferSameNode"];
+    if (!known.includes(distribution)) errors.push(notSupported("spec.trafficDistribution", distribution, known));
   }
   return errors;
 }

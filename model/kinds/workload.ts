@@ -30,15 +30,17 @@ export function validateWorkload(spec: WorkloadSpec): FieldError[] {
     ...validateNonnegative(spec.replicas, "spec.replicas"),
     ...validateNonnegative(spec.minReadySeconds, "spec.minReadySeconds"),
   ];
-  if (selector === undefined) errors.push(required("spec.selector"));
-  else {
+  if (selector === undefined) {
+    // What is not given selects nothing, and so not the template either.
+    errors.push(required("spec.selector"), mismatch(template));
+  } else {
     errors.push(...validateLabelSelector(selector, "spec.selector"));
     const isEmpty = Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions?.length ?? 0) === 0;
     if (isEmpty) errors.push(invalid("spec.selector", selector, "empty selector is invalid for deployment"));
     try {
       const labels = template.metadata?.labels;
       if (!isEmpty && !matches(selector, labels)) {
-        errors.push(invalid(`${path}.metadata.labels`, labels ?? null, "`selector` does not match template `labels`"));
+        errors.push(mismatch(template));
       }
     } catch (error) {
       if (!(error instanceof SelectorError)) throw error;
@@ -53,6 +55,11 @@ export function validateWorkload(spec: WorkloadSpec): FieldError[] {
     errors.push(forbidden(`${path}.spec.activeDeadlineSeconds`, detail));
   }
   return errors;
+}
+
+function mismatch({ metadata }: PodTemplateSpec): FieldError {
+  const detail = "`selector` does not match template `labels`";
+  return invalid("spec.template.metadata.labels", metadata?.labels ?? null, detail);
 }
 
 /** Counts of a status, none of which may be more than all replicas. */
@@ -96,6 +103,16 @@ export function scaleRules<T extends Scaled>(): ScaleRules<T> {
       (object.spec ??= {}).replicas = replicas;
     },
   };
+}
+
+/** A selector in one cell; `broken` where it cannot be read. */
+export function selectorCell(selector: LabelSelectorData | undefined, broken: string): string {
+  try {
+    return formatLabelSelector(selector ?? {});
+  } catch (error) {
+    if (error instanceof SelectorError) return broken;
+    throw error;
+  }
 }
 
 /** Names and images of a template's containers, each in one cell. */

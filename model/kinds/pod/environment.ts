@@ -98,7 +98,7 @@ function validateSource({ value, valueFrom }: EnvVar, path: string): FieldError[
 }
 
 function validateKeyRef({ name, key }: { name?: string; key: string }, path: string): FieldError[] {
-  const errors = name ? [] : [required(`${path}.name`)];
+  const errors = dnsSubdomainProblems(name ?? "").map((problem) => invalid(`${path}.name`, name ?? "", problem));
   if (!key) return [...errors, required(`${path}.key`)];
   return [...errors, ...configKeyProblems(key).map((problem) => invalid(`${path}.key`, key, problem))];
 }
@@ -126,8 +126,8 @@ export function validateResourceRef(ref: ResourceFieldSelector, inVolume: boolea
   else if (!ref.resource) errors.push(required(`${path}.resource`));
   else if (!RESOURCES.includes(ref.resource) && !HUGE_PAGES.test(ref.resource)) {
     errors.push(notSupported(`${path}.resource`, ref.resource, RESOURCES));
-  }
-  return [...errors, ...validateDivisor(ref, path)];
+  } else errors.push(...validateDivisor(ref, path));
+  return errors;
 }
 
 function validateDivisor({ resource = "", divisor }: ResourceFieldSelector, path: string): FieldError[] {

@@ -160,7 +160,8 @@ function validatePodTerm(term: PodAffinityTerm, path: string): FieldError[] {
 }
 
 function validateSpreading(constraints: readonly TopologySpreadConstraint[], path: string): FieldError[] {
-  const seen = new Set<string>();
+  const pairOf = ({ topologyKey = "", whenUnsatisfiable }: TopologySpreadConstraint) =>
+    `{${topologyKey}, ${whenUnsatisfiable ?? ""}}`;
   return constraints.flatMap((constraint, index) => {
     const at = `${path}[${index}]`;
     const { maxSkew = 0, minDomains, topologyKey = "", whenUnsatisfiable = "" } = constraint;
@@ -171,9 +172,10 @@ function validateSpreading(constraints: readonly TopologySpreadConstraint[], pat
         : validateLabelName(topologyKey, `${at}.topologyKey`),
       ...validateOneOf(whenUnsatisfiable, ["DoNotSchedule", "ScheduleAnyway"], `${at}.whenUnsatisfiable`),
     );
-    const pair = `{${topologyKey}, ${whenUnsatisfiable}}`;
-    if (seen.has(pair)) errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, pair));
-    seen.add(pair);
+    const pair = pairOf(constraint);
+    for (const later of constraints.slice(index + 1)) {
+      if (pairOf(later) === pair) errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, pair));
+    }
     if (minDomains !== undefined && minDomains <= 0) {
       errors.push(invalid(`${at}.minDomains`, minDomains, "must be greater than zero"));
     } else if (minDomains !== undefined && whenUnsatisfiable !== "DoNotSchedule") {

@@ -4,6 +4,7 @@ import { type FieldError, invalid, notSupported, required } from "../field_error
 import { validateOneOf } from "../values.ts";
 
 const ID_MAX = 2 ** 31 - 1;
+const SYSCTL_SHOWN = "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
 const SYSCTL = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$/;
 
 export function validateSecurityContext(context: SecurityContext | undefined, path: string): FieldError[] {
@@ -85,7 +86,7 @@ function validateSysctls(spec: PodSpec, path: string): FieldError[] {
     if (!name) return [required(at)];
     const errors: FieldError[] = [];
     if (name.length > 253 || !SYSCTL.test(name)) {
-      errors.push(invalid(at, name, `must have at most 253 characters and match regex ${SYSCTL.source}`));
+      errors.push(invalid(at, name, `must have at most 253 characters and match regex ${SYSCTL_SHOWN}`));
     } else if (seen.has(name)) {
       errors.push({ type: "FieldValueDuplicate", field: at, body: `Duplicate value: "${name}"` });
     }

@@ -1,5 +1,5 @@
 /** What must hold of a pod's spec, and of the templates that pods are made from (1.35, features at their defaults). */
-import { dnsSubdomainProblems } from "../../names.ts";
+import { searchDomainProblems } from "../../names.ts";
 import type { PodSpec, PodTemplateSpec } from "../../types/mod.ts";
 import { type FieldError, forbidden, invalid, notSupported, required } from "../field_error.ts";
 import { validateLabels } from "../labels.ts";
@@ -43,12 +43,14 @@ export function validatePodSpec(spec: PodSpec, path: string): FieldError[] {
   for (const [index, { ip, hostnames = [] }] of (spec.hostAliases ?? []).entries()) {
     const at = `${path}.hostAliases[${index}]`;
     errors.push(...validateIP(ip ?? "", `${at}.ip`));
-    for (const name of hostnames) errors.push(...validateSubdomainName(name, `${at}.hostnames`));
+    for (const [i, name] of hostnames.entries()) errors.push(...validateSubdomainName(name, `${at}.hostnames[${i}]`));
   }
   for (const [name, amount] of Object.entries(spec.overhead ?? {})) {
     errors.push(...validateResourceValue(name, amount, `${path}.overhead[${name}]`));
   }
-  if (spec.os !== undefined) errors.push(...oneOf(spec.os.name, ["linux", "windows"], `${path}.os.name`));
+  if (spec.os !== undefined) {
+    errors.push(...oneOf(spec.os.name, ["linux", "windows"], spec.os.name ? `${path}.os` : `${path}.os.name`));
+  }
   return errors;
 }
 
@@ -105,10 +107,8 @@ function validateDns({ dnsPolicy, dnsConfig }: PodSpec, path: string): FieldErro
   }
   for (const [index, search] of searches.entries()) {
     if (search === ".") continue;
-    // Names of services in DNS may begin with an underscore.
     const bare = search.replace(/\.$/, "");
-    const problems = dnsSubdomainProblems(bare.replaceAll(/(^|\.)_/g, "$1x").replaceAll("_", "-"));
-    if (problems.length > 0) errors.push(invalid(`${path}.searches[${index}]`, bare, problems.join(",")));
+    for (const problem of searchDomainProblems(bare)) errors.push(invalid(`${path}.searches[${index}]`, bare, problem));
   }
   options.forEach(({ name }, index) => {
     if (!name) errors.push(required(`${path}.options[${index}]`, "must not be empty"));

@@ -133,7 +133,7 @@ export function validatePodStatus(next: Pod, old: Pod): FieldError[] {
   const errors: FieldError[] = [];
   for (const [index, { type }] of (status.conditions ?? []).entries()) {
     if (!type.includes("/")) continue;
-    errors.push(...validateQualifiedName(type, `status.conditions[${index}].type`));
+    errors.push(...validateQualifiedName(type, `status.conditions[${index}].Type`));
   }
   const nominated = status.nominatedNodeName ?? "";
   if (nominated !== "" && nominated !== before.nominatedNodeName) {

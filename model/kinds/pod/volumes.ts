@@ -68,9 +68,7 @@ function validateOneSource(volume: Volume, name: keyof Volume, path: string): Fi
     case "downwardAPI":
       return [
         ...validateMode(volume.downwardAPI!.defaultMode, `${path}.defaultMode`),
-        ...(volume.downwardAPI!.items ?? []).flatMap((file, index) =>
-          validateDownwardFile(file, `${path}.items[${index}]`)
-        ),
+        ...(volume.downwardAPI!.items ?? []).flatMap((file) => validateDownwardFile(file, path)),
       ];
     case "projected":
       return validateProjected(volume.projected!, path);
@@ -148,8 +146,8 @@ function validateProjected({ defaultMode, sources }: NonNullable<Volume["project
         claim(item.path, part.name ?? "");
       }
     }
-    for (const [i, file] of (source.downwardAPI?.items ?? []).entries()) {
-      errors.push(...validateDownwardFile(file, `${at}.downwardAPI.items[${i}]`));
+    for (const file of source.downwardAPI?.items ?? []) {
+      errors.push(...validateDownwardFile(file, `${at}.downwardAPI`));
       claim(file.path, file.path);
     }
     const token = source.serviceAccountToken;
@@ -157,7 +155,6 @@ function validateProjected({ defaultMode, sources }: NonNullable<Volume["project
       errors.push(...validateToken(token, `${at}.serviceAccountToken`));
       claim(token.path, token.path);
     }
-    if (given === 0) errors.push(required(at, "must specify a projection type"));
     if (given > 1) errors.push(forbidden(at, "may not specify more than 1 volume type per source"));
   }
   return errors;
