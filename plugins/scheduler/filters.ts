@@ -39,7 +39,7 @@ export function tolerates(pod: Pod, taint: Taint): boolean {
 }
 
 function toleratesTaint({ key, operator = "Equal", value = "", effect }: Toleration, taint: Taint): boolean {
-  if (effect !== undefined && effect !== "" && effect !== taint.effect) return false;
+  if (effect !== undefined && effect !== taint.effect) return false;
   if (key === undefined || key === "") return operator === "Exists";
   return key === taint.key && (operator === "Exists" || value === (taint.value ?? ""));
 }

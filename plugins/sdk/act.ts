@@ -1,7 +1,8 @@
 /** Carries out what a planner asked for, under the controller's own identity. */
-import { isAlreadyExists, isNotFound, type ResourceClients } from "@k3ts/client";
+import { isNotFound, type ResourceClients } from "@k3ts/client";
 import type { KubernetesObject, ObjectMeta, OwnerReference, ResourceRef } from "@k3ts/model";
 import type { EventRecorder } from "./events.ts";
+import { ActionFailed, Outdated } from "./failures.ts";
 import type { Action } from "./plan.ts";
 
 export interface ActContext {
@@ -11,6 +12,8 @@ export interface ActContext {
   /** The planned object. */
   owner: KubernetesObject;
   ownerResource: ResourceRef;
+  /** Begins with a single write, as the last plan for the object has failed. */
+  careful: boolean;
   signal: AbortSignal;
 }
 
@@ -21,35 +24,47 @@ export interface Write {
   changed?: KubernetesObject;
 }
 
-/** Creates at the same time, so that they share a commit of the store. */
+/** Neighbouring creates, or deletes, at the same time, so that they share a commit of the store. */
 const PARALLEL_MAX = 16;
 
+/** @throws {ActionFailed} for the first action that fails, after those that were under way with it have ended */
 export async function act(
   actions: readonly Action[],
   context: ActContext,
   onWrite: (write: Write) => void,
 ): Promise<void> {
+  let width = context.careful ? 1 : PARALLEL_MAX;
   for (let at = 0; at < actions.length;) {
-    let end = at + 1;
-    if (actions[at]!.do === "create") { while (end - at < PARALLEL_MAX && actions[end]?.do === "create") end++; }
+    const end = endOfRun(actions, at, width);
     const results = await Promise.allSettled(actions.slice(at, end).map((action) => actOne(action, context, onWrite)));
     for (const result of results) if (result.status === "rejected") throw result.reason;
     at = end;
+    width = Math.min(width * 2, PARALLEL_MAX);
   }
+}
+
+function endOfRun(actions: readonly Action[], at: number, width: number): number {
+  const kind = actions[at]!.do;
+  let end = at + 1;
+  if (kind === "create" || kind === "delete") { while (end - at < width && actions[end]?.do === kind) end++; }
+  return end;
 }
 
 async function actOne(action: Action, context: ActContext, onWrite: (write: Write) => void): Promise<void> {
   if (action.do === "event") {
     const { type, reason, message } = action;
-    return context.recorder.record({
+    context.recorder.record({
       about: action.about ?? context.owner,
       resource: action.about === undefined ? context.ownerResource : undefined,
       type,
       reason,
       message,
     });
+    return;
   }
-  const written = await write(action, context);
+  const written = await write(action, context).catch((error) => {
+    throw context.signal.aborted ? error : new ActionFailed(action, error as Error);
+  });
   const revision = Number(written?.metadata?.resourceVersion);
   if (revision > 0) onWrite({ resource: action.resource, revision });
   else if (action.do !== "create") onWrite({ resource: action.resource, changed: action.object as KubernetesObject });
@@ -57,23 +72,28 @@ async function actOne(action: Action, context: ActContext, onWrite: (write: Writ
 
 async function write(
   action: Exclude<Action, { do: "event" }>,
-  { clients, owner, ownerResource, signal }: ActContext,
+  context: ActContext,
 ): Promise<KubernetesObject | undefined> {
+  const { clients, owner, ownerResource, signal } = context;
   const client = clients.of<KubernetesObject>(action.resource);
   const { name, namespace, uid, resourceVersion } = action.object.metadata as Partial<ObjectMeta>;
-  const metadata = { uid, resourceVersion };
+  const mergeMetadata = (metadata: Record<string, unknown>, patch: Record<string, unknown>, subresource?: string) =>
+    client.patch(name!, {
+      namespace,
+      type: "merge",
+      patch: { ...patch, metadata: { ...metadata, uid, resourceVersion } },
+      subresource,
+      signal,
+    });
+  const references = action.object.metadata.ownerReferences ?? [];
   switch (action.do) {
     case "create":
-      return await client.create(action.object, { namespace, signal }).catch((error) => {
-        if (isAlreadyExists(error)) return undefined;
-        throw error;
-      });
+      return await client.create(action.object, { namespace, signal });
     case "update":
       return await client.update(action.object, { subresource: action.subresource, signal });
     case "patch": {
-      const changes = action.patch["metadata"] as Record<string, unknown> | undefined;
-      const patch = { ...action.patch, metadata: { ...changes, ...metadata } };
-      return await client.patch(name!, { namespace, type: "merge", patch, subresource: action.subresource, signal });
+      const changes = (action.patch["metadata"] ?? {}) as Record<string, unknown>;
+      return await mergeMetadata(changes, action.patch, action.subresource);
     }
     case "delete":
       return await client.delete(name!, {
@@ -93,30 +113,24 @@ async function write(
         signal,
       });
       return undefined;
-    case "adopt": {
-      const ownerReferences = [
-        ...(action.object.metadata.ownerReferences ?? []),
-        controllerReference(owner, ownerResource),
-      ];
-      return await client.patch(name!, {
-        namespace,
-        type: "merge",
-        patch: { metadata: { ...metadata, ownerReferences } },
-        signal,
-      });
-    }
-    case "release": {
-      const rest = (action.object.metadata.ownerReferences ?? []).filter((reference) =>
-        reference.uid !== owner.metadata.uid
-      );
-      return await client.patch(name!, {
-        namespace,
-        type: "merge",
-        patch: { metadata: { ...metadata, ownerReferences: rest } },
-        signal,
-      });
-    }
+    case "adopt":
+      await mustLive(context);
+      return await mergeMetadata({
+        ownerReferences: [...references, controllerReference(owner, ownerResource)],
+      }, {});
+    case "release":
+      return await mergeMetadata({
+        ownerReferences: references.filter((reference) => reference.uid !== owner.metadata.uid),
+      }, {});
   }
+}
+
+/** What is adopted for an owner that is gone would be collected with it, so the owner is read afresh. */
+async function mustLive({ clients, owner, ownerResource, signal }: ActContext): Promise<void> {
+  const { name, namespace, uid } = owner.metadata;
+  const now = await clients.of<KubernetesObject>(ownerResource).get(name, { namespace, signal });
+  if (now.metadata.uid === uid && now.metadata.deletionTimestamp === undefined) return;
+  throw new Outdated(`Cannot adopt for ${ownerResource.kind} "${name}" as it must live: it is gone or on its way out`);
 }
 
 /** The reference by which an object names its controller (metadata.ownerReferences). */

@@ -12,6 +12,7 @@
  * });
  * ```
  */
+import type { Index } from "@k3ts/client";
 import { controllerOf, type KubernetesObject, type LabelSelector, matches, type ResourceRef } from "@k3ts/model";
 import type { Plan } from "./plan.ts";
 
@@ -20,6 +21,8 @@ export interface View<T> {
   get(namespace: string, name: string): T | undefined;
   /** Of one namespace, or of all. */
   list(namespace?: string): readonly T[];
+  /** Objects by what a function finds in them, kept up to date. Make it once, not once a look. */
+  index(keysOf: (object: T) => readonly string[]): Index<T>;
 }
 
 /** A relation that is neither ownership nor a selector of the planned object. */
@@ -103,13 +106,18 @@ function ownership<T extends KubernetesObject>(
     const selector = selectorOf?.(object);
     return selector !== undefined && matches(selector, candidate.metadata.labels);
   };
+  const indexes = new WeakMap<View<KubernetesObject>, Index<KubernetesObject>>();
+  const byOwner = (all: View<KubernetesObject>) => {
+    const index = indexes.get(all) ?? all.index((candidate) => [ownerKey(candidate)]);
+    indexes.set(all, index);
+    return index;
+  };
   return {
     resource,
-    find: (object, all) =>
-      all.list(object.metadata.namespace).filter((candidate) => {
-        const controller = controllerOf(candidate);
-        return controller === undefined ? wants(object, candidate) : controller.uid === object.metadata.uid;
-      }),
+    find: (object, all) => {
+      const orphans = selectorOf === undefined ? [] : byOwner(all).get(orphanKey(object));
+      return [...byOwner(all).get(object.metadata.uid), ...orphans.filter((orphan) => wants(object, orphan))];
+    },
     wakes: (candidate, objects) => {
       const controller = controllerOf(candidate);
       if (controller === undefined) {
@@ -120,4 +128,13 @@ function ownership<T extends KubernetesObject>(
       return object !== undefined && object.metadata.uid === controller.uid ? [object] : [];
     },
   };
+}
+
+/** The uid of its controller, or that it has none in its namespace. */
+function ownerKey(object: KubernetesObject): string {
+  return controllerOf(object)?.uid ?? orphanKey(object);
+}
+
+function orphanKey({ metadata }: KubernetesObject): string {
+  return `/${metadata.namespace ?? ""}`;
 }

@@ -3,14 +3,14 @@
  * the server has. They observe and plan by themselves; whoever can use `controller` does.
  */
 import type { ResourceClients } from "@k3ts/client";
+import type { Clock } from "./clock.ts";
 import type { SharedInformers } from "./informers.ts";
 
 export interface DaemonContext {
   informers: SharedInformers;
   /** Clients that speak as the daemon. */
   clients: ResourceClients;
-  /** ms since the epoch */
-  now: () => number;
+  clock: Clock;
   onSynced: () => void;
   onFailure: (object: string, error: Error) => void;
 }

@@ -3,7 +3,7 @@
  * which revision it has seen, so that a controller can wait until it sees its own writes before it plans again:
  * revisions are one counter over all kinds.
  */
-import { Informer, type ResourceClients } from "@k3ts/client";
+import { Informer, type ResourceClient, type ResourceClients } from "@k3ts/client";
 import type { KubernetesObject, ResourceRef } from "@k3ts/model";
 
 export interface SharedInformer {
@@ -28,15 +28,47 @@ export class SharedInformers {
 
   /** The informer of a resource; started when it is first asked for. */
   of(resource: ResourceRef): SharedInformer {
-    const key = `${resource.group}/${resource.version}/${resource.resource}`;
+    return this.#ensure(keyOf(resource), () => this.clients.of<KubernetesObject>(resource));
+  }
+
+  /** The same, where nobody needs more than `metadata`: of resources that nobody looks at otherwise nothing else is held. */
+  metadataOf(resource: ResourceRef): SharedInformer {
+    const key = keyOf(resource);
+    return this.#informers.get(key) ??
+      this.#ensure(`${key}#metadata`, () => onlyMetadata(this.clients.of<KubernetesObject>(resource)));
+  }
+
+  #ensure(key: string, client: () => ResourceClient<KubernetesObject>): SharedInformer {
     const existing = this.#informers.get(key);
     if (existing !== undefined) return existing;
-    const informer = new Informer(this.clients.of<KubernetesObject>(resource), { onError: this.onError });
+    const informer = new Informer(client(), { onError: this.onError });
     const shared = new Tracked(informer);
     this.#informers.set(key, shared);
     informer.start(this.signal);
     return shared;
   }
+}
+
+function keyOf({ group, version, resource }: ResourceRef): string {
+  return `${group}/${version}/${resource}`;
+}
+
+/** Drops, of all that is read, what is not metadata, and who manages which field. */
+function onlyMetadata(client: ResourceClient<KubernetesObject>): ResourceClient<KubernetesObject> {
+  const reduced: ResourceClient<KubernetesObject> = Object.create(client);
+  reduced.list = async (options) => {
+    const list = await client.list(options);
+    return { ...list, items: list.items.map(reduce) };
+  };
+  reduced.watch = async function* (options) {
+    for await (const { type, object } of client.watch(options)) yield { type, object: reduce(object) };
+  };
+  return reduced;
+}
+
+function reduce({ apiVersion, kind, metadata }: KubernetesObject): KubernetesObject {
+  const { managedFields: _, ...rest } = metadata;
+  return { apiVersion, kind, metadata: rest };
 }
 
 class Tracked implements SharedInformer {
@@ -48,7 +80,9 @@ class Tracked implements SharedInformer {
   }
 
   seen(revision: number, signal: AbortSignal): Promise<void> {
-    return this.#until(() => this.#revision >= revision, signal);
+    // The revision of a list, or of a bookmark, counts too: it may be all that is heard of what was deleted in between.
+    const isDone = () => Math.max(this.#revision, Number(this.informer.resourceVersion ?? 0)) >= revision;
+    return this.#until(isDone, signal);
   }
 
   changed({ metadata }: KubernetesObject, signal: AbortSignal): Promise<void> {
@@ -59,6 +93,7 @@ class Tracked implements SharedInformer {
 
   async #until(isDone: () => boolean, signal: AbortSignal): Promise<void> {
     if (isDone()) return;
+    signal.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiter = { isDone, resolve };
     const onAbort = () => reject(signal.reason);

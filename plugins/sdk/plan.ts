@@ -1,9 +1,12 @@
 /** What a planner may ask for. The runner does it under the controller's own identity. */
 import type { Draft, KubernetesObject, ResourceRef } from "@k3ts/model";
 
-/** One thing to do. Actions are carried out in their order, and the first that fails ends the round. */
+/**
+ * One thing to do. Actions are carried out in their order, neighbouring creates or deletes several at a time, and the
+ * first that fails ends the round.
+ */
 export type Action =
-  /** What exists already, by the same controller, is not an error. */
+  /** Where one of that name exists already, the plan is made anew once that one is seen. */
   | { do: "create"; resource: ResourceRef; object: Draft<KubernetesObject> }
   /** Writes the whole object as it was read and changed: fails, and the plan is made anew, when somebody else wrote in between. */
   | { do: "update"; resource: ResourceRef; object: KubernetesObject; subresource?: string }
@@ -26,12 +29,23 @@ export type Action =
   /** Tells people, in an Event about the planned object or another one. */
   | { do: "event"; type: "Normal" | "Warning"; reason: string; message: string; about?: KubernetesObject };
 
+/** An action that the server would not take. */
+export interface Refused {
+  action: Action;
+  message: string;
+}
+
 export type Propagation = "Background" | "Foreground" | "Orphan";
 
 export interface Plan {
   actions: readonly Action[];
   /** What the status should say; written through the status subresource, and only when it differs from what was read. */
   status?: object;
+  /**
+   * What the status should say when an action was refused (invalid, forbidden, over a quota); the round is tried again
+   * later and later. @default `status`
+   */
+  statusAfter?: (refused: Refused) => object;
   /** When time alone will change the plan, in ms since the epoch. */
   reconsiderAt?: number;
 }

@@ -4,10 +4,10 @@ import { createResourceClient } from "@k3ts/client";
 import { PluginLog_Level, PluginLogSchema, PluginService, type RunResponse, RunResponseSchema } from "@k3ts/proto";
 import { connectFrames, stdioChannel } from "@k3ts/proto/frames";
 import type { Controller } from "./controller.ts";
-import type { Daemon, DaemonContext } from "./daemon.ts";
-import { eventRecorder } from "./events.ts";
+import { systemClock } from "./clock.ts";
+import type { Daemon } from "./daemon.ts";
 import { SharedInformers } from "./informers.ts";
-import { runController } from "./runner.ts";
+import { startController } from "./start.ts";
 
 /** Reports that wait for a host that does not read; more are dropped, as logs may be. */
 const REPORTS_MAX = 1_000;
@@ -45,28 +45,18 @@ export async function servePlugins(
       (error) => log(PluginLog_Level.WARN, "informers", error.message),
     );
     for (const controller of running) {
-      const clients = createResourceClient(transport, { identity: controller.user });
-      const onFailure = (about: string, error: Error) =>
-        log(PluginLog_Level.WARN, controller.name, `${about}: ${error.message}`);
-      const onSynced = () => reports.add({ case: "controllerSynced", value: controller.name });
-      const context = { informers, clients, now: Date.now, onSynced, onFailure };
-      start(controller, context, signal).catch((error) => reports.fail(error));
+      startController(controller, {
+        informers,
+        clients: createResourceClient(transport, { identity: controller.user }),
+        clock: systemClock,
+        onSynced: () => reports.add({ case: "controllerSynced", value: controller.name }),
+        onFailure: (about, error) => log(PluginLog_Level.WARN, controller.name, `${about}: ${error.message}`),
+      }, signal).catch((error) => reports.fail(error));
     }
     yield* reports.until(signal);
   }
 
   await connection.closed;
-}
-
-async function start(controller: Controller | Daemon, context: DaemonContext, signal: AbortSignal): Promise<void> {
-  if ("run" in controller) return await controller.run(context, signal);
-  const recorder = eventRecorder({
-    clients: context.clients,
-    component: controller.component,
-    now: context.now,
-    onError: (error) => context.onFailure("event", error),
-  });
-  await runController(controller, { ...context, recorder }, signal);
 }
 
 class Reports {

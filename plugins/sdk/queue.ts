@@ -1,10 +1,18 @@
 /**
  * Which objects wait to be planned: each at most once, one worker an object, failures later and later.
- * After the work queue of client-go.
+ * After the work queue of client-go. It is bounded by the number of objects that exist.
  */
+import { type Clock, systemClock } from "./clock.ts";
 
-const BACKOFF_MS_MIN = 20;
-const BACKOFF_MS_MAX = 60_000;
+/** How long what has failed waits before it is tried again. */
+export interface Backoff {
+  /** After the first failure. */
+  msMin: number;
+  msMax: number;
+}
+
+/** What may succeed a moment later: conflicts, a server on its way up. */
+export const SOON: Backoff = { msMin: 20, msMax: 60_000 };
 
 export class WorkQueue {
   #ready: string[] = [];
@@ -12,9 +20,14 @@ export class WorkQueue {
   #running = new Set<string>();
   /** Asked for again while it ran. */
   #again = new Set<string>();
-  #timers = new Map<string, { at: number; timer: ReturnType<typeof setTimeout> }>();
+  #timers = new Map<string, { at: number; cancel: () => void }>();
+  /** Of real time, whatever the clock says: they spare the server. */
+  #retries = new Map<string, ReturnType<typeof setTimeout>>();
   #failures = new Map<string, number>();
   #takers: ((key: string) => void)[] = [];
+  #closed = false;
+
+  constructor(readonly clock: Clock = systemClock) {}
 
   /** What waits, for metrics. */
   get length(): number {
@@ -22,6 +35,7 @@ export class WorkQueue {
   }
 
   add(key: string): void {
+    if (this.#closed) return;
     if (this.#running.has(key)) {
       this.#again.add(key);
       return;
@@ -34,15 +48,15 @@ export class WorkQueue {
   }
 
   /** Adds it when the time has come; the earliest of several wishes counts. @param at ms since the epoch */
-  addAt(key: string, at: number, now: number): void {
+  addAt(key: string, at: number): void {
     const pending = this.#timers.get(key);
-    if (pending !== undefined && pending.at <= at) return;
-    clearTimeout(pending?.timer);
-    const timer = setTimeout(() => {
+    if (this.#closed || (pending !== undefined && pending.at <= at)) return;
+    pending?.cancel();
+    const cancel = this.clock.after(Math.max(0, at - this.clock.now()), () => {
       this.#timers.delete(key);
       this.add(key);
-    }, Math.min(Math.max(0, at - now), 2 ** 31 - 1));
-    this.#timers.set(key, { at, timer });
+    });
+    this.#timers.set(key, { at, cancel });
   }
 
   /** The next object; waits for one. @throws the signal's reason */
@@ -67,28 +81,44 @@ export class WorkQueue {
     });
   }
 
+  /** How often the object has failed in a row. */
+  failuresOf(key: string): number {
+    return this.#failures.get(key) ?? 0;
+  }
+
   /** The work on a taken object has ended well. */
   done(key: string): void {
     this.#failures.delete(key);
     this.#end(key);
   }
 
-  /** It has failed, and is tried again after a while. @returns that while, in ms */
-  failed(key: string, now: number, random: () => number = Math.random): number {
-    const failures = (this.#failures.get(key) ?? 0) + 1;
+  /** It has failed, and is tried again after a while; sooner where somebody adds it. @returns that while, in ms */
+  failed(key: string, { msMin, msMax }: Backoff = SOON, random: () => number = Math.random): number {
+    const failures = this.failuresOf(key) + 1;
     this.#failures.set(key, failures);
-    const most = Math.min(BACKOFF_MS_MIN * 2 ** (failures - 1), BACKOFF_MS_MAX);
+    const most = Math.min(msMin * 2 ** (failures - 1), msMax);
     // Half fixed, half random, so that what failed together does not return together.
     const delayMs = most / 2 + random() * most / 2;
     this.#end(key);
-    this.addAt(key, now + delayMs, now);
+    clearTimeout(this.#retries.get(key));
+    if (this.#closed) return delayMs;
+    const retry = () => {
+      this.#retries.delete(key);
+      this.add(key);
+    };
+    this.#retries.set(key, setTimeout(retry, delayMs));
     return delayMs;
   }
 
-  /** Forgets all timers. */
+  /** Forgets what waits, and takes nothing more. */
   close(): void {
-    for (const { timer } of this.#timers.values()) clearTimeout(timer);
+    this.#closed = true;
+    for (const { cancel } of this.#timers.values()) cancel();
+    for (const timer of this.#retries.values()) clearTimeout(timer);
     this.#timers.clear();
+    this.#retries.clear();
+    this.#ready = [];
+    this.#waiting.clear();
   }
 
   #start(key: string): string {

@@ -44,8 +44,7 @@ Deno.test("failures come back later and later, up to a minute", async () => {
   const delays: number[] = [];
   for (let i = 0; i < 20; i++) {
     queue.add("a");
-    delays.push(queue.failed(await queue.take(never), 0, () => 1));
-    queue.close();
+    delays.push(queue.failed(await queue.take(never), undefined, () => 1));
   }
   assertEquals(delays.slice(0, 3), [20, 40, 80]);
   equal(delays.at(-1), 60_000);

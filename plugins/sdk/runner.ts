@@ -2,22 +2,27 @@
  * Runs a controller: observes through informers, plans one object at a time, does what the plan says, and plans
  * again on the next change. All that is clever is in the planner; all that can fail is here.
  */
-import { isConflict, type ResourceClients } from "@k3ts/client";
+import type { ResourceClients } from "@k3ts/client";
 import type { KubernetesObject, ResourceRef } from "@k3ts/model";
 import { isDeepStrictEqual } from "node:util";
 import { act, type Write } from "./act.ts";
+import type { Clock } from "./clock.ts";
 import type { Controller, Related, View } from "./controller.ts";
 import type { EventRecorder } from "./events.ts";
+import { ActionFailed, backoffAfter, isNamespaceGoing, isPassing, isRefusal } from "./failures.ts";
 import type { SharedInformer, SharedInformers } from "./informers.ts";
+import type { Action, Plan } from "./plan.ts";
 import { WorkQueue } from "./queue.ts";
+
+/** Conflicts in a row that are nobody's business: somebody else was faster. More are a quarrel. */
+const CONFLICTS_SILENT_MAX = 5;
 
 export interface RunnerOptions {
   informers: SharedInformers;
   /** Clients that speak as the controller. */
   clients: ResourceClients;
   recorder: EventRecorder;
-  /** ms since the epoch */
-  now: () => number;
+  clock: Clock;
   onSynced: () => void;
   /** What a person should know; `error` is what went wrong with one object. */
   onFailure: (object: string, error: Error) => void;
@@ -34,13 +39,14 @@ export async function runController(
 }
 
 class Runner {
-  #queue = new WorkQueue();
+  #queue: WorkQueue;
   /** What was written for an object and may not be seen yet. */
   #unseen = new Map<string, Write[]>();
   #objects: SharedInformer;
   #related: Record<string, SharedInformer>;
 
   constructor(readonly controller: Controller, readonly options: RunnerOptions, readonly signal: AbortSignal) {
+    this.#queue = new WorkQueue(options.clock);
     this.#objects = options.informers.of(controller.resource);
     this.#related = Object.fromEntries(
       Object.entries(controller.relations).map(([name, { resource }]) => [name, options.informers.of(resource)]),
@@ -88,11 +94,16 @@ class Runner {
         this.#queue.done(key);
       } catch (error) {
         if (this.signal.aborted) return;
-        this.#queue.failed(key, this.options.now());
-        // Somebody else wrote first: the next round sees it.
-        if (!isConflict(error)) this.options.onFailure(key, error as Error);
+        this.#failed(key, error as Error);
       }
     }
+  }
+
+  #failed(key: string, error: Error): void {
+    if (isNamespaceGoing(error)) return this.#queue.done(key);
+    this.#queue.failed(key, backoffAfter(error));
+    if (isPassing(error) && this.#queue.failuresOf(key) <= CONFLICTS_SILENT_MAX) return;
+    this.options.onFailure(key, error);
   }
 
   async #reconcile(key: string): Promise<void> {
@@ -100,22 +111,51 @@ class Runner {
     const [namespace, name] = splitKey(key);
     const object = this.#objects.informer.get(namespace, name);
     if (object === undefined || !this.controller.when(object)) return;
-    const now = this.options.now();
+    const now = this.options.clock.now();
     const plan = this.controller.plan(
       { object, now, ...this.#observe(object) } as { object: KubernetesObject; now: number } & Related,
     );
-    const { resource } = this.controller;
-    const context = {
-      clients: this.options.clients,
-      recorder: this.options.recorder,
-      owner: object,
-      ownerResource: resource,
-      signal: this.signal,
-    };
     const onWrite = (write: Write) => this.#remember(key, write);
-    await act(plan.actions, context, onWrite);
+    await this.#carryOut(object, plan, this.#queue.failuresOf(key) > 0, onWrite);
+    if (plan.reconsiderAt !== undefined) this.#queue.addAt(key, plan.reconsiderAt);
+  }
+
+  async #carryOut(
+    object: KubernetesObject,
+    plan: Plan,
+    careful: boolean,
+    onWrite: (write: Write) => void,
+  ): Promise<void> {
+    const { clients, recorder } = this.options;
+    const { resource: ownerResource } = this.controller;
+    const context = { clients, recorder, owner: object, ownerResource, careful, signal: this.signal };
+    try {
+      await act(plan.actions, context, onWrite);
+    } catch (error) {
+      if (error instanceof ActionFailed && isRefusal(error) && !isNamespaceGoing(error)) {
+        await this.#tellRefusal(object, plan, error, onWrite);
+      }
+      throw error;
+    }
     if (plan.status !== undefined) await this.#writeStatus(object, plan.status, onWrite);
-    if (plan.reconsiderAt !== undefined) this.#queue.addAt(key, plan.reconsiderAt, now);
+  }
+
+  /** What the server will not take is said where people look: in an event, and in the status. */
+  async #tellRefusal(
+    object: KubernetesObject,
+    plan: Plan,
+    { action, message }: ActionFailed,
+    onWrite: (write: Write) => void,
+  ): Promise<void> {
+    this.options.recorder.record({
+      about: object,
+      resource: this.controller.resource,
+      type: "Warning",
+      reason: REFUSAL_REASONS[action.do] ?? "FailedUpdate",
+      message: `Error: ${message}`,
+    });
+    const status = plan.statusAfter?.({ action, message }) ?? plan.status;
+    if (status !== undefined) await this.#writeStatus(object, status, onWrite);
   }
 
   #observe(object: KubernetesObject): Related {
@@ -167,6 +207,12 @@ class Runner {
     return name === undefined ? undefined : this.#related[name];
   }
 }
+
+const REFUSAL_REASONS: Partial<Record<Action["do"], string>> = {
+  create: "FailedCreate",
+  delete: "FailedDelete",
+  post: "FailedPost",
+};
 
 function view({ informer }: SharedInformer): View<KubernetesObject> {
   return informer;

@@ -23,7 +23,7 @@ export class Graph {
   async add(resource: ResourceRef): Promise<void> {
     const key = `${resource.group}/${resource.resource}`;
     if (this.#members.has(key)) return;
-    const { informer } = this.informers.of(resource);
+    const { informer } = this.informers.metadataOf(resource);
     this.#members.set(key, {
       resource,
       byUid: informer.index(({ metadata }) => [metadata.uid]),

@@ -1,7 +1,7 @@
 /** Removes what has lost its owners, and lets go what waits for its dependents. */
-import { isConflict, isNotFound, type ResourceClients } from "@k3ts/client";
+import { isNotFound, type ResourceClients } from "@k3ts/client";
 import type { KubernetesObject, OwnerReference } from "@k3ts/model";
-import { type Daemon, type DaemonContext, WorkQueue } from "../../sdk/mod.ts";
+import { backoffAfter, type Daemon, type DaemonContext, isPassing, WorkQueue } from "../../sdk/mod.ts";
 import { followResources } from "../discovery.ts";
 import { Graph, type Node } from "./graph.ts";
 import { FOREGROUND, type GarbageAction, type OwnerState, planGarbage } from "./plan.ts";
@@ -19,10 +19,11 @@ const garbage: Daemon = {
 export default garbage;
 
 class Collector {
-  #queue = new WorkQueue();
+  #queue: WorkQueue;
   #graph: Graph;
 
   constructor(readonly context: DaemonContext, readonly signal: AbortSignal) {
+    this.#queue = new WorkQueue(context.clock);
     this.#graph = new Graph(context.informers, (uids) => uids.forEach((uid) => this.#queue.add(uid)));
   }
 
@@ -60,8 +61,8 @@ class Collector {
         this.#queue.done(uid);
       } catch (error) {
         if (this.signal.aborted) return;
-        this.#queue.failed(uid, this.context.now());
-        if (!isConflict(error)) {
+        this.#queue.failed(uid, backoffAfter(error));
+        if (!isPassing(error)) {
           this.context.onFailure(this.#graph.get(uid)?.object.metadata.name ?? uid, error as Error);
         }
       }

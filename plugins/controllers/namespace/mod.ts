@@ -1,12 +1,13 @@
 /** Empties a namespace that is to be deleted, and lets it go when nothing is left in it. */
-import { isConflict, isNotFound } from "@k3ts/client";
+import { isNotFound } from "@k3ts/client";
 import { type KubernetesObject, type Namespace, type ResourceRef, resources } from "@k3ts/model";
-import { type Daemon, type DaemonContext, WorkQueue } from "../../sdk/mod.ts";
+import { type Backoff, type Daemon, type DaemonContext, isPassing, WorkQueue } from "../../sdk/mod.ts";
 import { resourcesWith } from "../discovery.ts";
 import { type Content, planNamespace } from "./plan.ts";
 
 const VERBS = ["list", "deletecollection"];
-const LOOK_AGAIN_MS = 500;
+/** What is on its way out may take its time. */
+const LOOK_AGAIN: Backoff = { msMin: 50, msMax: 5_000 };
 const CONCURRENCY = 2;
 
 const namespaces: Daemon = {
@@ -18,7 +19,7 @@ export default namespaces;
 
 async function run(context: DaemonContext, signal: AbortSignal): Promise<void> {
   const { informer } = context.informers.of(resources.namespaces);
-  const queue = new WorkQueue();
+  const queue = new WorkQueue(context.clock);
   try {
     await informer.synced;
   } catch (error) {
@@ -38,13 +39,12 @@ async function work(queue: WorkQueue, context: DaemonContext, signal: AbortSigna
     const name = await queue.take(signal).catch(() => undefined); // rejects only when the signal fires
     if (name === undefined) return;
     try {
-      const again = await clear(name, context, signal);
-      queue.done(name);
-      if (again) queue.addAt(name, context.now() + LOOK_AGAIN_MS, context.now());
+      if (await clear(name, context, signal)) queue.failed(name, LOOK_AGAIN);
+      else queue.done(name);
     } catch (error) {
       if (signal.aborted) return;
-      queue.failed(name, context.now());
-      if (!isConflict(error)) context.onFailure(name, error as Error);
+      queue.failed(name, LOOK_AGAIN);
+      if (!isPassing(error)) context.onFailure(name, error as Error);
     }
   }
 }
