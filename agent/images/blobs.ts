@@ -4,8 +4,13 @@ import { exists, removeIfThere } from "../files.ts";
 
 const DIGEST = /^sha256:([0-9a-f]{64})$/;
 
+/** The bytes from an offset on, or from an earlier one. */
+export type FetchFrom = (offset: number) => Promise<{ stream: ReadableStream<Uint8Array>; offset: number }>;
+
 export class Blobs {
   readonly #directory: string;
+  /** Transfers under way: images share layers. */
+  readonly #receiving = new Map<string, Promise<void>>();
 
   constructor(imagesDirectory: string) {
     this.#directory = `${imagesDirectory}/blobs/sha256`;
@@ -53,10 +58,24 @@ export class Blobs {
    * Writes a blob as it comes in. `fetchFrom(offset)` gives the bytes from there on; what a broken transfer has
    * brought is kept and continued, three times at most.
    */
-  async receive(
+  receive(
     digest: string,
     sizeMax: number,
-    fetchFrom: (offset: number) => Promise<{ stream: ReadableStream<Uint8Array>; offset: number }>,
+    fetchFrom: FetchFrom,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let receiving = this.#receiving.get(digest);
+    if (receiving === undefined) {
+      receiving = this.#receive(digest, sizeMax, fetchFrom, signal).finally(() => this.#receiving.delete(digest));
+      this.#receiving.set(digest, receiving);
+    }
+    return receiving;
+  }
+
+  async #receive(
+    digest: string,
+    sizeMax: number,
+    fetchFrom: FetchFrom,
     signal: AbortSignal,
   ): Promise<void> {
     if (await this.has(digest)) return;
@@ -85,7 +104,7 @@ class TooLarge extends Error {
 async function append(
   partial: string,
   sizeMax: number,
-  fetchFrom: (offset: number) => Promise<{ stream: ReadableStream<Uint8Array>; offset: number }>,
+  fetchFrom: FetchFrom,
   signal: AbortSignal,
 ): Promise<void> {
   using file = await Deno.open(partial, { write: true, create: true, mode: 0o600 });

@@ -1,0 +1,67 @@
+import { deepEqual as assertEquals, equal } from "node:assert/strict";
+import type { Pod } from "@k3ts/model";
+import { aPod } from "@k3ts/model/testing";
+import { sameJson } from "./same_json.ts";
+import { SavedObjects } from "./saved_objects.ts";
+
+async function inDirectory(task: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await task(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+Deno.test("what was saved is there after a restart", () =>
+  inDirectory(async (directory) => {
+    const saved = new SavedObjects<Pod>(directory);
+    await saved.open();
+    await saved.put(aPod({ name: "a", namespace: "x" }));
+    await saved.put(aPod({ name: "a", namespace: "y" }));
+    const again = new SavedObjects<Pod>(directory);
+    await again.open();
+    assertEquals(again.list().map((pod) => pod.metadata.namespace), ["x", "y"]);
+  }));
+
+Deno.test("a change is on disk before anyone hears of it", () =>
+  inDirectory(async (directory) => {
+    const saved = new SavedObjects<Pod>(directory);
+    await saved.open();
+    const found: boolean[] = [];
+    saved.onChange(() => found.push([...Deno.readDirSync(directory)].some((entry) => entry.name === "default_a.json")));
+    const pod = aPod({ name: "a" });
+    await saved.put(pod);
+    await saved.put(pod);
+    await saved.remove(pod);
+    assertEquals(found, [true, false]);
+  }));
+
+Deno.test("a whole answer ends what it lacks", () =>
+  inDirectory(async (directory) => {
+    const saved = new SavedObjects<Pod>(directory);
+    await saved.open();
+    const [a, b] = [aPod({ name: "a" }), aPod({ name: "b" })];
+    await saved.put(a);
+    await saved.put(b);
+    await saved.retain([b]);
+    assertEquals(saved.list().map((pod) => pod.metadata.name), ["b"]);
+  }));
+
+Deno.test("a write that was cut short leaves what was there", () =>
+  inDirectory(async (directory) => {
+    const saved = new SavedObjects<Pod>(directory);
+    await saved.open();
+    await saved.put(aPod({ name: "a" }));
+    await Deno.writeTextFile(`${directory}/default_a.json.0011.new`, "{");
+    const again = new SavedObjects<Pod>(directory);
+    await again.open();
+    equal(again.list().length, 1);
+  }));
+
+Deno.test("JSON is the same in any order, and without what is undefined", () => {
+  equal(sameJson({ a: 1, b: [{ c: 2 }] }, { b: [{ c: 2, d: undefined }], a: 1 }), true);
+  equal(sameJson({ a: 1 }, { a: 1, b: null }), false);
+  equal(sameJson([1, 2], [2, 1]), false);
+  equal(sameJson({ a: [] }, { a: {} }), false);
+});
