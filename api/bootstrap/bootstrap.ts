@@ -1,4 +1,5 @@
 /** Brings a cluster's own objects into being, and up to date, by the verbs that everybody uses. */
+import type { ObjectMetadata } from "@k3ts/model";
 import { MASTERS, type User } from "../auth/user.ts";
 import { createObject } from "../verbs/create.ts";
 import type { Verbs } from "../verbs/context.ts";
@@ -38,16 +39,18 @@ async function bring({ resource: name, object, kept = false }: BootstrapObject, 
   } else if (kept) {
     await revise(request, {
       // What others have added to the metadata stays theirs.
-      next: (old) => ({
-        ...structuredClone(object),
-        metadata: {
-          ...old.metadata,
-          labels: { ...old.metadata.labels, ...object.metadata.labels },
-          annotations: { ...old.metadata.annotations, ...object.metadata.annotations },
-        },
-      }),
+      next: (old) => ({ ...structuredClone(object), metadata: mergeMetadata(old.metadata, object.metadata) }),
       rules: "",
       retries: true,
     }, verbs);
   }
+}
+
+function mergeMetadata(old: ObjectMetadata, wanted: ObjectMetadata): ObjectMetadata {
+  const { labels, annotations } = wanted;
+  return {
+    ...old,
+    ...(labels && { labels: { ...old.labels, ...labels } }),
+    ...(annotations && { annotations: { ...old.annotations, ...annotations } }),
+  };
 }

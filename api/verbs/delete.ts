@@ -57,7 +57,9 @@ async function deleteOnce(
   if (from === undefined) throw notFound(resource, name);
   const old = parseObject<ApiObject>(from);
   refuseUnmet(options, old, resource);
-  await admission.validate({ ...request, operation: "DELETE", dryRun, old });
+  const judging = admission.validate({ ...request, operation: "DELETE", dryRun, old });
+  // Waiting for nothing would give up the turn, and with it the certainty that what was read is the newest state.
+  if (judging !== undefined) await judging;
   const next = planDelete(resource, old, options, clock.now());
   const write = next === "keep"
     ? Promise.resolve(from)

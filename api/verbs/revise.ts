@@ -63,12 +63,15 @@ async function reviseOnce(request: WriteRequest, revision: Revision, verbs: Verb
   // Before admission: what that adds is nobody's, so that no apply ever takes it away.
   if (!revision.managed) record(request, object, old, verbs);
   const admitted = { ...request, operation: "UPDATE" as const, object, old };
-  await admission.mutate(admitted);
+  const changing = admission.mutate(admitted);
+  // Waiting for nothing would give up the turn, and with it the certainty that what was read is the newest state.
+  if (changing !== undefined) await changing;
   strategy.defaults(object);
   if (revision.rules !== undefined) {
     refuseIfInvalid(resource, object, strategy.validateUpdate(object, old, revision.rules));
   }
-  await admission.validate(admitted);
+  const judging = admission.validate(admitted);
+  if (judging !== undefined) await judging;
   if (sameObject(object, old)) return from;
   const write = mayVanish(object)
     ? () => registry.remove(resource, from, object, { dryRun })
