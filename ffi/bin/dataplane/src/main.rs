@@ -1,1 +1,95 @@
-fn main() {}
+//! `k3ts-dataplane --data-dir D`: what pods need of a node while its agent is away. For now that is DNS.
+
+mod forward;
+mod handler;
+mod snapshot;
+mod zone;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use hickory_server::Server;
+use k3ts_frames::{CancellationToken, Router, serve_unix};
+use k3ts_proto::v1::DnsServiceServer;
+use k3ts_supervisor::{control, handed, log};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::handler::Handler;
+use crate::snapshot::Snapshots;
+
+const PROGRAM: &str = "k3ts-dataplane";
+/// For a client on TCP to ask.
+const TCP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Answers that wait for a client on TCP to read.
+const TCP_ANSWERS_MAX: usize = 32;
+
+fn main() -> ExitCode {
+    let outcome = data_dir(std::env::args().skip(1)).and_then(|data| {
+        // One thread answers more questions than a node's pods can ask.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime
+            .map_err(|error| format!("Cannot start as a runtime must be made: {error}"))?
+            .block_on(run(&data))
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            log::line(PROGRAM, &message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn data_dir(mut arguments: impl Iterator<Item = String>) -> Result<PathBuf, String> {
+    match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
+        (Some("--data-dir"), Some(folder), None) => Ok(PathBuf::from(folder)),
+        _ => Err(format!(
+            "Cannot start as the arguments must be: {PROGRAM} --data-dir FOLDER"
+        )),
+    }
+}
+
+async fn run(data: &Path) -> Result<(), String> {
+    let ends = signal(SignalKind::terminate()).and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
+    let (mut terminate, mut interrupt) =
+        ends.map_err(|error| format!("Cannot start as signals must be caught: {error}"))?;
+    let snapshots = Snapshots::open(data.join("node/dns.snapshot"))?;
+    let mut server = Server::new(Handler {
+        served: snapshots.served(),
+        turn: AtomicUsize::new(0),
+    });
+    let mut sockets = 0;
+    for socket in handed::take()? {
+        if socket.is_for("dns-udp") {
+            server.register_socket(socket.into_udp()?);
+        } else if socket.is_for("dns-tcp") {
+            server.register_listener(socket.into_tcp()?, TCP_TIMEOUT, TCP_ANSWERS_MAX);
+        } else {
+            continue;
+        }
+        sockets += 1;
+    }
+    if sockets == 0 {
+        return Err("Cannot start as sockets named \"dns-udp\" and \"dns-tcp\" must be handed over in LISTEN_FDS: there are none".to_owned());
+    }
+    let ending = CancellationToken::new();
+    let router = Arc::new(Router::new().with(DnsServiceServer(snapshots)));
+    tokio::spawn(serve_unix(
+        control::listen(&data.join("run/dataplane.sock"))?,
+        router,
+        ending.clone(),
+    ));
+    log::line(PROGRAM, "serves");
+    tokio::select! {
+        outcome = server.block_until_done() => {
+            return outcome.map_err(|error| format!("Cannot go on as the sockets must stay open: {error}"));
+        }
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    ending.cancel();
+    Ok(())
+}
