@@ -24,16 +24,18 @@ function rootOf(error: unknown): unknown {
   return error instanceof ActionFailed ? error.cause : error;
 }
 
-/** Somebody else was faster. Not worth telling anybody, unless it does not end. */
+/** Somebody else was faster: wrote it, made it, or deleted it. Not worth telling anybody, unless it does not end. */
 export function isPassing(error: unknown): boolean {
   const root = rootOf(error);
-  return root instanceof Outdated || isConflict(root) || isAlreadyExists(root);
+  return root instanceof Outdated || isConflict(root) || isAlreadyExists(root) ||
+    isNotFound(root);
 }
 
 /** The server understood and said no. */
 export function isRefusal(error: unknown): boolean {
   const root = rootOf(error);
-  return root instanceof ApiError && root.code >= 400 && root.code < 500 && ![408, 409, 410, 429].includes(root.code);
+  return root instanceof ApiError && root.code >= 400 && root.code < 500 &&
+    ![404, 408, 409, 410, 429].includes(root.code);
 }
 
 /** Where it was to be written everything is on its way out: there is nothing left to do. */

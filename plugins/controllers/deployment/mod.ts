@@ -26,10 +26,13 @@ export default controller<Deployment, { sets: readonly ReplicaSet[]; pods: reado
     const podsOf = (set: ReplicaSet) => pods.filter((pod) => controllerOf(pod)?.uid === set.metadata.uid).length;
     const { actions, status, revision, reconsiderAt } = planDeployment(object, sets, podsOf, now);
     const annotate: Action[] = revision === undefined ? [] : [{
-      do: "patch",
+      // Not a patch, for which the role of this controller has no right.
+      do: "update",
       resource: resources.deployments,
-      object,
-      patch: { metadata: { annotations: { [REVISION]: revision } } },
+      object: {
+        ...object,
+        metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [REVISION]: revision } },
+      },
     }];
     return {
       actions: [...actions.flatMap((action) => act(action, object)), ...annotate],

@@ -1,0 +1,202 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { controllerOf, type Deployment, type Draft, isReady, type Namespace, type Pod, resources } from "@k3ts/model";
+import deployment from "../controllers/deployment/mod.ts";
+import endpointslice from "../controllers/endpointslice/mod.ts";
+import garbage from "../controllers/garbage/mod.ts";
+import namespaces from "../controllers/namespace/mod.ts";
+import replicaset from "../controllers/replicaset/mod.ts";
+import rootCa from "../controllers/root_ca.ts";
+import serviceAccounts from "../controllers/service_accounts.ts";
+import scheduler from "../scheduler/mod.ts";
+import { fakeKubelet, runControllers, type TestCluster, testCluster } from "../testing/mod.ts";
+
+const CERTIFICATE = "-----BEGIN CERTIFICATE-----\n";
+const ALL = [
+  scheduler,
+  deployment,
+  replicaset,
+  endpointslice,
+  namespaces,
+  serviceAccounts,
+  rootCa(CERTIFICATE),
+  garbage,
+];
+
+function web(replicas: number, namespace = "default"): Draft<Deployment> {
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "web", namespace },
+    spec: {
+      replicas,
+      selector: { matchLabels: { app: "web" } },
+      template: { metadata: { labels: { app: "web" } }, spec: { containers: [{ name: "main", image: "web:1" }] } },
+    },
+  };
+}
+
+function createWeb({ clients }: TestCluster, replicas: number, namespace?: string): Promise<Deployment> {
+  return clients.of<Deployment>(resources.deployments).create(web(replicas, namespace));
+}
+
+function createNamespace({ clients }: TestCluster, name: string): Promise<Namespace> {
+  return clients.of<Namespace>(resources.namespaces).create({
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name },
+    spec: {},
+  });
+}
+
+/** As `kubectl rollout status` decides it. */
+function isRolledOut(deployment: Deployment | undefined): boolean {
+  const { spec, status, metadata } = deployment ?? {};
+  return status?.observedGeneration === metadata?.generation && status?.updatedReplicas === spec?.replicas &&
+    status?.replicas === spec?.replicas && status?.availableReplicas === spec?.replicas;
+}
+
+const untilRolledOut = (cluster: TestCluster) =>
+  cluster.until<Deployment>(resources.deployments, { namespace: "default", name: "web" }, isRolledOut);
+
+Deno.test("a Deployment becomes pods on nodes that stand behind its Service", async () => {
+  await using cluster = await testCluster();
+  await using running = await runControllers(cluster, ALL);
+  await using _kubelet = await fakeKubelet(cluster, { nodes: ["n1", "n2"] });
+  await createWeb(cluster, 4);
+  await cluster.clients.of(resources.services).create({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "web", namespace: "default" },
+    spec: { selector: { app: "web" }, ports: [{ port: 80 }] },
+  });
+  await untilRolledOut(cluster);
+  const [slice] = await cluster.untilAll(
+    resources.endpointslices,
+    "default",
+    (all) =>
+      all.some(({ metadata, endpoints }) =>
+        metadata.labels?.["kubernetes.io/service-name"] === "web" &&
+        endpoints?.filter(({ conditions }) => conditions?.ready).length === 4
+      ),
+  ).then((all) => all.filter(({ metadata }) => metadata.labels?.["kubernetes.io/service-name"] === "web"));
+  deepEqual(slice!.ports?.map(({ port }) => port), [80]);
+  const { items } = await cluster.clients.of<Pod>(resources.pods).list({ namespace: "default" });
+  ok(items.every(isReady));
+  deepEqual([...new Set(items.map(({ spec }) => spec.nodeName))].sort(), ["n1", "n2"]);
+  deepEqual([...new Set(items.map((pod) => controllerOf(pod)?.kind))], ["ReplicaSet"]);
+  deepEqual(running.failures, []);
+});
+
+Deno.test("another image replaces every pod, never leaving the bounds of the rollout", async () => {
+  await using cluster = await testCluster();
+  await using running = await runControllers(cluster, ALL);
+  await using _kubelet = await fakeKubelet(cluster);
+  await createWeb(cluster, 4);
+  await untilRolledOut(cluster);
+  const deployments = cluster.clients.of<Deployment>(resources.deployments);
+  await deployments.patch("web", {
+    namespace: "default",
+    type: "strategic",
+    patch: { spec: { template: { spec: { containers: [{ name: "main", image: "web:2" }] } } } },
+  });
+  let least = Infinity;
+  let most = 0;
+  await cluster.untilAll<Pod>(resources.pods, "default", (pods) => {
+    least = Math.min(least, pods.filter((pod) => isReady(pod) && !pod.metadata.deletionTimestamp).length);
+    most = Math.max(most, pods.filter((pod) => !pod.metadata.deletionTimestamp).length);
+    return pods.length === 4 && pods.every((pod) => pod.spec.containers[0]!.image === "web:2" && isReady(pod));
+  });
+  ok(least >= 3, `${least} ready`);
+  ok(most <= 5, `${most} pods`);
+  const rolledOut = await untilRolledOut(cluster);
+  equal(rolledOut.metadata.annotations?.["deployment.kubernetes.io/revision"], "2");
+  deepEqual(running.failures, []);
+});
+
+Deno.test("with a Deployment go its ReplicaSets and pods", async () => {
+  await using cluster = await testCluster();
+  await using running = await runControllers(cluster, ALL);
+  await using _kubelet = await fakeKubelet(cluster);
+  await createWeb(cluster, 3);
+  await untilRolledOut(cluster);
+  await cluster.clients.of(resources.deployments).delete("web", { namespace: "default" });
+  await cluster.untilAll(resources.replicasets, "default", (all) => all.length === 0);
+  await cluster.untilAll(resources.pods, "default", (all) => all.length === 0);
+  deepEqual(running.failures, []);
+});
+
+Deno.test("deleted in the foreground, a Deployment goes last", async () => {
+  await using cluster = await testCluster();
+  await using running = await runControllers(cluster, ALL);
+  await using _kubelet = await fakeKubelet(cluster);
+  await createWeb(cluster, 2);
+  await untilRolledOut(cluster);
+  await cluster.clients.of(resources.deployments).delete("web", {
+    namespace: "default",
+    propagationPolicy: "Foreground",
+  });
+  await cluster.until(resources.deployments, { namespace: "default", name: "web" }, (object) => object === undefined);
+  equal((await cluster.clients.of(resources.replicasets).list({ namespace: "default" })).items.length, 0);
+  equal((await cluster.clients.of(resources.pods).list({ namespace: "default" })).items.length, 0);
+  deepEqual(running.failures, []);
+});
+
+Deno.test("orphaned pods stay and are adopted by the next ReplicaSet", async () => {
+  await using cluster = await testCluster();
+  await using running = await runControllers(cluster, ALL);
+  await using _kubelet = await fakeKubelet(cluster);
+  await createWeb(cluster, 2);
+  await untilRolledOut(cluster);
+  const before = await cluster.clients.of(resources.pods).list({ namespace: "default" });
+  await cluster.clients.of(resources.deployments).delete("web", { namespace: "default", propagationPolicy: "Orphan" });
+  await cluster.until(resources.deployments, { namespace: "default", name: "web" }, (object) => object === undefined);
+  const [set] = (await cluster.clients.of(resources.replicasets).list({ namespace: "default" })).items;
+  deepEqual(set!.metadata.ownerReferences ?? [], []);
+  await createWeb(cluster, 2);
+  await untilRolledOut(cluster);
+  const after = await cluster.clients.of(resources.pods).list({ namespace: "default" });
+  const uids = (list: typeof before) => list.items.map(({ metadata }) => metadata.uid).sort();
+  deepEqual(uids(after), uids(before));
+  deepEqual(running.failures, []);
+});
+
+Deno.test("a new namespace has its ServiceAccount and the cluster's CA, also after somebody deleted them", async () => {
+  await using cluster = await testCluster();
+  await using running = await runControllers(cluster, ALL);
+  await createNamespace(cluster, "a");
+  const account = { namespace: "a", name: "default" };
+  const { metadata } = await cluster.until(resources.serviceaccounts, account, (object) => object !== undefined);
+  const map = await cluster.until(resources.configmaps, { namespace: "a", name: "kube-root-ca.crt" }, Boolean);
+  equal(map.data?.["ca.crt"], CERTIFICATE);
+  await cluster.clients.of(resources.serviceaccounts).delete("default", { namespace: "a" });
+  await cluster.until(
+    resources.serviceaccounts,
+    account,
+    (object) => object !== undefined && object.metadata.uid !== metadata.uid,
+  );
+  deepEqual(running.failures, []);
+});
+
+Deno.test("a namespace goes with everything in it, pods first", async () => {
+  await using cluster = await testCluster();
+  await using running = await runControllers(cluster, ALL);
+  await using _kubelet = await fakeKubelet(cluster);
+  const { clients } = cluster;
+  await createNamespace(cluster, "a");
+  await cluster.until(resources.serviceaccounts, { namespace: "a", name: "default" }, Boolean);
+  await createWeb(cluster, 3, "a");
+  await clients.of(resources.configmaps).create({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "settings", namespace: "a" },
+    data: { a: "b" },
+  });
+  await cluster.until(resources.deployments, { namespace: "a", name: "web" }, isRolledOut);
+  await clients.of(resources.namespaces).delete("a");
+  await cluster.until(resources.namespaces, { name: "a" }, (object) => object === undefined);
+  for (const resource of [resources.pods, resources.deployments, resources.configmaps, resources.events]) {
+    const { items } = await clients.of(resource).list({ namespace: "a" });
+    deepEqual(items, [], resource.resource);
+  }
+  deepEqual(running.failures, []);
+});
