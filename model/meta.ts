@@ -67,11 +67,11 @@ export function isConditionTrue(
  */
 export function mergeConditions<C extends ConditionData>(
   conditions: readonly C[] | undefined,
-  changes: readonly C[],
+  changes: readonly (Omit<C, "lastTransitionTime"> & { lastTransitionTime?: string })[],
   now: string,
 ): readonly C[] {
   let merged = conditions ?? [];
-  for (const change of changes) {
+  for (const change of changes as readonly C[]) {
     const before = findCondition(merged, change.type);
     const since = before !== undefined && before.status === change.status ? before.lastTransitionTime : undefined;
     const next = { ...before, ...change, lastTransitionTime: since ?? change.lastTransitionTime ?? now };

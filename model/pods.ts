@@ -1,6 +1,7 @@
 /** What can be said of a pod from its object alone. */
 import type { Pod } from "./types/mod.ts";
 import { findCondition } from "./meta.ts";
+import { tryParseQuantity } from "./quantity.ts";
 import { parseTime } from "./time.ts";
 
 /** It counts for its controller: it has not ended and is not on its way out. */
@@ -47,24 +48,20 @@ export function isSidecar(container: { restartPolicy?: string }): boolean {
 
 /** Where a pod stands when resources run short: what it asked for decides. */
 export function qosClass(pod: Pod): "Guaranteed" | "Burstable" | "BestEffort" {
-  const containers = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
-  const requests = new Map<string, string[]>();
-  const limits = new Map<string, string[]>();
+  let asks = false;
   let guaranteed = true;
-  for (const { resources } of containers) {
+  for (const { resources } of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
     for (const name of ["cpu", "memory"]) {
-      const request = positive(resources?.requests?.[name]);
-      const limit = positive(resources?.limits?.[name]);
-      if (request !== undefined) requests.set(name, [...requests.get(name) ?? [], request]);
-      if (limit !== undefined) limits.set(name, [...limits.get(name) ?? [], limit]);
-      else guaranteed = false;
-      if (request !== limit) guaranteed = false;
+      const request = nanosOf(resources?.requests?.[name]);
+      const limit = nanosOf(resources?.limits?.[name]);
+      if (request > 0n || limit > 0n) asks = true;
+      if (limit === 0n || request !== limit) guaranteed = false;
     }
   }
-  if (requests.size === 0 && limits.size === 0) return "BestEffort";
+  if (!asks) return "BestEffort";
   return guaranteed ? "Guaranteed" : "Burstable";
 }
 
-function positive(quantity: string | undefined): string | undefined {
-  return quantity === undefined || /^[+-]?0*\.?0*[a-zA-Z]*$/.test(quantity) ? undefined : quantity;
+function nanosOf(quantity: string | undefined): bigint {
+  return quantity === undefined ? 0n : tryParseQuantity(quantity)?.nanos ?? 0n;
 }

@@ -33,9 +33,12 @@ function mergeObject(original: JsonObject, patch: JsonObject, type: TypeView): J
   }
   retainKeys(original, patch);
   setElementOrder(original, patch, type);
+  // Deletions first, so that what a patch both deletes and adds is there, in whatever order its members came.
   for (const [name, value] of Object.entries(patch)) {
     if (name.startsWith(DELETE_FROM)) deleteFromList(original, name.slice(DELETE_FROM.length), value);
-    else mergeMember(original, name, value, type.field(name));
+  }
+  for (const [name, value] of Object.entries(patch)) {
+    if (!name.startsWith(DELETE_FROM)) mergeMember(original, name, value, type.field(name));
   }
   return original;
 }

@@ -1,6 +1,5 @@
 /** Defaults of pods and of the pods that templates describe (v1 defaulting, 1.35). */
 import type { Container, PodSpec, Probe, Volume } from "../../types/mod.ts";
-import { canonicalQuantity } from "../../quantity.ts";
 import { canonicalResources } from "../resources.ts";
 
 const FILE_MODE = 0o644;
@@ -47,7 +46,7 @@ function defaultContainer(container: Container): void {
   for (const variable of container.env ?? []) {
     const { fieldRef, resourceFieldRef } = variable.valueFrom ?? {};
     if (fieldRef !== undefined) fieldRef.apiVersion ||= "v1";
-    if (resourceFieldRef !== undefined) resourceFieldRef.divisor = canonicalQuantity(resourceFieldRef.divisor ?? "0");
+    if (resourceFieldRef !== undefined) resourceFieldRef.divisor ??= "0";
   }
   for (const probe of [container.livenessProbe, container.readinessProbe, container.startupProbe]) {
     if (probe !== undefined) defaultProbe(probe);
@@ -76,8 +75,6 @@ function defaultVolume(volume: Volume): void {
   for (const source of [volume.secret, volume.configMap, volume.downwardAPI, volume.projected]) {
     if (source !== undefined) source.defaultMode ??= FILE_MODE;
   }
-  const limit = volume.emptyDir?.sizeLimit;
-  if (limit !== undefined) volume.emptyDir!.sizeLimit = canonicalQuantity(limit);
   if (volume.hostPath !== undefined) volume.hostPath.type ??= "";
   if (volume.image !== undefined) volume.image.pullPolicy ||= pullPolicyOf(volume.image.reference ?? "");
   const items = [
@@ -86,7 +83,7 @@ function defaultVolume(volume: Volume): void {
   ];
   for (const { fieldRef, resourceFieldRef } of items) {
     if (fieldRef !== undefined) fieldRef.apiVersion ||= "v1";
-    if (resourceFieldRef !== undefined) resourceFieldRef.divisor = canonicalQuantity(resourceFieldRef.divisor ?? "0");
+    if (resourceFieldRef !== undefined) resourceFieldRef.divisor ??= "0";
   }
   for (const { serviceAccountToken } of volume.projected?.sources ?? []) {
     if (serviceAccountToken !== undefined) serviceAccountToken.expirationSeconds ??= TOKEN_SECONDS;
