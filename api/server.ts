@@ -1,5 +1,5 @@
 /** A whole API server without sockets: a store in, verbs out. */
-import { OpenApi } from "../model/openapi/mod.ts";
+import { OpenApi } from "@k3ts/model";
 import { Admission, type AdmissionPlugin } from "./admission/admission.ts";
 import { defaultTolerationSeconds } from "./admission/default_toleration_seconds.ts";
 import { namespaceLifecycle } from "./admission/namespace_lifecycle.ts";

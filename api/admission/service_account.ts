@@ -1,5 +1,5 @@
 /** Gives every pod a service account, and a token for it that its node renews. */
-import { type ApiObject, randomSuffix } from "@k3ts/model";
+import { type ApiObject, cloneJson, randomSuffix } from "@k3ts/model";
 import type { Cache } from "../cache/cache.ts";
 import { parseObject } from "../registry/stored_object.ts";
 import { forbidden } from "../status.ts";
@@ -63,7 +63,7 @@ export function serviceAccount(cache: Cache, random: () => number): AdmissionPlu
       const account = parseObject<AccountData>(stored);
       if (wantsToken(pod, account)) mountToken(pod, random);
       if ((pod.spec.imagePullSecrets ?? []).length === 0 && account.imagePullSecrets !== undefined) {
-        pod.spec.imagePullSecrets = structuredClone(account.imagePullSecrets);
+        pod.spec.imagePullSecrets = cloneJson(account.imagePullSecrets);
       }
     },
   };

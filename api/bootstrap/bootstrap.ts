@@ -1,5 +1,5 @@
 /** Brings a cluster's own objects into being, and up to date, by the verbs that everybody uses. */
-import type { ObjectMetadata } from "@k3ts/model";
+import { cloneJson, type ObjectMetadata } from "@k3ts/model";
 import { MASTERS, type User } from "../auth/user.ts";
 import { createObject } from "../verbs/create.ts";
 import type { Verbs } from "../verbs/context.ts";
@@ -39,7 +39,7 @@ async function bring({ resource: name, object, kept = false }: BootstrapObject, 
   } else if (kept) {
     await revise(request, {
       // What others have added to the metadata stays theirs.
-      next: (old) => ({ ...structuredClone(object), metadata: mergeMetadata(old.metadata, object.metadata) }),
+      next: (old) => ({ ...cloneJson(object), metadata: mergeMetadata(old.metadata, object.metadata) }),
       rules: "",
       retries: true,
     }, verbs);

@@ -1,4 +1,4 @@
-import type { ApiObject } from "@k3ts/model";
+import { type ApiObject, cloneJson } from "@k3ts/model";
 import { badRequest, nameNotGenerated, StatusError } from "../status.ts";
 import { authorize } from "./authorize.ts";
 import type { Verbs } from "./context.ts";
@@ -35,7 +35,8 @@ export async function createObject(
   const generated = !given.metadata.name && !!given.metadata.generateName;
   for (let tried = 1;; tried++) {
     try {
-      const object = inOrder(resource, structuredClone(given));
+      // What was given is needed again only where another name may have to be tried.
+      const object = inOrder(resource, generated ? cloneJson(given) : given);
       await prepare(request, object, verbs, managed);
       return await verbs.registry.insert(resource, object, { dryRun: request.dryRun });
     } catch (error) {

@@ -3,7 +3,7 @@
  *
  * Follows k8s.io/apiserver `registry/rest/delete.go` and `registry/generic/registry/store.go` (1.35).
  */
-import type { ApiObject } from "@k3ts/model";
+import { type ApiObject, cloneJson } from "@k3ts/model";
 import { timestamp } from "../clock.ts";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
@@ -91,7 +91,7 @@ export function planDelete(
   if (grace === 0 && finalizers.length === 0 && !hasSpecFinalizers(old)) return "vanish";
   // A second delete may hasten the first, never delay it.
   const hastens = !pending || grace < before;
-  const next = structuredClone(old);
+  const next = cloneJson(old);
   if (finalizers.length > 0) next.metadata.finalizers = finalizers;
   else delete next.metadata.finalizers;
   if (!hastens) return JSON.stringify(next) === JSON.stringify(old) ? "keep" : next;

@@ -1,4 +1,4 @@
-import type { ApiObject } from "@k3ts/model";
+import { type ApiObject, cloneJson } from "@k3ts/model";
 import type { Verbs } from "./context.ts";
 import { decodeObject } from "./decode.ts";
 import { refuseOtherObject, refuseStale } from "./metadata.ts";
@@ -18,7 +18,7 @@ export async function finalize(request: UpdateRequest, verbs: Verbs): Promise<Re
   const stored = await revise(request, {
     next(old) {
       refuseStale(object.metadata, old.metadata, resource);
-      return { ...structuredClone(old), spec: { ...spec } } as ApiObject;
+      return { ...cloneJson(old), spec: { ...spec } } as ApiObject;
     },
     retries: !object.metadata.resourceVersion,
   }, verbs);

@@ -1,5 +1,5 @@
 /** `/scale`: the number of replicas of anything that has some, as one kind (autoscaling/v1 Scale). */
-import { type ApiObject, decodeValue, type Json, type ScaleRules, typeFacts } from "@k3ts/model";
+import { type ApiObject, cloneJson, decodeValue, type Json, type ScaleRules, typeFacts } from "@k3ts/model";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
 import { internalError, invalid } from "../status.ts";
@@ -56,7 +56,7 @@ async function rescale(
       refuseStale(scale.metadata, old.metadata, resource);
       const replicas = scale.spec?.replicas ?? 0;
       if (replicas < 0) throw negative(request.name, replicas);
-      const object = structuredClone(old);
+      const object = cloneJson(old);
       rules.write(object, replicas);
       return object;
     },

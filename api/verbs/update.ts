@@ -1,3 +1,4 @@
+import { cloneJson } from "@k3ts/model";
 import { authorize } from "./authorize.ts";
 import type { Verbs } from "./context.ts";
 import { createObject } from "./create.ts";
@@ -17,14 +18,16 @@ export async function update(request: UpdateRequest, verbs: Verbs): Promise<Repl
   const { object, problems } = decodeObject(resource, request.body, request.fieldValidation);
   refuseOtherObject(object, request);
   const { strategy } = resource;
-  if (subresource === "" && strategy.allowsCreateOnUpdate && !verbs.registry.newest(resource, namespace, name)) {
+  // Who names a state means one that exists.
+  const mayCreate = subresource === "" && strategy.allowsCreateOnUpdate && !object.metadata.resourceVersion;
+  if (mayCreate && verbs.registry.newest(resource, namespace, name) === undefined) {
     authorize(request, "create", verbs);
     return objectReply(resource, await createObject(request, object, verbs), problems, 201);
   }
   const stored = await revise(request, {
     next(old) {
       refuseStale(object.metadata, old.metadata, resource);
-      return structuredClone(object);
+      return cloneJson(object);
     },
     retries: !object.metadata.resourceVersion,
     rules: request.subresource,

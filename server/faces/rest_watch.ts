@@ -42,7 +42,7 @@ export async function respondWatch(
   const sink = new StreamSink(choice.as === "protobuf" ? FRAMES : LINES);
   const form = forms.of(request.resource, choice);
   const watching = await watch(request, form, sink, verbs);
-  const seconds = timeoutSeconds ?? SECONDS_DEFAULT * (1 + verbs.random());
+  const seconds = timeoutSeconds || SECONDS_DEFAULT * (1 + verbs.random());
   const end = () => {
     watching.bookmark();
     watching.end();
