@@ -8,7 +8,7 @@ import { fieldsOf } from "./fields_of.ts";
 import { managerId, type ManagerKey, type Managers, readManagers, writeManagers } from "./managers.ts";
 import { normalForm } from "./normal_form.ts";
 import { mergeObjects } from "./merge.ts";
-import { claimChanges, metadataOf, withoutManagedFields } from "./record_manager.ts";
+import { claimChanges, keepTimes, metadataOf, withoutManagedFields } from "./record_manager.ts";
 import { dropNulls, removeFields } from "./remove.ts";
 import { formatTime } from "../time.ts";
 import { refuseIfNotApplicable } from "./check.ts";
@@ -64,13 +64,17 @@ export function applyPatch(request: ApplyRequest): JsonObject {
 
   const merged = mergeAndClaim(managers, key, before, request);
   const changed = !equalJson(dropNulls(before), merged);
-  const result = cloneJson(merged);
+  // What lost all its parts but is always there is there again, empty.
+  const result = dropNulls(cloneJson(normalForm(merged, type)));
   const id = managerId(key);
   const entry = managers.get(id);
   if (changed && entry !== undefined) managers.set(id, { ...entry, time: formatTime(now) });
   syncLastApplied(result, applied, request.manager);
   setDefaults?.(result);
-  const entries = writeManagers(managers);
+  const isSame = live !== undefined && equalJson(withoutManagedFields(live), result);
+  const entries = isSame
+    ? keepTimes(writeManagers(managers), metadataOf(live)["managedFields"])
+    : writeManagers(managers);
   const metadata: JsonObject = { ...metadataOf(result) };
   if (entries !== undefined) metadata["managedFields"] = entries;
   return { ...result, metadata };

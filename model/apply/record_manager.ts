@@ -51,9 +51,16 @@ export function recordManager(request: WriteRequest): JsonObject[] | undefined {
   );
   capUpdaters(managers);
   const entries = writeManagers(managers);
-  return live !== undefined && sameButForTimes(entries, stored) && sameObject(live, next)
-    ? stored as JsonObject[]
+  return live !== undefined && equalJson(withoutManagedFields(live), withoutManagedFields(next))
+    ? keepTimes(entries, stored)
     : entries;
+}
+
+/** The stored entries where nothing but times would change: a write that changes nothing is none. */
+export function keepTimes(entries: JsonObject[] | undefined, stored: unknown): JsonObject[] | undefined {
+  const timeless = (list: unknown) =>
+    (Array.isArray(list) ? list as JsonObject[] : []).map(({ time: _, ...entry }) => entry);
+  return equalJson(timeless(entries), timeless(stored)) ? stored as JsonObject[] | undefined : entries;
 }
 
 /** Gives what changed to the manager of the write, and takes it from everybody else. */
@@ -93,14 +100,4 @@ function currentManagers(given: unknown, stored: unknown, subresource: string): 
 
 function isEmptyEntry(entry: unknown): boolean {
   return isJsonObject(entry) && Object.keys(entry).length === 0;
-}
-
-function sameButForTimes(a: JsonObject[] | undefined, b: unknown): boolean {
-  const timeless = (entries: unknown) =>
-    (Array.isArray(entries) ? entries as JsonObject[] : []).map(({ time: _, ...entry }) => entry);
-  return equalJson(timeless(a), timeless(b));
-}
-
-function sameObject(a: JsonObject, b: JsonObject): boolean {
-  return equalJson(withoutManagedFields(a), withoutManagedFields(b));
 }

@@ -183,7 +183,8 @@ function withoutDirectives(value: Json): Json | undefined {
   if (Object.hasOwn(value, DIRECTIVE)) return undefined;
   const clean: JsonObject = {};
   for (const [name, member] of Object.entries(value)) {
-    const kept = member === null ? undefined : withoutDirectives(member);
+    const isDirective = name === RETAIN_KEYS || name.startsWith(DELETE_FROM) || name.startsWith(SET_ORDER);
+    const kept = member === null || isDirective ? undefined : withoutDirectives(member);
     if (kept !== undefined) setOwn(clean, name, kept);
   }
   return clean;
