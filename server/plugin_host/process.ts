@@ -16,6 +16,8 @@ export interface PluginProcessOptions {
   serverVersion: string;
   /** PEM. */
   caCertificate: string;
+  /** Told the process's id. */
+  onSpawn?: (pid: number) => void;
   onStarted: (controllers: PluginController[]) => void;
   onReport: (report: RunResponse["report"]) => void;
 }
@@ -38,12 +40,23 @@ export async function runPluginProcess(options: PluginProcessOptions, signal: Ab
     // Where Deno finds the packages that it has already fetched; nothing of it reaches the plugin, which may read no environment.
     env: pick(Deno.env.toObject(), ["HOME", "DENO_DIR", "PATH"]),
   }).spawn();
+  options.onSpawn?.(child.pid);
+  // It holds nothing that it would have to save, and must not be able to stay.
+  using _end = { [Symbol.dispose]: () => kill(child) };
   await using connection = connectFrames(processChannel(child), {
     side: "dialer",
     routes: options.routes((context) => identityOf(context, options.mayActAs)),
     signal,
   });
   return await converse(connection, options, signal);
+}
+
+function kill(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // It has ended already.
+  }
 }
 
 async function converse(
