@@ -1,0 +1,124 @@
+/** The real gateway under the real supervisor, in front of what a test puts behind it. */
+import { Buffer } from "node:buffer";
+import http2 from "node:http2";
+import { join } from "node:path";
+import { Http2SessionManager } from "@connectrpc/connect-node";
+import { GatewayService, SupervisedSocket_Protocol as Protocol } from "@k3ts/proto";
+import { createClient } from "@connectrpc/connect";
+import { dial, freePort, nativeProgram, Supervised } from "../supervisor/supervised.ts";
+import { type Authority, createAuthority, type Credentials } from "./pki.ts";
+
+export interface Reply {
+  status: number;
+  headers: http2.IncomingHttpHeaders;
+  body: Buffer;
+  text: string;
+}
+
+export class Gateway implements AsyncDisposable {
+  private constructor(
+    readonly supervised: Supervised,
+    readonly authority: Authority,
+    readonly admin: Credentials,
+    readonly port: number,
+  ) {}
+
+  static async start(): Promise<Gateway> {
+    const port = freePort();
+    const authority = await createAuthority("k3ts");
+    const admin = await authority.issue("CN=admin, O=system:masters");
+    const supervised = await Supervised.start((folder) => ({
+      sockets: [{ name: "api", protocol: Protocol.TCP, address: `127.0.0.1:${port}` }],
+      processes: [{
+        name: "gateway",
+        command: [nativeProgram("k3ts-gateway"), "--data-dir", folder],
+        sockets: ["api"],
+        logPath: join(folder, "logs/gateway.log"),
+      }],
+    }));
+    const gateway = new Gateway(supervised, authority, admin, port);
+    await gateway.writeCertificate("CN=server");
+    return gateway;
+  }
+
+  get url(): string {
+    return `https://localhost:${this.port}`;
+  }
+
+  get serverSocket(): string {
+    return this.supervised.path("run/server.sock");
+  }
+
+  get agentSocket(): string {
+    return this.supervised.path("run/agent.sock");
+  }
+
+  async writeCertificate(subject: string): Promise<void> {
+    const { cert, key } = await this.authority.issue(subject, { serving: true });
+    await Deno.mkdir(this.supervised.path("pki"), { recursive: true });
+    await Deno.writeTextFile(this.supervised.path("pki/server.key"), key);
+    await Deno.writeTextFile(this.supervised.path("pki/ca.crt"), this.authority.cert);
+    await Deno.writeTextFile(this.supervised.path("pki/server.crt"), cert);
+  }
+
+  async status() {
+    await using connection = await dial(this.supervised.path("run/gateway.sock"));
+    return await createClient(GatewayService, connection.transport).getStatus({});
+  }
+
+  async reload(): Promise<void> {
+    await using connection = await dial(this.supervised.path("run/gateway.sock"));
+    await createClient(GatewayService, connection.transport).reloadCertificates({});
+  }
+
+  /** One HTTP/2 connection. */
+  connect(credentials?: Credentials): Connection {
+    return new Connection(this.url, { ca: this.authority.cert, ...credentials });
+  }
+
+  sessions(credentials: Credentials): Http2SessionManager {
+    return new Http2SessionManager(this.url, {}, { ca: this.authority.cert, ...credentials });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.supervised[Symbol.asyncDispose]();
+  }
+}
+
+export class Connection implements Disposable {
+  readonly session: http2.ClientHttp2Session;
+
+  constructor(url: string, options: http2.SecureClientSessionOptions) {
+    this.session = http2.connect(url, options);
+    // Whoever has a request open learns of it there.
+    this.session.on("error", () => {});
+  }
+
+  request(headers: http2.OutgoingHttpHeaders, body?: Uint8Array | string): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const stream = this.session.request(headers, { endStream: body === undefined });
+      const pieces: Buffer[] = [];
+      let head: http2.IncomingHttpHeaders & { ":status"?: number } = {};
+      stream.on("response", (received) => head = received);
+      stream.on("data", (piece: Buffer) => pieces.push(piece));
+      stream.on("error", reject);
+      stream.on("end", () => {
+        const whole = Buffer.concat(pieces);
+        resolve({ status: head[":status"] ?? 0, headers: head, body: whole, text: whole.toString() });
+      });
+      if (body !== undefined) stream.end(body);
+    });
+  }
+
+  get(path: string, headers: http2.OutgoingHttpHeaders = {}): Promise<Reply> {
+    return this.request({ ":path": path, ...headers });
+  }
+
+  post(path: string, body: Uint8Array | string, headers: http2.OutgoingHttpHeaders = {}): Promise<Reply> {
+    return this.request({ ":method": "POST", ":path": path, ...headers }, body);
+  }
+
+  [Symbol.dispose](): void {
+    this.session.destroy();
+  }
+}
