@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import fc from "fast-check";
 import type { ObjectData } from "../registry/stored_object.ts";
-import { StatusError } from "../status.ts";
+import { refusal } from "../testing/refusal.ts";
 import { AddressRange, pickFree } from "./ranges.ts";
 import { SERVICE_RANGES, ServiceAllocator } from "./services.ts";
 
@@ -35,15 +35,15 @@ Deno.test("every Service has an address of its own until the range is empty, and
   for (let index = 0; index < 12; index++) addresses.add(add(allocator, service(`s${index}`)).spec.clusterIP!);
   equal(addresses.size, 12);
   ok(!addresses.has("10.43.0.1") && !addresses.has("10.43.0.10"));
-  throws(() => add(allocator, service("more")), refused(500));
+  throws(() => add(allocator, service("more")), refusal(500));
   equal(add(allocator, service("dns", { clusterIP: "10.43.0.10" })).spec.clusterIP, "10.43.0.10");
 });
 
 Deno.test("an address that is taken, or outside of the range, is refused; a deleted Service gives its own back", () => {
   const allocator = make();
   const first = add(allocator, service("a", { clusterIP: "10.43.5.5" }));
-  throws(() => add(allocator, service("b", { clusterIP: "10.43.5.5" })), refused(422));
-  throws(() => add(allocator, service("b", { clusterIP: "10.99.0.1" })), refused(422));
+  throws(() => add(allocator, service("b", { clusterIP: "10.43.5.5" })), refusal(422));
+  throws(() => add(allocator, service("b", { clusterIP: "10.99.0.1" })), refusal(422));
   allocator.observe(undefined, first);
   equal(add(allocator, service("b", { clusterIP: "10.43.5.5" })).spec.clusterIP, "10.43.5.5");
 });
@@ -61,9 +61,9 @@ Deno.test("node ports are given out, kept by updates, refused when taken, and gi
   ok(ports[0] !== ports[1] && ports.every((port) => port >= 30000 && port <= 32767));
   throws(
     () => add(allocator, service("b", { type: "NodePort", ports: [{ port: 80, nodePort: ports[0]! }] })),
-    refused(422),
+    refusal(422),
   );
-  throws(() => add(allocator, service("b", { type: "NodePort", ports: [{ port: 80, nodePort: 80 }] })), refused(422));
+  throws(() => add(allocator, service("b", { type: "NodePort", ports: [{ port: 80, nodePort: 80 }] })), refusal(422));
   const updated = service("a", { type: "NodePort", ports: [{ port: 80 }, { port: 81 }] });
   allocator.assign(updated, made);
   deepEqual(updated.spec.ports!.map(({ nodePort }) => nodePort), ports);
@@ -90,8 +90,4 @@ function add(allocator: ServiceAllocator, next: Service): Service {
 
 function service(name: string, spec: Service["spec"] = {}): Service {
   return { metadata: { name, namespace: "default" }, spec: { type: "ClusterIP", ports: [], ...spec } };
-}
-
-function refused(code: number) {
-  return (error: unknown) => error instanceof StatusError && error.status.code === code;
 }

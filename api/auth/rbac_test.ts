@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import fc from "fast-check";
-import { StatusError } from "../status.ts";
+import { refusal } from "../testing/refusal.ts";
 import { testApiServer } from "../testing/test_api_server.ts";
 import { allows, type PolicyRule, type ResourceAction, uncovered } from "./rules.ts";
 import { ANONYMOUS, authenticatedUser, serviceAccountUser } from "./user.ts";
@@ -147,15 +147,5 @@ function binding(roleKind: string, role: string, kind: string, subject: string) 
     metadata: { name: "binding" },
     roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: roleKind, name: role },
     subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind, name: subject }],
-  };
-}
-
-function refusal(code: number, message?: string | RegExp) {
-  return (error: unknown) => {
-    ok(error instanceof StatusError, String(error));
-    equal(error.status.code, code);
-    if (typeof message === "string") equal(error.message, message);
-    else if (message !== undefined) ok(message.test(error.message), error.message);
-    return true;
   };
 }

@@ -2,7 +2,7 @@
 import type { Revision } from "../store/store.ts";
 import type { StoredObject } from "../registry/stored_object.ts";
 import type { Clock } from "../clock.ts";
-import { groupResource, type Subject, tooLargeResourceVersion } from "../status.ts";
+import { groupResource, type Subject, tooLargeResourceVersion, tooManyRequests } from "../status.ts";
 import type { ObjectChange } from "./change.ts";
 import type { HistoryLimits } from "./history.ts";
 import { ResourceCache } from "./resource_cache.ts";
@@ -10,6 +10,8 @@ import { type EventSink, SharedEvents, Watch, type WatchOptions } from "./watch.
 
 /** How long a read waits for a revision that is not there yet. */
 const FRESH_WAIT_MS = 3_000;
+/** Watches at once; further ones are refused. */
+const WATCHES_MAX = 16_384;
 /** Reads that may wait so at once; further ones are refused as if they had waited. */
 const FRESH_WAITERS_MAX = 1024;
 
@@ -94,6 +96,7 @@ export class Cache {
 
   /** Begins a watch; nothing is sent before its first `resume`. Ends, like all others, with {@link endWatches}. */
   watch(resource: Subject, options: WatchOptions, sink: EventSink): Watch {
+    if (this.#watches.size >= WATCHES_MAX) throw tooManyRequests("there are too many watches", 5);
     const context = { shared: this.#shared, visible: () => this.#revision, clock: this.#clock };
     const watch = new Watch(this.of(resource), options, sink, context, () => void this.#watches.delete(watch));
     this.#watches.add(watch);

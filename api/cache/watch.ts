@@ -8,7 +8,7 @@
 import type { Revision } from "../store/store.ts";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { Clock } from "../clock.ts";
-import { expired, type Status } from "../status.ts";
+import { expired, type Status, statusOf } from "../status.ts";
 import { type ObjectChange, seenThrough } from "./change.ts";
 import { EncodedEvent, type Form, type WatchEventType } from "./encoding.ts";
 import type { ResourceCache, Scope } from "./resource_cache.ts";
@@ -124,6 +124,9 @@ export class Watch {
     this.#running = true;
     try {
       while (!this.#ended && this.#sink.room() > 0 && this.#step()) { /* as long as there is something to send */ }
+    } catch (error) {
+      // One watcher's trouble (a stream that broke, an object that has no such form) is not the writer's who called.
+      this.#break(error);
     } finally {
       this.#running = false;
     }
@@ -144,6 +147,14 @@ export class Watch {
     if (this.#ended) return;
     this.#sink.send([new EncodedEvent("ERROR", this.#options.form.encodeStatus(status))]);
     this.end();
+  }
+
+  #break(error: unknown): void {
+    try {
+      this.fail(statusOf(error));
+    } catch {
+      this.end();
+    }
   }
 
   /** Tells the revision, if the watcher asked for that, has seen everything and has room. */

@@ -83,6 +83,20 @@ Deno.test("a watch that is slower than the history is long is ended", async () =
   equal(registry.cache.watchCount, 0);
 });
 
+Deno.test("a sink that breaks loses its watch, and nobody else anything", async () => {
+  const { registry } = await opened();
+  const broken = new ListSink();
+  broken.send = () => {
+    throw new TypeError("the stream is gone");
+  };
+  const whole = new ListSink();
+  registry.cache.watch(things, from(0), broken).resume();
+  registry.cache.watch(things, from(0), whole).resume();
+  await registry.insert(things, thing("a"));
+  await registry.insert(things, thing("b"));
+  deepEqual([whole.events.length, broken.ended, registry.cache.watchCount], [2, true, 1]);
+});
+
 Deno.test("bookmarks come only to those who ask, and tell the newest revision", async () => {
   const { registry, clock } = await opened();
   const [asked, silent] = [new ListSink(), new ListSink()];

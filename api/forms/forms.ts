@@ -1,8 +1,8 @@
 /** The forms in which each resource's objects are shown, made once a server so that what is kept is shared. */
-import { type ApiObject, encodeMessage, encodeProtobuf, type ObjectMetadata, typeFacts } from "@k3ts/model";
+import { type ApiObject, encodeProtobuf, type ObjectMetadata, openEnvelope, typeFacts } from "@k3ts/model";
 import { type Form, JSON_FORM, KeptForm } from "../cache/encoding.ts";
 import type { Clock } from "../clock.ts";
-import { parseObject } from "../registry/stored_object.ts";
+import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
 import type { Status } from "../status.ts";
 import { type IncludeObject, tableOf } from "./table.ts";
@@ -22,12 +22,11 @@ const METADATA_FORM: Form = {
   encodeStatus: JSON_FORM.encodeStatus,
 };
 
-/** Bytes kept of one resource's protobuf messages. */
-const KEPT_MESSAGES_BYTES_MAX = 16 * 1024 * 1024;
+/** Bytes kept of one resource's objects as protobuf. */
+const KEPT_BYTES_MAX = 16 * 1024 * 1024;
 
 export class Forms {
   readonly #clock: Clock;
-  readonly #messages = new Map<ServedResource, KeptForm>();
   readonly #envelopes = new Map<ServedResource, Form>();
 
   constructor(clock: Clock) {
@@ -40,30 +39,21 @@ export class Forms {
     return choice.as === "json" ? JSON_FORM : this.#envelope(resource);
   }
 
-  /** Protobuf messages without envelope: what lists are made of. */
-  messages(resource: ServedResource): Form {
-    let form = this.#messages.get(resource);
-    if (form === undefined) {
-      form = new KeptForm(
-        `message/${resource.apiVersion}/${resource.kind}`,
-        (object) => encodeMessage(parseObject(object), resource.type),
-        encodeStatus,
-        KEPT_MESSAGES_BYTES_MAX,
-      );
-      this.#messages.set(resource, form);
-    }
-    return form;
+  /** The protobuf message within an object's envelope: what lists are made of. Made once with it. */
+  message(resource: ServedResource, object: StoredObject): Uint8Array {
+    return openEnvelope(this.#envelope(resource).encode(object)).message;
   }
 
   #envelope(resource: ServedResource): Form {
     let form = this.#envelopes.get(resource);
     if (form === undefined) {
-      const { apiVersion, kind } = resource;
-      form = {
-        id: `protobuf/${apiVersion}/${kind}`,
-        encode: (object) => encodeProtobuf({ ...parseObject(object), apiVersion, kind }, resource.type),
+      const { apiVersion, kind, type } = resource;
+      form = new KeptForm(
+        `protobuf/${apiVersion}/${kind}`,
+        (object) => encodeProtobuf({ ...parseObject(object), apiVersion, kind }, type),
         encodeStatus,
-      };
+        KEPT_BYTES_MAX,
+      );
       this.#envelopes.set(resource, form);
     }
     return form;

@@ -83,9 +83,8 @@ function* jsonPieces(
 
 export function* protobufList(resource: ServedResource, page: ListPage, forms: Forms): Generator<Uint8Array> {
   const { listKind, apiVersion } = resource;
-  const form = forms.messages(resource);
   // The length of the whole goes first, so every message is made before any is sent; they are held until then.
-  const messages = page.objects.map((object) => form.encode(object));
+  const messages = page.objects.map((object) => forms.message(resource, object));
   const frame = listFrame(apiVersion, listKind, listMetadata(page), messages.map((message) => message.length));
   yield frame.head;
   for (const piece of inPieces(messages)) {

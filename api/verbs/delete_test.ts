@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { ApiObject } from "@k3ts/model";
-import { StatusError } from "../status.ts";
+import { refusal } from "../testing/refusal.ts";
 import { type CallTarget, type TestApiServer, testApiServer } from "../testing/test_api_server.ts";
 
 const pods: CallTarget = { resource: "pods", namespace: "default" };
@@ -111,13 +111,4 @@ async function withPod(node?: string): Promise<TestApiServer> {
     await server.create({ ...pods, name: "p", subresource: "binding" }, binding);
   }
   return server;
-}
-
-function refusal(code: number, message?: RegExp) {
-  return (error: unknown) => {
-    ok(error instanceof StatusError, String(error));
-    equal(error.status.code, code, error.message);
-    if (message !== undefined) ok(message.test(error.message), error.message);
-    return true;
-  };
 }

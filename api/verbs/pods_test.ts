@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { ApiObject, Pod } from "@k3ts/model";
 import { authenticatedUser } from "../auth/user.ts";
-import { StatusError } from "../status.ts";
+import { refusal } from "../testing/refusal.ts";
 import { ADMIN, type CallTarget, type TestApiServer, testApiServer } from "../testing/test_api_server.ts";
 import { connect } from "./connect.ts";
 
@@ -171,13 +171,4 @@ async function withAccount(): Promise<TestApiServer> {
 
 function aPod() {
   return { metadata: { name: "p" }, spec: { containers: [{ name: "c", image: "i" }] } };
-}
-
-function refusal(code: number, message?: RegExp) {
-  return (error: unknown) => {
-    ok(error instanceof StatusError, String(error));
-    equal(error.status.code, code, error.message);
-    if (message !== undefined) ok(message.test(error.message), error.message);
-    return true;
-  };
 }

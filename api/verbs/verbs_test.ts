@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { ApiObject } from "@k3ts/model";
 import { StatusError } from "../status.ts";
+import { refusal } from "../testing/refusal.ts";
 import { type CallTarget, testApiServer } from "../testing/test_api_server.ts";
 
 const maps: CallTarget = { resource: "configmaps", namespace: "default" };
@@ -210,14 +211,4 @@ async function caught(attempt: Promise<unknown>): Promise<StatusError> {
   const error = await attempt.then(() => undefined, (error) => error);
   ok(error instanceof StatusError, String(error));
   return error;
-}
-
-function refusal(code: number, message?: string | RegExp) {
-  return (error: unknown) => {
-    ok(error instanceof StatusError, String(error));
-    equal(error.status.code, code, error.message);
-    if (typeof message === "string") equal(error.message, message);
-    else if (message !== undefined) ok(message.test(error.message), error.message);
-    return true;
-  };
 }

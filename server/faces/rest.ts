@@ -84,13 +84,16 @@ async function answer(call: Call): Promise<Response> {
   return respond(await callVerb(request, call), styleOf(call, wanted), server);
 }
 
+/** A request is finished though its client has gone: nobody could tell how far it came. Watches end with their streams. */
+const UNABORTED = new AbortController().signal;
+
 /** What the path is about, if it is served. @throws {StatusError} 404 */
-function resolve({ http, target, user, server }: Call): ApiRequest {
+function resolve({ target, user, server }: Call): ApiRequest {
   const { apiVersion, namespace, name, subresource } = target;
   const resource = server.resources.find(apiVersion, target.resource);
   if (resource === undefined || (namespace !== "" && !resource.namespaced)) throw noSuchResource();
   if (subresource !== "" && !resource.subresources.some((one) => one.name === subresource)) throw noSuchResource();
-  return { user, resource, namespace, name, subresource, signal: http.signal };
+  return { user, resource, namespace, name, subresource, signal: UNABORTED };
 }
 
 async function callVerb(request: ApiRequest, call: Call): Promise<Reply> {

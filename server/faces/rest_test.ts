@@ -95,6 +95,33 @@ Deno.test("a watch sends lines of JSON, or frames of protobuf, as things happen"
   equal(api.server.registry.cache.watchCount, 0);
 });
 
+Deno.test("a streamed list ends with a bookmark that says so, and goes on as a watch", async () => {
+  await using api = await serve();
+  await api.send("POST", MAPS, { metadata: { name: "a" } });
+  const query = "watch=true&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan";
+  const reader = (await api.send("GET", `${MAPS}?${query}`)).body!.getReader();
+  const events = new TextDecoder().decode((await reader.read()).value) +
+    new TextDecoder().decode((await reader.read()).value);
+  const [added, bookmark] = events.trim().split("\n").map((line) => JSON.parse(line));
+  deepEqual([added.type, bookmark.type, bookmark.object.kind], ["ADDED", "BOOKMARK", "ConfigMap"]);
+  equal(bookmark.object.metadata.annotations["k8s.io/initial-events-end"], "true");
+  equal(bookmark.object.metadata.resourceVersion, String(api.server.registry.cache.revision));
+  await api.send("POST", MAPS, { metadata: { name: "b" } });
+  equal(JSON.parse(new TextDecoder().decode((await reader.read()).value)).object.metadata.name, "b");
+  await reader.cancel();
+});
+
+Deno.test("a watch for people sends Tables of one row", async () => {
+  await using api = await serve();
+  const accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
+  const response = await api.fetch("GET", "/api/v1/namespaces?watch=true", { headers: { accept } });
+  const reader = response.body!.getReader();
+  const [first] = new TextDecoder().decode((await reader.read()).value).split("\n");
+  const event = JSON.parse(first!);
+  deepEqual([event.type, event.object.kind, event.object.rows[0].cells[0]], ["ADDED", "Table", "default"]);
+  await reader.cancel();
+});
+
 Deno.test("a watch from the past is told 410 by an event", async () => {
   await using api = await serve({ registry: { historyLimits: { changesMax: 4, bytesMax: 1e9, ageMsMax: 1e9 } } });
   for (let index = 0; index < 12; index++) await api.send("POST", MAPS, { metadata: { name: `m${index}` } });
