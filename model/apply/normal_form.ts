@@ -65,7 +65,10 @@ function zeroOf(field: FieldView): Json {
     case "int32":
     case "int64":
     case "double":
+    case "IntOrString":
       return 0;
+    case "Quantity":
+      return "0";
     default:
       return null;
   }
