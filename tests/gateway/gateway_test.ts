@@ -1,0 +1,263 @@
+/** What the gateway does beside carrying calls. */
+import { equal, match, ok as assert } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { alive, until } from "../supervisor/supervised.ts";
+import { identityOf, serve } from "./backend.ts";
+import { Gateway } from "./gateway.ts";
+import { RawConnection, upgradeRequest } from "./raw.ts";
+
+const MIB = 1024 * 1024;
+
+Deno.test("requests wait for a server that is not there yet", async () => {
+  await using gateway = await Gateway.start();
+  using connection = gateway.connect(gateway.admin);
+  const waiting = Array.from({ length: 50 }, () => connection.get("/whoami"));
+  await until("they wait", async () => (await gateway.status()).requestsWaiting === 50);
+  await using _server = serve(gateway.serverSocket);
+  for (const reply of await Promise.all(waiting)) equal(reply.status, 200);
+  equal((await gateway.status()).requestsWaiting, 0);
+});
+
+Deno.test("a server that is killed under load loses no request that it has not begun", async () => {
+  await using gateway = await Gateway.start();
+  let server = await startServer(gateway.serverSocket);
+  const abort = new AbortController();
+  const outcomes = new Map<number, number>();
+  const load = Array.from({ length: 4 }, async () => {
+    using connection = gateway.connect(gateway.admin);
+    while (!abort.signal.aborted) {
+      const { status } = await connection.get("/whoami");
+      outcomes.set(status, (outcomes.get(status) ?? 0) + 1);
+    }
+  });
+  const served = () => outcomes.get(200) ?? 0;
+  for (let round = 0; round < 3; round++) {
+    const before = served();
+    await until("the load runs", () => served() > before + 50);
+    server.kill("SIGKILL");
+    await server.status;
+    server = await startServer(gateway.serverSocket);
+  }
+  const before = served();
+  await until("the load runs again", () => served() > before + 50);
+  abort.abort();
+  await Promise.all(load);
+  server.kill("SIGKILL");
+  await server.status;
+  // Each of the four clients may have had one in flight at each of the three deaths, and no request is sent twice.
+  const failed = [...outcomes].filter(([status]) => status !== 200);
+  for (const [status, count] of failed) assert(status === 502 && count <= 12, `${count} answers of ${status}`);
+});
+
+Deno.test("an upgraded connection carries bytes both ways", async () => {
+  await using gateway = await Gateway.start();
+  await using _server = serve(gateway.serverSocket, (request) => webSocketEcho(request, ""));
+  using connection = await RawConnection.open(gateway.port, gateway.authority.cert);
+  await connection.write(upgradeRequest("/socket"));
+  match(await connection.readUntil("\r\n\r\n"), /^HTTP\/1\.1 101 /);
+  for (const text of ["one", "two"]) {
+    await connection.sendText(text);
+    equal(await connection.receiveText(), text);
+  }
+});
+
+Deno.test("a refused upgrade has its answer", async () => {
+  await using gateway = await Gateway.start();
+  await using _server = serve(gateway.serverSocket, () => new Response("not for you", { status: 403 }));
+  using connection = await RawConnection.open(gateway.port, gateway.authority.cert);
+  await connection.write(upgradeRequest("/socket"));
+  match(await connection.readUntil("not for you"), /^HTTP\/1\.1 403 [^]*not for you$/);
+});
+
+Deno.test("the server can splice an upgrade to the agent", async () => {
+  await using gateway = await Gateway.start();
+  await using server = serve(gateway.serverSocket, () => splice("one", "/exec/default/web/main?command=sh"));
+  await using _agent = serve(
+    gateway.agentSocket,
+    (request, path) => webSocketEcho(request, `${path} ${request.headers.get("x-own")} `),
+  );
+  using connection = await RawConnection.open(gateway.port, gateway.authority.cert);
+  await connection.write(upgradeRequest("/api/v1/namespaces/default/pods/web/exec?command=sh", { "x-own": "kept" }));
+  const head = await connection.readUntil("\r\n\r\n");
+  match(head, /^HTTP\/1\.1 101 /);
+  assert(!/k3ts-splice/i.test(head));
+  await connection.sendText("hello");
+  equal(await connection.receiveText(), "/exec/default/web/main?command=sh kept hello");
+  equal(server.requests, 1);
+});
+
+Deno.test("the server can splice a request for logs, with the identity that was verified", async () => {
+  await using gateway = await Gateway.start();
+  await using _server = serve(gateway.serverSocket, () => splice("one", "/logs/default/web/main?follow=true"));
+  await using _agent = serve(gateway.agentSocket, (request, path) => {
+    return new Response(`${path} for ${identityOf(request).commonName}`);
+  });
+  using connection = gateway.connect(gateway.admin);
+  const reply = await connection.get("/api/v1/namespaces/default/pods/web/log?follow=true");
+  equal(reply.text, "/logs/default/web/main?follow=true for admin");
+  equal(reply.headers["k3ts-splice-node"], undefined);
+});
+
+Deno.test("a stream service's call is asked about by its head, and its body goes to the agent alone", async () => {
+  await using gateway = await Gateway.start();
+  const asked: string[] = [];
+  await using _server = serve(gateway.serverSocket, async (request) => {
+    asked.push(
+      `${request.headers.get("k3ts-ask")} ${request.headers.get("k3ts-pod")} ${(await request.text()).length}`,
+    );
+    return splice("one", "/k3ts.v1.StreamService/Exec?namespace=default&pod=web");
+  });
+  await using _agent = serve(
+    gateway.agentSocket,
+    async (request, path) => new Response(`${path} ${await request.text()}`),
+  );
+  using connection = gateway.connect(gateway.admin);
+  const headers = { "content-type": "application/connect+proto", "k3ts-pod": "default/web" };
+  const reply = await connection.post("/k3ts.v1.StreamService/Exec", "the body", headers);
+  equal(reply.text, "/k3ts.v1.StreamService/Exec?namespace=default&pod=web the body");
+  equal(asked.join(), "splice default/web 0");
+});
+
+Deno.test("a stream service's call that the server refuses is answered while its body is on its way", async () => {
+  await using gateway = await Gateway.start();
+  await using _server = serve(gateway.serverSocket, () => new Response("no", { status: 403 }));
+  using connection = gateway.connect(gateway.admin);
+  const headers = { "content-type": "application/connect+proto" };
+  const reply = await connection.post("/k3ts.v1.StreamService/Exec", new Uint8Array(4 * MIB), headers);
+  equal(`${reply.status} ${reply.text}`, "403 no");
+});
+
+Deno.test("a node that is not this one's cannot be reached yet, and the answer says so", async () => {
+  await using gateway = await Gateway.start();
+  await Deno.mkdir(gateway.supervised.path("node"));
+  await Deno.writeTextFile(gateway.supervised.path("node/name"), "one\n");
+  await using _server = serve(gateway.serverSocket, () => splice("two", "/logs"));
+  using connection = gateway.connect(gateway.admin);
+  const reply = await connection.get("/api/v1/namespaces/default/pods/web/log");
+  equal(reply.status, 502);
+  match(JSON.parse(reply.text).message, /Cannot reach node "two" as .*: it is "one"/);
+});
+
+Deno.test("a body that is too large is refused, declared or not", async () => {
+  await using gateway = await Gateway.start();
+  await using server = serve(
+    gateway.serverSocket,
+    async (request) => new Response(`${(await request.bytes()).length}`),
+  );
+  using connection = gateway.connect(gateway.admin);
+  const json = { "content-type": "application/json" };
+  equal((await connection.post("/api/v1/pods", new Uint8Array(3 * MIB), json)).text, `${3 * MIB}`);
+  const tooLarge = new Uint8Array(3 * MIB + 1);
+  for (const headers of [json, { ...json, "content-length": tooLarge.length }]) {
+    const reply = await connection.post("/api/v1/pods", tooLarge, headers);
+    equal(reply.status, 413);
+    equal(JSON.parse(reply.text).reason, "RequestEntityTooLarge");
+  }
+  assert(server.requests <= 2, "what was declared too large has not been sent");
+  const archive = { "content-type": "application/x-tar" };
+  equal((await connection.post("/images", new Uint8Array(20 * MIB), archive)).text, `${20 * MIB}`);
+});
+
+Deno.test("an early answer ends a large upload instead of waiting for it", async () => {
+  await using gateway = await Gateway.start();
+  await using _server = serve(gateway.serverSocket, () => new Response("enough", { status: 403 }));
+  using connection = gateway.connect(gateway.admin);
+  const stream = connection.session.request({
+    ":method": "POST",
+    ":path": "/images",
+    "content-type": "application/x-tar",
+  });
+  // Never ended: only an answer can end the exchange.
+  stream.on("error", () => {});
+  stream.write(new Uint8Array(8 * MIB));
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let text = "";
+  stream.on("data", (piece: Uint8Array) => text += new TextDecoder().decode(piece));
+  stream.on("end", () => resolve(text));
+  equal(await promise, "enough");
+  await until("the stream is over", () => stream.closed);
+  equal((await connection.get("/")).status, 403);
+});
+
+Deno.test("headers beyond 64 KiB are refused", async () => {
+  await using gateway = await Gateway.start();
+  await using server = serve(gateway.serverSocket);
+  using raw = await RawConnection.open(gateway.port, gateway.authority.cert);
+  await raw.write(`GET / HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(70 * 1024)}\r\n\r\n`).catch(() => {});
+  match(await raw.readUntil("\r\n\r\n"), /^HTTP\/1\.1 431 /);
+  using connection = gateway.connect(gateway.admin);
+  const reply = await connection.get("/", { x: "y".repeat(70 * 1024) }).catch(() => ({ status: 431 }));
+  equal(reply.status, 431);
+  equal(server.requests, 0);
+});
+
+Deno.test("a head that does not arrive in time ends its connection, and a rested one does not", async () => {
+  await using gateway = await Gateway.start();
+  await using _server = serve(gateway.serverSocket);
+  using rested = await RawConnection.open(gateway.port, gateway.authority.cert);
+  const ask = async () => {
+    await rested.write("GET /whoami HTTP/1.1\r\nhost: a\r\n\r\n");
+    match(await rested.readUntil("}"), /^HTTP\/1\.1 200 /);
+  };
+  await ask();
+  using slow = await RawConnection.open(gateway.port, gateway.authority.cert);
+  await slow.write("GET / HTTP/1.1\r\nhost: a\r\n");
+  const began = performance.now();
+  await slow.ended();
+  const seconds = (performance.now() - began) / 1000;
+  assert(seconds > 8 && seconds < 15, `${seconds} s`);
+  await ask();
+});
+
+Deno.test("a request that is answered twice over is framed once", async () => {
+  await using gateway = await Gateway.start();
+  await using server = serve(gateway.serverSocket);
+  using raw = await RawConnection.open(gateway.port, gateway.authority.cert);
+  const smuggled = "GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n";
+  await raw.write(
+    `POST /headers HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
+  );
+  await raw.readUntil("\r\n\r\n");
+  assert(server.requests <= 1, "the second request was never one");
+});
+
+Deno.test("told to end, the gateway finishes what is in flight, and refuses no connect meanwhile", async () => {
+  await using gateway = await Gateway.start();
+  const { promise: answer, resolve } = Promise.withResolvers<Response>();
+  await using server = serve(gateway.serverSocket, (_request, path) => path === "/slow" ? answer : undefined);
+  using connection = gateway.connect(gateway.admin);
+  const slow = connection.get("/slow");
+  await until("it is in flight", () => server.requests === 1);
+  const { pid } = await gateway.supervised.running("gateway");
+  Deno.kill(pid, "SIGTERM");
+  using next = gateway.connect(gateway.admin);
+  const later = next.get("/whoami");
+  resolve(new Response("in time"));
+  equal((await slow).text, "in time");
+  equal((await later).status, 200);
+  await until("it has ended", () => !alive(pid));
+});
+
+function splice(node: string, path: string): Response {
+  return new Response(null, { headers: { "k3ts-splice-node": node, "k3ts-splice-path": path } });
+}
+
+function webSocketEcho(request: Request, prefix: string): Response {
+  const { socket, response } = Deno.upgradeWebSocket(request);
+  socket.onmessage = ({ data }) => socket.send(prefix + data);
+  return response;
+}
+
+async function startServer(path: string): Promise<Deno.ChildProcess> {
+  const server = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--cached-only", fileURLToPath(new URL("backend.ts", import.meta.url)), path],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  await until("the server listens", async () => {
+    using _connection = await Deno.connect({ transport: "unix", path });
+    return true;
+  });
+  return server;
+}
