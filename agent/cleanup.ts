@@ -32,14 +32,14 @@ export async function removeAll({ paths, runtime, images, network }: CleanupPart
     await Promise.all(containers.map(({ id }) => attempt(() => runtime.deleteContainer({ id }))));
   });
   for (const root of [paths.containers, paths.pods]) await attempt(() => unmountBelow(images, root));
-  const sandboxes = await namesIn(paths.sandboxes);
+  const [sandboxes, pods] = await Promise.all([namesIn(paths.sandboxes), namesIn(paths.pods)]);
   await attempt(() => removeLinks(network, sandboxes));
   for (const uid of sandboxes) {
     await attempt(() => images.unmount({ target: `${paths.sandboxes}/${uid}/shm` }));
     await attempt(() => runtime.removeSandbox({ directory: `${paths.sandboxes}/${uid}` }));
   }
   await attempt(() => network.applyRules({ script: "table ip k3ts\ndelete table ip k3ts\n" }));
-  await attempt(removeCgroups);
+  await attempt(() => removeCgroups(new Set([...sandboxes, ...pods])));
   const { targets } = await images.listMounts({ path: paths.node });
   // What is still mounted would lose its content with the folder.
   if (targets.length > 0) {
@@ -64,10 +64,14 @@ async function removeLinks(network: Client<typeof NetworkService>, podUids: read
   if (links.length === 0) await network.removeLink({ name: BRIDGE });
 }
 
-/** In every hierarchy; those that hold processes stay. */
-async function removeCgroups(): Promise<void> {
+/** In every hierarchy: those of our pods, and the one above them when no other node of this machine uses it. */
+async function removeCgroups(podUids: ReadonlySet<string>): Promise<void> {
   const hierarchies = ["", ...(await namesIn(CGROUPS)).map((name) => `/${name}`)];
-  for (const hierarchy of hierarchies) await removeCgroup(`${CGROUPS}${hierarchy}/k3ts`);
+  for (const hierarchy of hierarchies) {
+    const root = `${CGROUPS}${hierarchy}/k3ts`;
+    for (const uid of podUids) await removeCgroup(`${root}/${uid}`);
+    await Deno.remove(root).catch(() => {});
+  }
 }
 
 async function removeCgroup(path: string): Promise<void> {

@@ -107,6 +107,7 @@ export class Prober {
     await delay(Math.max(0, probed.startedAt + (how.initialDelaySeconds ?? 0) * 1000 - this.#now()), signal);
     let last: boolean | undefined;
     let agreeing = 0;
+    let earlyMs = EARLY_PERIOD_MS;
     while (!signal.aborted) {
       const answer: Answer = await probe(how, probed);
       if (signal.aborted) return;
@@ -117,10 +118,12 @@ export class Prober {
       if (agreeing >= enough) decide(answer.ok, answer.message);
       // What is not up yet is asked again sooner at first: a pod should serve as soon as it can.
       const early = kind === "Readiness" && !answer.ok && this.#now() - probed.startedAt < EARLY_MS;
-      await delay(early ? Math.min(EARLY_PERIOD_MS, periodMs) : periodMs, signal);
+      await delay(early ? Math.min(earlyMs, periodMs) : periodMs, signal);
+      earlyMs *= 2;
     }
   }
 }
 
 const EARLY_MS = 10_000;
-const EARLY_PERIOD_MS = 1_000;
+/** Doubled each time, up to the probe's own period. */
+const EARLY_PERIOD_MS = 50;

@@ -63,7 +63,7 @@ async function answer(
     decodeURIComponent,
   );
   const target = { namespace, pod, container };
-  if (verb === "logs") return logs(parts, target, url.searchParams, request.signal);
+  if (verb === "logs") return logs(parts, target, url.searchParams);
   if (verb === "exec") return await upgrade(parts, request, () => exec(parts, target, url.searchParams));
   if (verb === "attach") return await upgrade(parts, request, () => attach(parts, target));
   if (verb === "images") return await images(parts, request, url);
@@ -76,7 +76,7 @@ function urlOf(request: Request): URL {
   return new URL(path, "http://agent");
 }
 
-function logs({ targets, now }: ServeParts, target: Target, query: URLSearchParams, signal: AbortSignal): Response {
+function logs({ targets, now, signal }: ServeParts, target: Target, query: URLSearchParams): Response {
   const { path, isLive } = targets.log(target, query.get("previous") === "true");
   const since = query.get("sinceSeconds");
   const sinceTime = query.get("sinceTime");
