@@ -1,5 +1,6 @@
 /** Why a pod cannot run on a node: each filter is one reason (docs: "Kubernetes Scheduler", "Taints and Tolerations"). */
 import { type Node, type NodeSelectorTerm, type Pod, type Taint, type Toleration } from "@k3ts/model";
+import { conflicts, type HostPort, hostPortsOf } from "./host_ports.ts";
 import { type Amounts, requestsOf } from "./resources.ts";
 
 /** A node with what its pods already ask of it. */
@@ -8,12 +9,22 @@ export interface NodeLoad {
   allocatable: Amounts;
   requested: Amounts;
   pods: number;
+  hostPorts: readonly HostPort[];
 }
 
 /** @returns what stands against it, as people read it in a pod's events; nothing when it fits */
 export type Filter = (pod: Pod, load: NodeLoad) => string[];
 
-export const FILTERS: readonly Filter[] = [nodeName, unschedulable, taints, nodeSelector, nodeAffinity, fits];
+export const FILTERS: readonly Filter[] = [
+  nodeName,
+  unschedulable,
+  ready,
+  taints,
+  nodeSelector,
+  nodeAffinity,
+  ports,
+  fits,
+];
 
 function nodeName(pod: Pod, { node }: NodeLoad): string[] {
   const wanted = pod.spec?.nodeName;
@@ -25,6 +36,19 @@ function nodeName(pod: Pod, { node }: NodeLoad): string[] {
 function unschedulable(pod: Pod, { node }: NodeLoad): string[] {
   const taint = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" as const };
   return node.spec?.unschedulable === true && !tolerates(pod, taint) ? ["node(s) were unschedulable"] : [];
+}
+
+/** A node that is not ready counts as tainted, whether or not somebody has tainted it. */
+function ready(pod: Pod, { node }: NodeLoad): string[] {
+  const condition = node.status?.conditions?.find(({ type }) => type === "Ready");
+  const key = condition?.status === "Unknown" ? "node.kubernetes.io/unreachable" : "node.kubernetes.io/not-ready";
+  if (condition?.status === "True" || tolerates(pod, { key, effect: "NoSchedule" })) return [];
+  return [`node(s) had untolerated taint {${key}: }`];
+}
+
+function ports(pod: Pod, { hostPorts }: NodeLoad): string[] {
+  const isTaken = hostPortsOf(pod).some((wanted) => hostPorts.some((used) => conflicts(wanted, used)));
+  return isTaken ? ["node(s) didn't have free ports for the requested pod ports"] : [];
 }
 
 function taints(pod: Pod, { node }: NodeLoad): string[] {

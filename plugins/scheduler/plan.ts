@@ -1,6 +1,7 @@
 /** Decides on which node a pod runs, or why on none. Pure. */
 import type { Node, Pod } from "@k3ts/model";
 import { FILTERS, type NodeLoad } from "./filters.ts";
+import { hostPortsOf } from "./host_ports.ts";
 import { allocatableOf, requestsOf, sum } from "./resources.ts";
 import { SCORES } from "./scores.ts";
 
@@ -39,7 +40,13 @@ function refusal(pod: Pod, load: NodeLoad): string[] {
 }
 
 function loadOf(node: Node, pods: readonly Pod[]): NodeLoad {
-  return { node, allocatable: allocatableOf(node), requested: sum(pods.map(requestsOf)), pods: pods.length };
+  return {
+    node,
+    allocatable: allocatableOf(node),
+    requested: sum(pods.map(requestsOf)),
+    pods: pods.length,
+    hostPorts: pods.flatMap(hostPortsOf),
+  };
 }
 
 /** `0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable.` */

@@ -1,14 +1,28 @@
 /** Rolls a Deployment out by way of ReplicaSets. */
-import { controllerOf, type Deployment, type Pod, type ReplicaSet, resources } from "@k3ts/model";
+import { controllerOf, type Deployment, isTerminal, type Pod, type ReplicaSet, resources } from "@k3ts/model";
 import { type Action, type Controller, controller, controllerReference, create } from "../../sdk/mod.ts";
-import { type DeploymentAction, HASH_LABEL, planDeployment, REVISION } from "./plan.ts";
+import { REVISION } from "./annotations.ts";
+import { type DeploymentAction, planDeployment } from "./plan.ts";
+import { HASH_LABEL, setName } from "./template.ts";
 
-export default controller<Deployment, { sets: readonly ReplicaSet[]; pods: readonly Pod[] }>({
+export default controller<Deployment, {
+  sets: readonly ReplicaSet[];
+  namesakes: readonly ReplicaSet[];
+  pods: readonly Pod[];
+}>({
   name: "deployment",
   for: resources.deployments,
   owns: { sets: resources.replicasets },
   selects: { sets: (deployment) => deployment.spec?.selector },
   maps: {
+    namesakes: {
+      resource: resources.replicasets,
+      find: (deployment, sets) => {
+        const found = sets.get(deployment.metadata.namespace!, setName(deployment));
+        return found === undefined ? [] : [found];
+      },
+      wakes: () => [],
+    },
     pods: {
       resource: resources.pods,
       find: (deployment, pods) =>
@@ -22,9 +36,11 @@ export default controller<Deployment, { sets: readonly ReplicaSet[]; pods: reado
           ),
     },
   },
-  plan: ({ object, sets, pods, now }) => {
-    const podsOf = (set: ReplicaSet) => pods.filter((pod) => controllerOf(pod)?.uid === set.metadata.uid).length;
-    const { actions, status, revision, reconsiderAt } = planDeployment(object, sets, podsOf, now);
+  plan: ({ object, sets, namesakes, pods, now }) => {
+    const podsOf = (set: ReplicaSet) =>
+      pods.filter((pod) => controllerOf(pod)?.uid === set.metadata.uid && !isTerminal(pod)).length;
+    const isTaken = () => namesakes.length > 0;
+    const { actions, status, revision, reconsiderAt } = planDeployment(object, sets, podsOf, isTaken, now);
     const annotate: Action[] = revision === undefined ? [] : [{
       // Not a patch, for which the role of this controller has no right.
       do: "update",
@@ -52,28 +68,27 @@ function act(action: DeploymentAction, deployment: Deployment): Action[] {
     case "createSet":
       return [
         create(resource, setOf(deployment, action)),
-        {
-          do: "event",
-          type: "Normal",
-          reason: "ScalingReplicaSet",
-          message: `Scaled up replica set ${action.name} from 0 to ${action.replicas}`,
-        },
+        told(`Scaled up replica set ${action.name} from 0 to ${action.replicas}`),
       ];
-    case "scale":
+    case "scale": {
+      const { set: object, replicas, annotations, because } = action;
+      const patch = { metadata: { annotations }, spec: { replicas } };
       return [
-        {
-          do: "patch",
-          resource,
-          object: action.set,
-          patch: { metadata: { annotations: action.annotations }, spec: { replicas: action.replicas } },
-        },
-        { do: "event", type: "Normal", reason: "ScalingReplicaSet", message: action.because },
+        { do: "patch", resource, object, patch },
+        ...(because === undefined ? [] : [told(because)]),
       ];
-    case "annotate":
-      return [{ do: "patch", resource, object: action.set, patch: { metadata: { annotations: action.annotations } } }];
+    }
+    case "refresh": {
+      const { set: object, annotations, minReadySeconds } = action;
+      return [{ do: "patch", resource, object, patch: { metadata: { annotations }, spec: { minReadySeconds } } }];
+    }
     case "deleteSet":
       return [{ do: "delete", resource, object: action.set, because: action.because }];
   }
+}
+
+function told(message: string): Action {
+  return { do: "event", type: "Normal", reason: "ScalingReplicaSet", message };
 }
 
 function setOf(

@@ -5,22 +5,22 @@
  * Behaviour follows Kubernetes 1.35 (docs: "Deployments").
  */
 import type { Deployment, ReplicaSet } from "@k3ts/model";
-import { canonicalJson, cloneJson, controllerOf, matches, safeEncode } from "@k3ts/model";
+import { controllerOf, matches } from "@k3ts/model";
+import { DESIRED, MAXIMUM, REVISION, REVISION_HISTORY, scaleAnnotations } from "./annotations.ts";
 import { limits } from "./limits.ts";
+import { needsSharing, share } from "./share.ts";
 import { deploymentStatus } from "./status.ts";
+import { setName, templateHash, templateText } from "./template.ts";
 
-export const HASH_LABEL = "pod-template-hash";
-export const REVISION = "deployment.kubernetes.io/revision";
-const DESIRED = "deployment.kubernetes.io/desired-replicas";
-const MAXIMUM = "deployment.kubernetes.io/max-replicas";
-/** Said by users and tools about a rollout; follows the Deployment onto its ReplicaSets. */
-const NOT_COPIED = ["kubectl.kubernetes.io/last-applied-configuration", REVISION, DESIRED, MAXIMUM];
+/** Everything else that is said of a Deployment follows it onto its ReplicaSet, such as the cause of a change. */
+const NOT_COPIED = ["kubectl.kubernetes.io/last-applied-configuration", REVISION, REVISION_HISTORY, DESIRED, MAXIMUM];
 
 export type DeploymentAction =
   | { do: "adopt" | "release"; set: ReplicaSet }
   | { do: "createSet"; name: string; hash: string; replicas: number; annotations: Record<string, string> }
-  | { do: "scale"; set: ReplicaSet; replicas: number; annotations: Record<string, string>; because: string }
-  | { do: "annotate"; set: ReplicaSet; annotations: Record<string, string> }
+  | { do: "scale"; set: ReplicaSet; replicas: number; annotations: Record<string, string>; because?: string }
+  /** Keeps the current set in step with what the Deployment says beside its template. */
+  | { do: "refresh"; set: ReplicaSet; annotations: Record<string, string>; minReadySeconds: number }
   | { do: "deleteSet"; set: ReplicaSet; because: string };
 
 export interface DeploymentPlan {
@@ -33,12 +33,14 @@ export interface DeploymentPlan {
 
 /**
  * @param sets every ReplicaSet that it controls, or that its selector picks and that has no controller
- * @param podsOf how many pods of a set still exist, whatever their state (only Recreate asks)
+ * @param podsOf how many pods of a set have not ended yet (only Recreate asks)
+ * @param isTaken whether a ReplicaSet of this name exists, whoever it belongs to
  */
 export function planDeployment(
   deployment: Deployment,
   sets: readonly ReplicaSet[],
   podsOf: (set: ReplicaSet) => number,
+  isTaken: (name: string) => boolean,
   now: number,
 ): DeploymentPlan {
   const { claims, owned } = claim(deployment, sets);
@@ -48,19 +50,27 @@ export function planDeployment(
   const current = findCurrent(deployment, owned);
   const old = owned.filter((set) => set !== current);
   const round: Round = { deployment, current, old, podsOf, revision: revisionFor(current, old) };
-  const rollout = deployment.spec?.paused === true
-    ? proportional(round)
-    : [...ensureCurrent(round), ...roll(round), ...forget(round)];
   const outlook = deploymentStatus(deployment, owned, current, now);
-  const collides = current === undefined && owned.some((set) => set.metadata.name === setName(deployment));
+  const collides = current === undefined && isTaken(setName(deployment));
   if (collides) outlook.status.collisionCount = (deployment.status?.collisionCount ?? 0) + 1;
   const revision = String(round.revision);
   return {
-    // A colliding name would be refused: the next round, with the count in its hash, makes another one.
-    actions: [...claims, ...rollout.filter((action) => !(collides && action.do === "createSet"))],
+    // A name that is taken would be refused: the next round, with the count in its hash, makes another one.
+    actions: [...claims, ...rollout(round).filter((action) => !(collides && action.do === "createSet"))],
     ...outlook,
     ...(current !== undefined && deployment.metadata.annotations?.[REVISION] !== revision && { revision }),
   };
+}
+
+/** A change of the wanted number comes first, and is all that happens while the Deployment is paused. */
+function rollout(round: Round): DeploymentAction[] {
+  const { deployment, current, old } = round;
+  if (deployment.spec?.paused === true) return [...sharing(round), ...forget(round)];
+  if (needsSharing(deployment, current === undefined ? old : [current, ...old])) return sharing(round);
+  const first = ensureCurrent(round);
+  // Two writes of the same set from one observation would conflict.
+  if (first.some((action) => action.do === "refresh")) return first;
+  return [...first, ...roll(round), ...forget(round)];
 }
 
 interface Round {
@@ -97,34 +107,6 @@ function findCurrent(deployment: Deployment, owned: readonly ReplicaSet[]): Repl
     .sort((a, b) => Date.parse(a.metadata.creationTimestamp ?? "") - Date.parse(b.metadata.creationTimestamp ?? ""))[0];
 }
 
-/** A template as text that does not depend on the order of its keys, without the label that we add. */
-function templateText(template: NonNullable<Deployment["spec"]>["template"] | undefined): string {
-  const copy = cloneJson(template ?? {});
-  const labels = copy.metadata?.labels;
-  if (labels !== undefined) {
-    delete labels[HASH_LABEL];
-    if (Object.keys(labels).length === 0) delete copy.metadata!.labels;
-  }
-  if (copy.metadata !== undefined) delete (copy.metadata as { creationTimestamp?: unknown }).creationTimestamp;
-  return canonicalJson(copy as Parameters<typeof canonicalJson>[0]);
-}
-
-export function templateHash(deployment: Deployment): string {
-  const collisions = deployment.status?.collisionCount ?? 0;
-  return safeEncode(String(fnv1a(templateText(deployment.spec?.template) + (collisions > 0 ? `#${collisions}` : ""))));
-}
-
-/** FNV-1a, 32 bits. */
-function fnv1a(text: string): number {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
-}
-
-function setName(deployment: Deployment): string {
-  return `${deployment.metadata.name}-${templateHash(deployment)}`;
-}
-
 function revisionOf(set: ReplicaSet): number {
   return Number(set.metadata.annotations?.[REVISION] ?? 0) || 0;
 }
@@ -147,18 +129,28 @@ function ensureCurrent(round: Round): DeploymentAction[] {
       annotations,
     }];
   }
-  const differs = Object.entries(annotations).some(([key, value]) => current.metadata.annotations?.[key] !== value);
-  return differs ? [{ do: "annotate", set: current, annotations }] : [];
+  const minReadySeconds = deployment.spec?.minReadySeconds ?? 0;
+  const differs = Object.entries(annotations).some(([key, value]) => current.metadata.annotations?.[key] !== value) ||
+    (current.spec?.minReadySeconds ?? 0) !== minReadySeconds;
+  return differs ? [{ do: "refresh", set: current, annotations, minReadySeconds }] : [];
 }
 
-function currentAnnotations({ deployment, revision }: Round): Record<string, string> {
+function currentAnnotations({ deployment, current, revision }: Round): Record<string, string> {
   const own = Object.entries(deployment.metadata.annotations ?? {}).filter(([key]) => !NOT_COPIED.includes(key));
-  return { ...Object.fromEntries(own), ...scaleAnnotations(deployment), [REVISION]: String(revision) };
+  return {
+    ...Object.fromEntries(own),
+    ...scaleAnnotations(deployment),
+    ...(current !== undefined && historyOf(current, revision)),
+    [REVISION]: String(revision),
+  };
 }
 
-function scaleAnnotations(deployment: Deployment): Record<string, string> {
-  const wanted = replicasOf(deployment);
-  return { [DESIRED]: String(wanted), [MAXIMUM]: String(wanted + limits(deployment).surge) };
+/** Revisions that the set had before, when it gets another one. */
+function historyOf(current: ReplicaSet, revision: number): Record<string, string> {
+  const before = revisionOf(current);
+  if (before === 0 || before === revision) return {};
+  const known = current.metadata.annotations?.[REVISION_HISTORY];
+  return { [REVISION_HISTORY]: known === undefined ? String(before) : `${known},${before}` };
 }
 
 function replicasOf(object: Deployment | ReplicaSet): number {
@@ -183,33 +175,17 @@ function currentTarget({ deployment, current, old, podsOf }: Round): number {
 function roll(round: Round): DeploymentAction[] {
   const { deployment, current, old } = round;
   const annotations = scaleAnnotations(deployment);
+  const wanted = replicasOf(deployment);
   const actions: DeploymentAction[] = [];
   if (current !== undefined) {
-    const wanted = replicasOf(deployment);
     const target = replicasOf(current) > wanted ? wanted : currentTarget(round);
-    if (target !== replicasOf(current)) {
-      const because = target > replicasOf(current) ? "up" : "down";
-      actions.push({
-        do: "scale",
-        set: current,
-        replicas: target,
-        annotations,
-        because: `Scaled ${because} replica set ${current.metadata.name} from ${replicasOf(current)} to ${target}`,
-      });
-    }
+    if (target !== replicasOf(current)) actions.push(scaleTo(current, target, annotations));
   }
   const targets = deployment.spec?.strategy?.type === "Recreate"
     ? new Map(old.map((set) => [set, 0]))
     : oldTargets(round);
   for (const [set, target] of targets) {
-    if (target >= replicasOf(set)) continue;
-    actions.push({
-      do: "scale",
-      set,
-      replicas: target,
-      annotations,
-      because: `Scaled down replica set ${set.metadata.name} from ${replicasOf(set)} to ${target}`,
-    });
+    if (target < replicasOf(set)) actions.push(scaleTo(set, target, annotations));
   }
   return actions;
 }
@@ -240,27 +216,29 @@ function oldTargets({ deployment, current, old }: Round): Map<ReplicaSet, number
   return targets;
 }
 
-/** While paused nothing rolls, but a change of `replicas` is shared out among the sets by their size. */
-function proportional({ deployment, current, old }: Round): DeploymentAction[] {
-  const active = [...old, ...(current === undefined ? [] : [current])].filter((set) => replicasOf(set) > 0);
+/** Also writes the wanted number on the sets that stay as they are, so that a change is shared out once. */
+function sharing({ deployment, current, old }: Round): DeploymentAction[] {
   const annotations = scaleAnnotations(deployment);
-  const newest = active.at(-1);
-  if (newest === undefined || newest.metadata.annotations?.[DESIRED] === annotations[DESIRED]) return [];
-  const room = replicasOf(deployment) + (active.length > 1 ? limits(deployment).surge : 0);
-  const has = total(active, replicasOf);
-  let left = room - has;
-  return active.toSorted((a, b) => replicasOf(b) - replicasOf(a)).map((set, index) => {
-    const share = index === active.length - 1 ? left : Math.trunc(replicasOf(set) * (room - has) / has);
-    left -= share;
-    const replicas = Math.max(0, replicasOf(set) + share);
-    return {
-      do: "scale",
-      set,
-      replicas,
-      annotations,
-      because: `Scaled replica set ${set.metadata.name} from ${replicasOf(set)} to ${replicas}`,
-    };
+  return [...share(deployment, current, old)].flatMap(([set, replicas]): DeploymentAction[] => {
+    const before = replicasOf(set);
+    const isKnown = Object.entries(annotations).every(([key, value]) => set.metadata.annotations?.[key] === value);
+    if (before === replicas && isKnown) return [];
+    return [scaleTo(set, replicas, annotations)];
   });
+}
+
+function scaleTo(set: ReplicaSet, replicas: number, annotations: Record<string, string>): DeploymentAction {
+  const before = replicasOf(set);
+  const direction = replicas > before ? "up" : "down";
+  return {
+    do: "scale",
+    set,
+    replicas,
+    annotations,
+    because: before === replicas
+      ? undefined
+      : `Scaled ${direction} replica set ${set.metadata.name} from ${before} to ${replicas}`,
+  };
 }
 
 /** Old sets without pods beyond the history that is kept. */

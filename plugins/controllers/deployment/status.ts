@@ -5,6 +5,8 @@ import { limits } from "./limits.ts";
 type Status = NonNullable<Deployment["status"]>;
 type Verdict = Pick<DeploymentCondition, "type" | "status" | "reason" | "message">;
 
+const FAILURE = "ReplicaFailure";
+
 /** @param now ms since the epoch */
 export function deploymentStatus(
   deployment: Deployment,
@@ -24,17 +26,34 @@ export function deploymentStatus(
     unavailableReplicas: Math.max(0, owned.reduce((total, set) => total + (set.spec?.replicas ?? 0), 0) - available),
   };
   const progress = progressing(deployment, counts, current, now);
-  const verdicts = [availability(deployment, available), ...(progress === undefined ? [] : [progress.verdict])];
+  const failure = failureOf(owned);
+  const verdicts = [
+    availability(deployment, available),
+    ...(progress === undefined ? [] : [progress.verdict]),
+    ...(failure === undefined ? [] : [failure]),
+  ];
+  const known = (deployment.status?.conditions ?? []).filter(({ type }) => type !== FAILURE || failure !== undefined);
   const nonzero = Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
   return {
     status: {
       ...(deployment.metadata.generation !== undefined && { observedGeneration: deployment.metadata.generation }),
       ...nonzero,
-      conditions: mergeConditions(deployment.status?.conditions ?? [], verdicts, progress?.advanced ?? false, now),
+      conditions: mergeConditions(known, verdicts, progress?.advanced ?? false, now),
       ...(deployment.status?.collisionCount && { collisionCount: deployment.status.collisionCount }),
     },
     ...(progress?.deadline !== undefined && { reconsiderAt: progress.deadline }),
   };
+}
+
+/** That a ReplicaSet cannot make its pods is said of the Deployment too. */
+function failureOf(owned: readonly ReplicaSet[]): Verdict | undefined {
+  for (const set of owned) {
+    const found = set.status?.conditions?.find(({ type, status }) => type === FAILURE && status === "True");
+    if (found !== undefined) {
+      return { type: FAILURE, status: "True", reason: found.reason ?? "FailedCreate", message: found.message ?? "" };
+    }
+  }
+  return undefined;
 }
 
 function availability(deployment: Deployment, available: number): Verdict {
@@ -89,6 +108,14 @@ function progressing(
       },
       advanced: known?.reason !== "NewReplicaSetAvailable",
     };
+  }
+  // What was complete once stays so until another template is rolled out: a pod that fails later is no rollout.
+  if (
+    current !== undefined && known?.reason === "NewReplicaSetAvailable" &&
+    counts["replicas"] === counts["updatedReplicas"]
+  ) {
+    const { type, status, reason, message } = known;
+    return { verdict: { type: type, status, reason, message }, advanced: false };
   }
   const before = deployment.status ?? {};
   const oldReplicas = (status: Record<string, number | undefined>) =>

@@ -10,6 +10,7 @@ import {
   type Endpoint,
   type EndpointSlice,
   isReady,
+  isSidecar,
   isTerminal,
   type Pod,
   type Service,
@@ -105,8 +106,8 @@ function fill(existing: readonly EndpointSlice[], wanted: WantedSlice): SliceAct
 }
 
 function isSame(slice: EndpointSlice, next: WantedSlice): boolean {
-  const labelsSame = Object.entries(next.labels).every(([key, value]) => slice.metadata.labels?.[key] === value);
-  return labelsSame && canonicalJson(plain(slice.endpoints ?? [])) === canonicalJson(plain(next.endpoints));
+  return canonicalJson(slice.metadata.labels ?? {}) === canonicalJson(next.labels) &&
+    canonicalJson(plain(slice.endpoints ?? [])) === canonicalJson(plain(next.endpoints));
 }
 
 function plain(value: unknown): Parameters<typeof canonicalJson>[0] {
@@ -148,7 +149,6 @@ function groupByPorts(
     const address = addressOf(pod, family);
     if (address === undefined || isTerminal(pod)) continue;
     const ports = (service.spec?.ports ?? []).flatMap((port) => resolve(port, pod));
-    if (ports.length === 0 && (service.spec?.ports ?? []).length > 0) continue;
     const key = canonicalJson(portsOf({ ports }));
     const group = groups.get(key) ?? { ports, endpoints: [] };
     group.endpoints.push(endpointOf(service, pod, address));
@@ -178,7 +178,8 @@ function resolve(port: ServicePort, pod: Pod): EndpointPort[] {
 }
 
 function namedPort(pod: Pod, name: string, protocol: string): number | undefined {
-  for (const container of pod.spec?.containers ?? []) {
+  const sidecars = (pod.spec?.initContainers ?? []).filter(isSidecar);
+  for (const container of [...pod.spec?.containers ?? [], ...sidecars]) {
     for (const port of container.ports ?? []) {
       if (port.name === name && (port.protocol ?? "TCP") === protocol) return port.containerPort;
     }
@@ -188,12 +189,12 @@ function namedPort(pod: Pod, name: string, protocol: string): number | undefined
 
 function endpointOf(service: Service, pod: Pod, address: string): Endpoint {
   const terminating = pod.metadata.deletionTimestamp !== undefined;
-  const serving = isReady(pod) || service.spec?.publishNotReadyAddresses === true;
+  const serving = isReady(pod);
   const { hostname, subdomain } = pod.spec ?? {};
   return {
     addresses: [address],
     conditions: {
-      ready: serving && (!terminating || service.spec?.publishNotReadyAddresses === true),
+      ready: service.spec?.publishNotReadyAddresses === true || (serving && !terminating),
       serving,
       terminating,
     },

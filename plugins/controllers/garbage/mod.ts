@@ -4,7 +4,7 @@ import type { KubernetesObject, OwnerReference } from "@k3ts/model";
 import { backoffAfter, type Daemon, type DaemonContext, isPassing, WorkQueue } from "../../sdk/mod.ts";
 import { followResources } from "../discovery.ts";
 import { Graph, type Node } from "./graph.ts";
-import { FOREGROUND, type GarbageAction, type OwnerState, planGarbage } from "./plan.ts";
+import { type GarbageAction, type OwnerState, planGarbage, waitsForDependents } from "./plan.ts";
 
 const VERBS = ["list", "watch", "delete"];
 /** Their objects never belong to anybody, and there are many. */
@@ -90,8 +90,8 @@ class Collector {
 
   /** What is not known here is asked for: informers may lag behind the object that names it. */
   async #stateOf(owner: OwnerReference, { object, resource }: Node): Promise<OwnerState> {
-    const known = this.#graph.get(owner.uid)?.object;
-    if (known !== undefined) return stateOf(known);
+    const known = this.#graph.get(owner.uid);
+    if (known !== undefined && isMeant(known, owner, object)) return stateOf(known.object);
     const ownerResource = this.#graph.resourceOf(owner);
     if (ownerResource === undefined) return "unknown";
     // A namespaced owner of an object without a namespace cannot be named: nothing is concluded.
@@ -110,10 +110,19 @@ class Collector {
   }
 }
 
-function stateOf({ metadata }: KubernetesObject): OwnerState {
-  return metadata.deletionTimestamp !== undefined && metadata.finalizers?.includes(FOREGROUND)
-    ? "waitsForDependents"
-    : "present";
+/** References reach owners of their own namespace, and those that have none; the rest is a mistake of who wrote them. */
+function isMeant(
+  { object: { metadata }, resource }: Node,
+  owner: OwnerReference,
+  dependent: KubernetesObject,
+): boolean {
+  const group = owner.apiVersion.includes("/") ? owner.apiVersion.slice(0, owner.apiVersion.indexOf("/")) : "";
+  return resource.kind === owner.kind && resource.group === group && metadata.name === owner.name &&
+    (!resource.namespaced || metadata.namespace === dependent.metadata.namespace);
+}
+
+function stateOf(object: KubernetesObject): OwnerState {
+  return waitsForDependents(object) ? "waitsForDependents" : "present";
 }
 
 async function carryOut(
@@ -144,6 +153,14 @@ async function carryOut(
       case "dropOwners":
         await change({
           ownerReferences: (object.metadata.ownerReferences ?? []).filter((owner) => !action.uids.includes(owner.uid)),
+        });
+        break;
+      case "unblock":
+        await change({
+          ownerReferences: (object.metadata.ownerReferences ?? []).map((owner) => ({
+            ...owner,
+            blockOwnerDeletion: false,
+          })),
         });
         break;
       case "dropFinalizer":

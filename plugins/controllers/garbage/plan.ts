@@ -14,6 +14,8 @@ export type OwnerState = "present" | "waitsForDependents" | "gone" | "unknown";
 export type GarbageAction =
   | { do: "delete"; object: KubernetesObject; propagation: "Background" | "Foreground" | "Orphan"; because: string }
   | { do: "dropOwners"; object: KubernetesObject; uids: string[] }
+  /** Takes `blockOwnerDeletion` off the object's references, so that owners which wait for each other do not do so for ever. */
+  | { do: "unblock"; object: KubernetesObject }
   | { do: "dropFinalizer"; object: KubernetesObject; finalizer: string };
 
 /** @param dependents every object that names this one as an owner */
@@ -31,11 +33,26 @@ export function planGarbage(
   const lost = [...uids("gone"), ...uids("waitsForDependents")];
   if (lost.length === 0) return [];
   if (lost.length < owners.length) return [{ do: "dropOwners", object, uids: lost }];
-  if (metadata.finalizers?.includes(ORPHAN)) {
-    return [{ do: "delete", object, propagation: "Orphan", because: "its owners are gone" }];
+  const propagation = propagationFor(metadata.finalizers ?? []);
+  if (uids("waitsForDependents").length === 0 || dependents.length === 0) {
+    return [{ do: "delete", object, propagation, because: "its owners are gone" }];
   }
-  const blocks = uids("waitsForDependents").length > 0 && dependents.length > 0;
-  return [{ do: "delete", object, propagation: blocks ? "Foreground" : "Background", because: "its owners are gone" }];
+  const isCircle = dependents.some(waitsForDependents) &&
+    owners.some(({ blockOwnerDeletion }) => blockOwnerDeletion === true);
+  // The next round, once that is seen, deletes it.
+  if (isCircle) return [{ do: "unblock", object }];
+  return [{ do: "delete", object, propagation: "Foreground", because: "its owners wait for it" }];
+}
+
+/** What the object itself was told about its dependents. */
+function propagationFor(finalizers: readonly string[]): "Background" | "Foreground" | "Orphan" {
+  if (finalizers.includes(ORPHAN)) return "Orphan";
+  return finalizers.includes(FOREGROUND) ? "Foreground" : "Background";
+}
+
+/** It is being deleted in the foreground. */
+export function waitsForDependents({ metadata }: KubernetesObject): boolean {
+  return metadata.deletionTimestamp !== undefined && (metadata.finalizers ?? []).includes(FOREGROUND);
 }
 
 function planLeaving(object: KubernetesObject, dependents: readonly KubernetesObject[]): GarbageAction[] {
@@ -52,13 +69,6 @@ function planLeaving(object: KubernetesObject, dependents: readonly KubernetesOb
   const blocking = dependents.filter((dependent) =>
     dependent.metadata.ownerReferences?.some((owner) => owner.uid === uid && owner.blockOwnerDeletion === true)
   );
-  if (blocking.length === 0) return [{ do: "dropFinalizer", object, finalizer: FOREGROUND }];
-  return blocking
-    .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-    .map((dependent) => ({
-      do: "delete",
-      object: dependent,
-      propagation: "Foreground",
-      because: `its owner ${object.metadata.name} waits for it`,
-    }));
+  // Those that are left go by plans of their own: each knows whether it has other owners.
+  return blocking.length === 0 ? [{ do: "dropFinalizer", object, finalizer: FOREGROUND }] : [];
 }

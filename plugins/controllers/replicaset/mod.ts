@@ -1,8 +1,10 @@
 /** Keeps as many pods running as a ReplicaSet wants. */
-import { type Pod, type ReplicaSet, resources } from "@k3ts/model";
+import { formatTime, type Pod, type ReplicaSet, type ReplicaSetCondition, resources } from "@k3ts/model";
 import { type Action, type Controller, controller } from "../../sdk/mod.ts";
 import { podOf } from "../pod_template.ts";
 import { planReplicaSet, type ReplicaSetAction, type ReplicaSetPlan } from "./plan.ts";
+
+const FAILURE = "ReplicaFailure";
 
 export default controller<ReplicaSet, { pods: readonly Pod[] }>({
   name: "replicaset",
@@ -11,7 +13,16 @@ export default controller<ReplicaSet, { pods: readonly Pod[] }>({
   selects: { pods: (set) => set.spec?.selector },
   plan: ({ object, pods, now }) => {
     const plan = planReplicaSet(object, pods, now);
-    return { ...plan, actions: plan.actions.flatMap((action) => act(action, object)), status: statusOf(object, plan) };
+    const status = statusOf(object, plan);
+    return {
+      ...plan,
+      actions: plan.actions.flatMap((action) => act(action, object)),
+      status,
+      statusAfter: ({ action, message }) => ({
+        ...status,
+        conditions: [...status.conditions ?? [], failure(object, action.do, message, now)],
+      }),
+    };
   },
 }) satisfies Controller;
 
@@ -28,15 +39,27 @@ function act(action: ReplicaSetAction, set: ReplicaSet): Action[] {
 }
 
 /** Conditions that others have written stay; zero counts are left out, as Kubernetes writes them. */
-function statusOf(set: ReplicaSet, { status }: ReplicaSetPlan): object {
+function statusOf(set: ReplicaSet, { status }: ReplicaSetPlan): NonNullable<ReplicaSet["status"]> {
   const { replicas, observedGeneration, ...counts } = status;
   const nonzero = Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
-  const { conditions, terminatingReplicas } = set.status ?? {};
+  const conditions = set.status?.conditions?.filter(({ type }) => type !== FAILURE) ?? [];
+  const { terminatingReplicas } = set.status ?? {};
   return {
     replicas,
     ...nonzero,
-    observedGeneration,
-    ...(conditions && { conditions }),
+    ...(observedGeneration !== undefined && { observedGeneration }),
+    ...(conditions.length > 0 && { conditions }),
     ...(terminatingReplicas && { terminatingReplicas }),
+  };
+}
+
+function failure(set: ReplicaSet, action: string, message: string, now: number): ReplicaSetCondition {
+  const before = set.status?.conditions?.find(({ type }) => type === FAILURE);
+  return {
+    type: FAILURE,
+    status: "True",
+    reason: action === "delete" ? "FailedDelete" : "FailedCreate",
+    message,
+    lastTransitionTime: before?.lastTransitionTime ?? formatTime(now),
   };
 }
