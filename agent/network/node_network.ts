@@ -89,6 +89,7 @@ export class NodeNetwork {
     await native.ensureBridge({
       name: BRIDGE,
       addresses: [`${gatewayOf(facts.nodeCidr)}/${prefix}`, `${facts.dnsAddress}/32`],
+      routes: [facts.serviceCidr],
       mtu: MTU,
     });
     const addresses = await Addresses.open(options.addressesFile, facts.nodeCidr);

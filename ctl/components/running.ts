@@ -61,7 +61,7 @@ export async function refuseSecond(dataDir: string): Promise<void> {
 interface ProcessRecord {
   pid: number;
   /** Of the kernel, in clock ticks since boot: tells a process from a later one with its number. */
-  start_time: number | string;
+  startTicks: number;
 }
 
 /** Processes of an earlier supervisor that still run. */
@@ -73,12 +73,12 @@ export async function leftovers(dataDir: string): Promise<number[]> {
   if (text === undefined) return [];
   const records = (JSON.parse(text) as { processes: ProcessRecord[] }).processes;
   const alive = await Promise.all(
-    records.map(async ({ pid, start_time }) => await startTimeOf(pid) === String(start_time) ? [pid] : []),
+    records.map(async ({ pid, startTicks }) => await startTicksOf(pid) === startTicks ? [pid] : []),
   );
   return alive.flat();
 }
 
-async function startTimeOf(pid: number): Promise<string | undefined> {
+async function startTicksOf(pid: number): Promise<number | undefined> {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => undefined);
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
 }

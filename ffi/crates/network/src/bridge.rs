@@ -4,8 +4,10 @@ use crate::address::{Address, check_interface};
 use crate::netlink::{NetlinkContext, PrefixRoute, find_link, require_link, set_addresses, set_link, talk};
 use k3ts_frames::{ErrorContext, RpcError};
 use k3ts_proto::v1::EnsureBridgeRequest;
-use rtnetlink::{LinkBridge, LinkUnspec};
+use rtnetlink::packet_route::route::{RouteMessage, RouteScope};
+use rtnetlink::{LinkBridge, LinkUnspec, RouteMessageBuilder};
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 pub const MTU: u32 = 1500;
@@ -16,6 +18,11 @@ pub fn ensure_bridge(request: &EnsureBridgeRequest) -> Result<u32, RpcError> {
     check_interface(name)?;
     let addresses = request
         .addresses
+        .iter()
+        .map(|text| Address::parse(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let routes = request
+        .routes
         .iter()
         .map(|text| Address::parse(text))
         .collect::<Result<Vec<_>, _>>()?;
@@ -37,10 +44,47 @@ pub fn ensure_bridge(request: &EnsureBridgeRequest) -> Result<u32, RpcError> {
         let index = require_link(&handle, name).await?.header.index;
         set_link(&handle, name, LinkUnspec::new_with_index(index).mtu(mtu).up().build()).await?;
         set_addresses(&handle, index, &addresses, PrefixRoute::Yes).await?;
+        for range in &routes {
+            let source = addresses
+                .iter()
+                .find(|address| address.ip.is_ipv4() == range.ip.is_ipv4());
+            handle
+                .route()
+                .add(route_here(range, index, source))
+                .replace()
+                .execute()
+                .await
+                .netlink(|| format!("Cannot route {}/{} to {name}", range.ip, range.prefix))?;
+        }
         Ok(index)
     })?;
     forward(name)?;
     Ok(index)
+}
+
+/// With the bridge's own address as the sender, so that answers find back wherever they come from.
+fn route_here(range: &Address, index: u32, source: Option<&Address>) -> RouteMessage {
+    match range.ip {
+        IpAddr::V4(ip) => {
+            let mut route = RouteMessageBuilder::<Ipv4Addr>::new()
+                .destination_prefix(ip, range.prefix)
+                .output_interface(index)
+                .scope(RouteScope::Link);
+            if let Some(IpAddr::V4(source)) = source.map(|address| address.ip) {
+                route = route.pref_source(source);
+            }
+            route.build()
+        }
+        IpAddr::V6(ip) => {
+            let mut route = RouteMessageBuilder::<Ipv6Addr>::new()
+                .destination_prefix(ip, range.prefix)
+                .output_interface(index);
+            if let Some(IpAddr::V6(source)) = source.map(|address| address.ip) {
+                route = route.pref_source(source);
+            }
+            route.build()
+        }
+    }
 }
 
 /// The machine forwards for its pods, and does not tell them of shorter ways: there are none past its rules.

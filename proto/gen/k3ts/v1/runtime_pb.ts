@@ -689,7 +689,8 @@ export const RuntimeService: GenService<{
     output: typeof SignalContainerResponseSchema;
   },
   /**
-   * Ends what still runs, with SIGKILL, and removes what the runtime holds. The directory stays.
+   * Ends what still runs, with SIGKILL, and removes what the runtime holds, and its cgroup with the pod's above it when
+   * that is left empty. The directory stays.
    *
    * @generated from rpc k3ts.v1.RuntimeService.DeleteContainer
    */

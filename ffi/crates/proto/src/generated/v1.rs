@@ -1204,6 +1204,10 @@ pub struct EnsureBridgeRequest {
     /// 0: 1500.
     #[prost(uint32, tag = "3")]
     pub mtu: u32,
+    /// Ranges whose addresses are to be routed here, such as that of the Services: on a machine without a default
+    /// route the kernel would refuse them before a packet rule sees them.
+    #[prost(string, repeated, tag = "4")]
+    pub routes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 impl ::prost::Name for EnsureBridgeRequest {
     const NAME: &'static str = "EnsureBridgeRequest";
@@ -3201,7 +3205,8 @@ pub trait RuntimeService: Send + Sync + 'static {
     ) -> impl ::core::future::Future<
         Output = Result<SignalContainerResponse, ::k3ts_frames::RpcError>,
     > + Send;
-    /// Ends what still runs, with SIGKILL, and removes what the runtime holds. The directory stays.
+    /// Ends what still runs, with SIGKILL, and removes what the runtime holds, and its cgroup with the pod's above it when
+    /// that is left empty. The directory stays.
     fn delete_container(
         &self,
         context: ::k3ts_frames::CallContext,
