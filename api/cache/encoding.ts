@@ -27,31 +27,21 @@ export const JSON_FORM: Form = {
 /** Bytes of made forms that are kept. When they are exceeded, what was made first is dropped. */
 const KEPT_BYTES_MAX = 32 * 1024 * 1024;
 
-/** Keeps one form of objects. */
-export class KeptForm implements Form {
-  readonly id: string;
-  readonly #make: (object: StoredObject) => Uint8Array;
-  readonly encodeStatus: (status: Status) => Uint8Array;
+/** One other form of each object, kept while there is room; one for all resources, so that there is one limit. */
+export class KeptBytes {
   readonly #kept = new Map<StoredObject, Uint8Array>();
   readonly #bytesMax: number;
   #bytes = 0;
 
-  constructor(
-    id: string,
-    make: (object: StoredObject) => Uint8Array,
-    encodeStatus: (status: Status) => Uint8Array,
-    bytesMax = KEPT_BYTES_MAX,
-  ) {
-    this.id = id;
-    this.#make = make;
-    this.encodeStatus = encodeStatus;
+  constructor(bytesMax = KEPT_BYTES_MAX) {
     this.#bytesMax = bytesMax;
   }
 
-  encode(object: StoredObject): Uint8Array {
+  /** What is kept of an object, or what is made now. */
+  of(object: StoredObject, make: (object: StoredObject) => Uint8Array): Uint8Array {
     const kept = this.#kept.get(object);
     if (kept !== undefined) return kept;
-    const made = this.#make(object);
+    const made = make(object);
     this.#kept.set(object, made);
     this.#bytes += made.length;
     for (const [oldest, bytes] of this.#kept) {

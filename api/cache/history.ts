@@ -8,7 +8,7 @@ import type { ObjectChange } from "./change.ts";
 export interface HistoryLimits {
   /** @default 8192 */
   changesMax: number;
-  /** Bytes of the objects' JSON. @default 32 MiB */
+  /** Bytes of the objects' JSON. @default 16 MiB */
   bytesMax: number;
   /** @default 15 minutes */
   ageMsMax: number;
@@ -16,7 +16,7 @@ export interface HistoryLimits {
 
 export const HISTORY_LIMITS: HistoryLimits = {
   changesMax: 8192,
-  bytesMax: 32 * 1024 * 1024,
+  bytesMax: 16 * 1024 * 1024,
   ageMsMax: 15 * 60 * 1000,
 };
 

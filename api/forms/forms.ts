@@ -1,10 +1,11 @@
 /** The forms in which each resource's objects are shown, made once a server so that what is kept is shared. */
-import { type ApiObject, encodeProtobuf, type ObjectMetadata, openEnvelope, typeFacts } from "@k3ts/model";
-import { type Form, JSON_FORM, KeptForm } from "../cache/encoding.ts";
+import { encodeProtobuf, openEnvelope, typeFacts } from "@k3ts/model";
+import { type Form, JSON_FORM, KeptBytes } from "../cache/encoding.ts";
 import type { Clock } from "../clock.ts";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
 import type { Status } from "../status.ts";
+import { partialMetadata } from "./partial_metadata.ts";
 import { type IncludeObject, tableOf } from "./table.ts";
 
 /** What a client may ask for. */
@@ -22,11 +23,9 @@ const METADATA_FORM: Form = {
   encodeStatus: JSON_FORM.encodeStatus,
 };
 
-/** Bytes kept of one resource's objects as protobuf. */
-const KEPT_BYTES_MAX = 16 * 1024 * 1024;
-
 export class Forms {
   readonly #clock: Clock;
+  readonly #kept = new KeptBytes();
   readonly #envelopes = new Map<ServedResource, Form>();
 
   constructor(clock: Clock) {
@@ -48,12 +47,12 @@ export class Forms {
     let form = this.#envelopes.get(resource);
     if (form === undefined) {
       const { apiVersion, kind, type } = resource;
-      form = new KeptForm(
-        `protobuf/${apiVersion}/${kind}`,
-        (object) => encodeProtobuf({ ...parseObject(object), apiVersion, kind }, type),
+      const make = (object: StoredObject) => encodeProtobuf({ ...parseObject(object), apiVersion, kind }, type);
+      form = {
+        id: `protobuf/${apiVersion}/${kind}`,
+        encode: (object) => this.#kept.of(object, make),
         encodeStatus,
-        KEPT_BYTES_MAX,
-      );
+      };
       this.#envelopes.set(resource, form);
     }
     return form;
@@ -74,9 +73,4 @@ export class Forms {
 
 function encodeStatus(status: Status): Uint8Array {
   return encodeProtobuf(status, STATUS_TYPE);
-}
-
-/** The metadata of an object, as PartialObjectMetadata shows it. */
-export function partialMetadata(object: ApiObject): { kind: string; apiVersion: string; metadata: ObjectMetadata } {
-  return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: object.metadata };
 }

@@ -6,7 +6,8 @@ import { listFrame } from "@k3ts/model";
 import type { ListPage } from "../cache/resource_cache.ts";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
-import { type Forms, partialMetadata } from "./forms.ts";
+import type { Forms } from "./forms.ts";
+import { partialMetadata } from "./partial_metadata.ts";
 import { type IncludeObject, tableOf } from "./table.ts";
 
 /** Objects of one piece. */

@@ -2,7 +2,7 @@
 import type { ApiObject, Cell, Column } from "@k3ts/model";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
-import { partialMetadata } from "./forms.ts";
+import { partialMetadata } from "./partial_metadata.ts";
 
 /** What each row carries beside its cells. */
 export type IncludeObject = "None" | "Metadata" | "Object";
