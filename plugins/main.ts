@@ -1,5 +1,6 @@
 /** The built-in controllers and the scheduler, in a process without permissions that the server starts. */
 import deployment from "./controllers/deployment/mod.ts";
+import endpoints from "./controllers/endpoints/mod.ts";
 import endpointslice from "./controllers/endpointslice/mod.ts";
 import garbage from "./controllers/garbage/mod.ts";
 import namespaces from "./controllers/namespace/mod.ts";
@@ -13,6 +14,7 @@ await servePlugins(({ caCertificate }) => [
   scheduler,
   deployment,
   replicaset,
+  endpoints,
   endpointslice,
   namespaces,
   serviceAccounts,

@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { controllerOf, type Deployment, type Draft, isReady, type Namespace, type Pod, resources } from "@k3ts/model";
 import deployment from "../controllers/deployment/mod.ts";
+import endpoints from "../controllers/endpoints/mod.ts";
 import endpointslice from "../controllers/endpointslice/mod.ts";
 import garbage from "../controllers/garbage/mod.ts";
 import namespaces from "../controllers/namespace/mod.ts";
@@ -15,6 +16,7 @@ const ALL = [
   scheduler,
   deployment,
   replicaset,
+  endpoints,
   endpointslice,
   namespaces,
   serviceAccounts,
@@ -79,6 +81,11 @@ Deno.test("a Deployment becomes pods on nodes that stand behind its Service", as
         endpoints?.filter(({ conditions }) => conditions?.ready).length === 4
       ),
   ).then((all) => all.filter(({ metadata }) => metadata.labels?.["kubernetes.io/service-name"] === "web"));
+  await cluster.until(
+    resources.endpoints,
+    { namespace: "default", name: "web" },
+    (object) => object?.subsets?.[0]?.addresses?.length === 4,
+  );
   deepEqual(slice!.ports?.map(({ port }) => port), [80]);
   const { items } = await cluster.clients.of<Pod>(resources.pods).list({ namespace: "default" });
   ok(items.every(isReady));

@@ -1,6 +1,7 @@
 /** Lists, for every Service with a selector, the pods that stand behind it. */
-import { type EndpointSlice, matches, type Pod, resources, type Service } from "@k3ts/model";
+import { type EndpointSlice, type Pod, resources, type Service } from "@k3ts/model";
 import { type Action, type Controller, controller, controllerReference, create, update } from "../../sdk/mod.ts";
+import { picks } from "../service_pods.ts";
 import { planEndpointSlices, type SliceAction, type WantedSlice } from "./plan.ts";
 
 export default controller<Service, { slices: readonly EndpointSlice[]; pods: readonly Pod[] }>({
@@ -19,11 +20,6 @@ export default controller<Service, { slices: readonly EndpointSlice[]; pods: rea
     actions: planEndpointSlices(object, pods, slices).map((action) => act(action, object)),
   }),
 }) satisfies Controller;
-
-function picks(service: Service, pod: Pod): boolean {
-  const selector = service.spec?.selector;
-  return selector !== undefined && matches({ matchLabels: selector }, pod.metadata.labels);
-}
 
 function act(action: SliceAction, service: Service): Action {
   const resource = resources.endpointslices;

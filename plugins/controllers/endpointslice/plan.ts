@@ -10,12 +10,12 @@ import {
   type Endpoint,
   type EndpointSlice,
   isReady,
-  isSidecar,
   isTerminal,
   type Pod,
   type Service,
-  type ServicePort,
 } from "@k3ts/model";
+
+import { addressOf, type Family, portOf } from "../service_pods.ts";
 
 /** Of discovery.k8s.io; core/v1 has another one of this name. */
 type EndpointPort = discoveryV1.EndpointPort;
@@ -27,7 +27,7 @@ const HEADLESS = "service.kubernetes.io/headless";
 const ENDPOINTS_MAX = 100;
 
 export interface WantedSlice {
-  addressType: "IPv4" | "IPv6";
+  addressType: Family;
   ports: EndpointPort[];
   endpoints: Endpoint[];
   labels: Record<string, string>;
@@ -133,8 +133,8 @@ function labelsOf(service: Service): Record<string, string> {
   };
 }
 
-function families(service: Service): ("IPv4" | "IPv6")[] {
-  const families = (service.spec?.ipFamilies ?? []) as ("IPv4" | "IPv6")[];
+function families(service: Service): Family[] {
+  const families = (service.spec?.ipFamilies ?? []) as Family[];
   return families.length > 0 ? families : ["IPv4"];
 }
 
@@ -142,13 +142,13 @@ function families(service: Service): ("IPv4" | "IPv6")[] {
 function groupByPorts(
   service: Service,
   pods: readonly Pod[],
-  family: "IPv4" | "IPv6",
+  family: Family,
 ): { ports: EndpointPort[]; endpoints: Endpoint[] }[] {
   const groups = new Map<string, { ports: EndpointPort[]; endpoints: Endpoint[] }>();
   for (const pod of pods) {
     const address = addressOf(pod, family);
     if (address === undefined || isTerminal(pod)) continue;
-    const ports = (service.spec?.ports ?? []).flatMap((port) => resolve(port, pod));
+    const ports = (service.spec?.ports ?? []).flatMap((port) => portOf(port, pod));
     const key = canonicalJson(portsOf({ ports }));
     const group = groups.get(key) ?? { ports, endpoints: [] };
     group.endpoints.push(endpointOf(service, pod, address));
@@ -156,35 +156,6 @@ function groupByPorts(
   }
   if (groups.size === 0) return [{ ports: [], endpoints: [] }];
   return [...groups.values()];
-}
-
-function addressOf(pod: Pod, family: "IPv4" | "IPv6"): string | undefined {
-  const addresses = (pod.status?.podIPs ?? []).map(({ ip }) => ip).concat(pod.status?.podIP ?? []);
-  return addresses.find((address) =>
-    address !== undefined && address !== "" && address.includes(":") === (family === "IPv6")
-  );
-}
-
-function resolve(port: ServicePort, pod: Pod): EndpointPort[] {
-  const target = port.targetPort ?? port.port;
-  const number = typeof target === "number" ? target : namedPort(pod, target, port.protocol ?? "TCP");
-  if (number === undefined) return [];
-  return [{
-    name: port.name ?? "",
-    protocol: port.protocol ?? "TCP",
-    port: number,
-    ...(port.appProtocol !== undefined && { appProtocol: port.appProtocol }),
-  }];
-}
-
-function namedPort(pod: Pod, name: string, protocol: string): number | undefined {
-  const sidecars = (pod.spec?.initContainers ?? []).filter(isSidecar);
-  for (const container of [...pod.spec?.containers ?? [], ...sidecars]) {
-    for (const port of container.ports ?? []) {
-      if (port.name === name && (port.protocol ?? "TCP") === protocol) return port.containerPort;
-    }
-  }
-  return undefined;
 }
 
 function endpointOf(service: Service, pod: Pod, address: string): Endpoint {
