@@ -26,17 +26,26 @@ export class FieldSet {
   }
 
   /** Adds a field. The empty path names the whole object, which nobody owns. Only for whoever builds the set. */
-  insert(path: readonly PathElement[]): void {
-    const [first, ...rest] = path;
-    if (first === undefined) return;
-    if (rest.length === 0) this.#node(first).member = true;
-    else this.#descend(first).insert(rest);
+  insert(path: readonly PathElement[], from: number = 0): void {
+    if (from === path.length) return;
+    if (from === path.length - 1) this.mark(path[from]!);
+    else this.descend(path[from]!).insert(path, from + 1);
   }
 
-  has(path: readonly PathElement[]): boolean {
-    const [first, ...rest] = path;
-    if (first === undefined) return false;
-    return rest.length === 0 ? this.hasElement(first) : this.below(first)?.has(rest) ?? false;
+  /** Makes an element a member. Only for whoever builds the set. */
+  mark(element: PathElement): void {
+    this.#node(element).member = true;
+  }
+
+  /** The set below an element, made if there is none. Only for whoever builds the set. */
+  descend(element: PathElement): FieldSet {
+    return this.#node(element).children ??= new FieldSet();
+  }
+
+  has(path: readonly PathElement[], from: number = 0): boolean {
+    if (from === path.length) return false;
+    if (from === path.length - 1) return this.hasElement(path[from]!);
+    return this.below(path[from]!)?.has(path, from + 1) ?? false;
   }
 
   hasElement(element: PathElement): boolean {
@@ -177,10 +186,6 @@ export class FieldSet {
     let node = this.#nodes.get(element);
     if (node === undefined) this.#nodes.set(element, node = { member: false, children: undefined });
     return node;
-  }
-
-  #descend(element: PathElement): FieldSet {
-    return this.#node(element).children ??= new FieldSet();
   }
 
   #sorted(): PathElement[] {

@@ -73,11 +73,23 @@ export function claimChanges(
   now: number,
   resetFields: JsonObject | undefined,
 ): void {
-  const state = (object: JsonObject) => normalForm(withoutManagedFields(object), type);
-  const comparison = compareStates(state(before), state(after), type, resetFields);
+  const [from, to] = withoutWhatIsSame(withoutManagedFields(before), withoutManagedFields(after));
+  const comparison = compareStates(normalForm(from, type), normalForm(to, type), type, resetFields);
   releaseClaims(managers, "", findConflicts(managers, "", comparison), comparison);
   const claimed = withoutNeverOwned(comparison.modified.union(comparison.added));
   if (!claimed.isEmpty) own(managers, key, claimed, now);
+}
+
+/** Both without the top-level parts that did not change: most writes are of a status, and comparing is dear. */
+function withoutWhatIsSame(before: JsonObject, after: JsonObject): [JsonObject, JsonObject] {
+  const from = { ...before };
+  const to = { ...after };
+  for (const name of Object.keys(after)) {
+    if (!Object.hasOwn(before, name) || !equalJson(before[name], after[name])) continue;
+    delete from[name];
+    delete to[name];
+  }
+  return [from, to];
 }
 
 export function metadataOf(object: JsonObject | undefined): JsonObject {

@@ -15,11 +15,22 @@ export type Place =
 const UNKNOWN: Place = { kind: "unknown" };
 const SCALAR: Place = { kind: "scalar" };
 
+/** Places are made once a type and once a field: walking asks for them at every step. */
+const places = new WeakMap<TypeView | FieldView, Place>();
+
 export function placeOf(type: TypeView): Place {
-  return { kind: "struct", atomic: type.atomic ?? false, type };
+  let place = places.get(type);
+  if (place === undefined) places.set(type, place = { kind: "struct", atomic: type.atomic ?? false, type });
+  return place;
 }
 
 export function placeOfField(field: FieldView): Place {
+  let place = places.get(field);
+  if (place === undefined) places.set(field, place = makePlace(field));
+  return place;
+}
+
+function makePlace(field: FieldView): Place {
   if (field.opaque) return UNKNOWN;
   const item: Place = field.type === undefined ? SCALAR : placeOf(field.type);
   switch (field.shape) {
