@@ -39,6 +39,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(15);
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const SEND_BUFFER: usize = 256 * 1024;
+/// What of a request or an answer is in memory over HTTP/1.1: more than its head, so that one too large has an answer.
+const HTTP1_BUFFER: usize = 128 * 1024;
 /// Streams that a client has opened and reset before they were looked at: more, and it is attacking.
 const RESET_STREAMS_MAX: usize = 20;
 const LOCAL_RESETS_MAX: usize = 256;
@@ -114,7 +116,8 @@ impl Front {
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(None)
-            .max_buf_size(limits::HEADER_BYTES_MAX as usize);
+            .max_header_size(limits::HEADER_BYTES_MAX as usize)
+            .max_buf_size(HTTP1_BUFFER);
         let connection = builder
             .serve_connection(TokioIo::new(io), service(&self.gateway, peer))
             .with_upgrades();
