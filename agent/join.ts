@@ -10,7 +10,7 @@ import { backoffMs, createHttp2Transport, delay } from "@k3ts/client";
 import { ClusterService, type JoinResponse } from "@k3ts/proto";
 import "reflect-metadata"; // @peculiar/x509 resolves its parts with it
 import { PemConverter, Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
-import { readTextIfThere, removeIfThere, writeAtomically } from "./files.ts";
+import { exists, readTextIfThere, removeIfThere, writeAtomically } from "./files.ts";
 import type { Log } from "./log.ts";
 import type { Paths } from "./paths.ts";
 
@@ -58,6 +58,7 @@ export interface JoinOptions {
 /** Tries for as long as it takes; the token may also come later. The token's file is removed when it has been used. */
 export async function join(options: JoinOptions): Promise<{ identity: Identity; response: JoinResponse }> {
   const { paths, log, signal } = options;
+  await waitForToken(options);
   for (let failures = 1;; failures++) {
     try {
       const joined = await joinOnce(options);
@@ -72,6 +73,14 @@ export async function join(options: JoinOptions): Promise<{ identity: Identity; 
       log.error(`Cannot join the cluster at ${options.server} yet`, error);
       await delay(Math.max(200, backoffMs(failures, { initialMs: 500, maxMs: 5_000 })), signal);
     }
+  }
+}
+
+/** The server writes it when it has started; or somebody brings it. */
+async function waitForToken({ tokenFile, log, signal }: JoinOptions): Promise<void> {
+  for (let looks = 1; !await exists(tokenFile); looks++) {
+    if (looks === 1) log.info(`Waiting for a join token in "${tokenFile}"`);
+    await delay(Math.min(100 * looks, 2_000), signal);
   }
 }
 

@@ -111,13 +111,14 @@ export class Prober {
     while (!signal.aborted) {
       const answer: Answer = await probe(how, probed);
       if (signal.aborted) return;
-      if (!answer.ok) probed.failed(kind, answer.message);
       agreeing = answer.ok === last ? agreeing + 1 : 1;
       last = answer.ok;
       const enough = answer.ok ? how.successThreshold ?? 1 : how.failureThreshold ?? 3;
       if (agreeing >= enough) decide(answer.ok, answer.message);
       // What is not up yet is asked again sooner at first: a pod should serve as soon as it can.
       const early = kind === "Readiness" && !answer.ok && this.#now() - probed.startedAt < EARLY_MS;
+      // That it is not up at once is nothing to warn of.
+      if (!answer.ok && !(early && earlyMs < periodMs)) probed.failed(kind, answer.message);
       await delay(early ? Math.min(earlyMs, periodMs) : periodMs, signal);
       earlyMs *= 2;
     }
