@@ -104,7 +104,7 @@ export function defineKind<T extends ApiObject>(definition: KindDefinition<T>): 
     columns: definition.columns ?? [NAME_COLUMN, AGE_COLUMN],
     row: definition.row ?? ((object, now) => [object.metadata.name, ageOf(object.metadata.creationTimestamp, now)]),
     selectableFields: (object) => ({
-      "metadata.name": object.metadata.name,
+      "metadata.name": object.metadata.name ?? "",
       ...(namespaced && { "metadata.namespace": object.metadata.namespace ?? "" }),
       ...definition.selectableFields?.(object),
     }),

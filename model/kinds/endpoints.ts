@@ -51,7 +51,10 @@ function validateSubset(subset: EndpointSubset, path: string): FieldError[] {
     const at = `${path}.ports[${i}]`;
     if (port.name) errors.push(...validateDnsLabel(port.name, `${at}.name`));
     else if (ports.length > 1) errors.push(required(`${at}.name`));
-    errors.push(...validatePortNumber(port.port, `${at}.port`), ...validateProtocol(port.protocol, `${at}.protocol`));
+    errors.push(
+      ...validatePortNumber(port.port ?? 0, `${at}.port`),
+      ...validateProtocol(port.protocol, `${at}.protocol`),
+    );
     if (port.appProtocol !== undefined) errors.push(...validateQualifiedName(port.appProtocol, `${at}.appProtocol`));
   }
   return errors;
@@ -59,10 +62,10 @@ function validateSubset(subset: EndpointSubset, path: string): FieldError[] {
 
 function validateAddress(address: EndpointAddress, path: string): FieldError[] {
   return [
-    ...validateIP(address.ip, `${path}.ip`),
+    ...validateIP(address.ip ?? "", `${path}.ip`),
     ...address.hostname ? validateDnsLabel(address.hostname, `${path}.hostname`) : [],
     ...address.nodeName !== undefined ? validateNodeName(address.nodeName, `${path}.nodeName`) : [],
-    ...validateEndpointIP(address.ip, `${path}.ip`),
+    ...validateEndpointIP(address.ip ?? "", `${path}.ip`),
   ];
 }
 
@@ -70,8 +73,10 @@ function showAddresses(subsets: readonly EndpointSubset[]): string {
   if (subsets.length === 0) return "<none>";
   const all = subsets.flatMap(({ addresses = [], ports = [] }) =>
     ports.length === 0
-      ? addresses.map(({ ip }) => ip)
-      : ports.flatMap(({ port }) => addresses.map(({ ip }) => ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`))
+      ? addresses.map(({ ip = "" }) => ip)
+      : ports.flatMap(({ port = 0 }) =>
+        addresses.map(({ ip = "" }) => ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`)
+      )
   );
   const shown = all.slice(0, SHOWN_MAX).join(",");
   return all.length > SHOWN_MAX ? `${shown} + ${all.length - SHOWN_MAX} more...` : shown;

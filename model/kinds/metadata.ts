@@ -129,7 +129,7 @@ function validateOwners(owners: readonly OwnerReferenceData[]): FieldError[] {
       errors.push(invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"));
     }
     if (!owner.controller) continue;
-    const name = `${owner.kind}/${owner.name}`;
+    const name = `${owner.kind ?? ""}/${owner.name ?? ""}`;
     if (controller !== undefined) {
       errors.push(invalid(
         path,

@@ -45,7 +45,7 @@ export const namespace = defineKind<Namespace>({
   },
   columns: [NAME_COLUMN, column("Status", "Whether it is in use or on its way out."), AGE_COLUMN],
   row: ({ metadata, status }, now) => [metadata.name, status?.phase ?? "", ageOf(metadata.creationTimestamp, now)],
-  selectableFields: ({ metadata, status }) => ({ name: metadata.name, "status.phase": status?.phase ?? "" }),
+  selectableFields: ({ metadata, status }) => ({ name: metadata.name ?? "", "status.phase": status?.phase ?? "" }),
   resetFields: { "": { "f:status": {} }, status: { "f:spec": {} }, finalize: { "f:status": {} } },
 });
 

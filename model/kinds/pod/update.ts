@@ -70,7 +70,7 @@ function validateTolerationChange(to: PodSpec, from: PodSpec): FieldError[] {
 
 function validateGateChange(to: PodSpec, from: PodSpec): FieldError[] {
   const before = new Set((from.schedulingGates ?? []).map(({ name }) => name));
-  return (to.schedulingGates ?? []).flatMap(({ name }, index) =>
+  return (to.schedulingGates ?? []).flatMap(({ name = "" }, index) =>
     before.has(name) ? [] : [
       forbidden(
         `spec.schedulingGates[${index}].name`,
@@ -131,7 +131,7 @@ export function validatePodStatus(next: Pod, old: Pod): FieldError[] {
   const { status = {} } = next;
   const before = old.status ?? {};
   const errors: FieldError[] = [];
-  for (const [index, { type }] of (status.conditions ?? []).entries()) {
+  for (const [index, { type = "" }] of (status.conditions ?? []).entries()) {
     if (!type.includes("/")) continue;
     errors.push(...validateQualifiedName(type, `status.conditions[${index}].Type`));
   }
