@@ -7,6 +7,8 @@ use std::time::Duration;
 use k3ts_frames::{Calls, CancellationToken, FrameQueue, Router, RpcError, decode_all};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::memory;
+
 /// Threads that run handlers. Enough: what blocks runs elsewhere.
 const WORKERS: usize = 2;
 
@@ -28,6 +30,7 @@ pub enum Refusal {
 pub struct Connection {
     calls: Arc<Calls>,
     queue: Arc<FrameQueue>,
+    cancelled: CancellationToken,
     running: Mutex<Option<Running>>,
 }
 
@@ -39,6 +42,7 @@ struct Running {
 impl Connection {
     /// `deliver` is called on a thread of its own, with one batch of whole frames after the other.
     pub fn open(router: Router, deliver: impl FnMut(&[u8]) + Send + 'static) -> std::io::Result<Self> {
+        memory::limit_arenas();
         let runtime = Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .max_blocking_threads(BLOCKING_MAX)
@@ -53,10 +57,12 @@ impl Connection {
             runtime.handle().clone(),
             &cancelled,
         ));
+        runtime.spawn(memory::trim_now_and_then(cancelled.clone()));
         let deliverer = spawn_deliverer(runtime.handle().clone(), queue.clone(), deliver)?;
         Ok(Self {
             calls,
             queue,
+            cancelled,
             running: Mutex::new(Some(Running { runtime, deliverer })),
         })
     }
@@ -80,6 +86,7 @@ impl Connection {
         let Some(Running { runtime, deliverer }) = running else {
             return;
         };
+        self.cancelled.cancel();
         runtime.block_on(self.calls.shut_down());
         self.queue.close();
         // It panics only if the callback does, and then the thread is gone as well.

@@ -7,6 +7,8 @@
 mod abi;
 mod connection;
 mod echo;
+#[allow(unsafe_code)]
+mod memory;
 mod services;
 
 pub use echo::Echo;

@@ -18,6 +18,9 @@ const NAME: &str = "db";
 /// The engine's own choice is to try for ever, which hangs every write on a full disk.
 const RETRIES_MAX: u32 = 3;
 
+/// By the scheduler for what there is to compact, and by the worker for what the scheduler says.
+const COMPACTION_POLL_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Fences the writer before it.
 pub async fn open_writer(path: &Path) -> Result<Db, RpcError> {
     Db::builder(NAME, object_store(path)?)
@@ -69,15 +72,15 @@ fn settings() -> Settings {
         // Flushed by the writer, group by group.
         flush_interval: None,
         object_store_max_retries: Some(RETRIES_MAX),
-        l0_sst_size_bytes: 8 * 1024 * 1024,
-        // With the engine's own choice compaction falls behind, and writes stall.
-        l0_max_ssts: 16,
-        l0_max_ssts_per_key: 16,
+        l0_sst_size_bytes: 16 * 1024 * 1024,
+        // With the engine's own choices compaction falls behind, and writes stall for seconds.
+        l0_max_ssts: 32,
+        l0_max_ssts_per_key: 32,
         l0_flush_parallelism: 1,
-        max_unflushed_bytes: 32 * 1024 * 1024,
+        max_unflushed_bytes: 64 * 1024 * 1024,
         max_wal_flushes_before_l0_flush: 4096,
         compactor_options: Some(CompactorOptions {
-            poll_interval: Duration::from_millis(500),
+            poll_interval: COMPACTION_POLL_INTERVAL,
             max_concurrent_compactions: 1,
             worker: Some(compaction_worker()),
             ..CompactorOptions::default()
@@ -89,11 +92,12 @@ fn settings() -> Settings {
 /// Little memory rather than great speed: what it reads ahead is multiplied by the number of its inputs.
 fn compaction_worker() -> CompactionWorkerOptions {
     CompactionWorkerOptions {
+        compactions_poll_interval: COMPACTION_POLL_INTERVAL,
         max_concurrent_compactions: 1,
         max_subcompactions: 1,
         max_sst_size: 64 * 1024 * 1024,
-        max_fetch_tasks: 1,
-        bytes_to_fetch: 512 * 1024,
+        max_fetch_tasks: 2,
+        bytes_to_fetch: 1024 * 1024,
         ..CompactionWorkerOptions::default()
     }
 }
