@@ -157,6 +157,11 @@ function replicasOf(object: Deployment | ReplicaSet): number {
   return object.spec?.replicas ?? 1;
 }
 
+/** Pods that a set was told to have, or still has though it was told to have fewer. */
+function podsAtMost(set: ReplicaSet): number {
+  return Math.max(replicasOf(set), set.status?.replicas ?? 0);
+}
+
 function total(sets: readonly ReplicaSet[], count: (set: ReplicaSet) => number): number {
   return sets.reduce((sum, set) => sum + count(set), 0);
 }
@@ -168,7 +173,7 @@ function currentTarget({ deployment, current, old, podsOf }: Round): number {
   if (deployment.spec?.strategy?.type === "Recreate") {
     return old.some((set) => replicasOf(set) > 0 || podsOf(set) > 0) ? has : wanted;
   }
-  const room = wanted + limits(deployment).surge - has - total(old, replicasOf);
+  const room = wanted + limits(deployment).surge - has - total(old, podsAtMost);
   return Math.max(has, Math.min(wanted, has + Math.max(0, room)));
 }
 
