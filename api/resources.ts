@@ -25,6 +25,8 @@ interface ServedRow {
   ttlMs?: number;
   /** A delete answers with the object instead of a Status. @default false */
   answersWithDeleted?: boolean;
+  /** A namespace in which updates only say "still alive": one that is lost with the machine is soon made again. */
+  heartbeatsIn?: string;
 }
 
 const HOUR_MS = 3_600_000;
@@ -47,7 +49,7 @@ const SERVED: readonly ServedRow[] = [
   { group: "apps", resource: "deployments", subresources: ["scale", "status"] },
   { group: "apps", resource: "replicasets", subresources: ["scale", "status"] },
   { group: "discovery.k8s.io", resource: "endpointslices" },
-  { group: "coordination.k8s.io", resource: "leases" },
+  { group: "coordination.k8s.io", resource: "leases", heartbeatsIn: "kube-node-lease" },
   { group: "scheduling.k8s.io", resource: "priorityclasses" },
   { group: "rbac.authorization.k8s.io", resource: "roles" },
   { group: "rbac.authorization.k8s.io", resource: "rolebindings" },
@@ -79,6 +81,8 @@ export interface ServedResource extends StoredResource {
   /** What is special about the kind; only for what is stored. */
   readonly strategy: Kind;
   readonly answersWithDeleted: boolean;
+  /** The namespace in which updates are heartbeats. */
+  readonly heartbeatsIn: string | undefined;
 }
 
 export class ResourceTable {
@@ -136,6 +140,7 @@ function serve(row: ServedRow): ServedResource {
     stored: facts.storageVersion !== undefined,
     strategy,
     answersWithDeleted: row.answersWithDeleted ?? false,
+    heartbeatsIn: row.heartbeatsIn,
     fieldsOf: (object: ObjectData) => strategy.selectableFields(object),
     ...(row.ttlMs !== undefined && { ttlMs: row.ttlMs }),
   };

@@ -152,10 +152,9 @@ export function methodNotSupported(subject: Subject, action: string): StatusErro
   return new StatusError(405, "MethodNotAllowed", message, about(subject, ""));
 }
 
-export function unsupportedMediaType(given: string, accepted: readonly string[]): StatusError {
-  const message = given === ""
-    ? `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`
-    : `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`;
+export function unsupportedMediaType(accepted: readonly string[]): StatusError {
+  const message = "the body of the request was in an unknown format - accepted media types include: " +
+    accepted.join(", ");
   return new StatusError(415, "UnsupportedMediaType", message);
 }
 

@@ -2,7 +2,7 @@
 import { type ApiObject, equalJson, generateName, type ObjectMetadata } from "@k3ts/model";
 import { timestamp } from "../clock.ts";
 import type { ServedResource } from "../resources.ts";
-import { badRequest, conflict, invalid } from "../status.ts";
+import { badRequest, conflict, invalid, modifiedMeanwhile } from "../status.ts";
 import type { Request } from "./request.ts";
 
 /** What only the server gives; in the order in which Kubernetes shows it. */
@@ -126,11 +126,7 @@ export function refuseStale(next: ObjectMetadata, old: ObjectMetadata, resource:
     }]);
   }
   if (next.resourceVersion === old.resourceVersion) return;
-  throw conflict(
-    resource,
-    old.name,
-    "the object has been modified; please apply your changes to the latest version and try again",
-  );
+  throw modifiedMeanwhile(resource, old.name);
 }
 
 export function preconditionFailed(

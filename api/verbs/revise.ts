@@ -75,7 +75,7 @@ async function reviseOnce(request: WriteRequest, revision: Revision, verbs: Verb
   if (sameObject(object, old)) return from;
   const write = mayVanish(object)
     ? () => registry.remove(resource, from, object, { dryRun })
-    : () => registry.replace(resource, object, from, { dryRun });
+    : () => registry.replace(resource, object, from, { dryRun, mayBeLost: namespace === resource.heartbeatsIn });
   return await write().catch((error) => {
     const conflicted = error instanceof StatusError && error.status.reason === "Conflict";
     throw conflicted ? new Conflicted("", { cause: error }) : error;

@@ -24,7 +24,7 @@ const PATCHES: Readonly<Record<string, PatchType>> = {
 export async function readObjectBody(request: Request): Promise<Body> {
   const type = contentTypeOf(request);
   const encoding = ENCODINGS[type];
-  if (encoding === undefined) throw unsupportedMediaType(type, [...PRODUCED]);
+  if (encoding === undefined) throw unsupportedMediaType(PRODUCED);
   return { bytes: await readBytes(request), encoding };
 }
 
@@ -32,7 +32,7 @@ export async function readObjectBody(request: Request): Promise<Body> {
 export async function readPatchBody(request: Request): Promise<{ type: PatchType; body: Body }> {
   const media = contentTypeOf(request);
   const type = PATCHES[media];
-  if (type === undefined) throw unsupportedMediaType(media, Object.keys(PATCHES));
+  if (type === undefined) throw unsupportedMediaType(Object.keys(PATCHES));
   return { type, body: { bytes: await readBytes(request), encoding: type === "apply" ? "yaml" : "json" } };
 }
 
