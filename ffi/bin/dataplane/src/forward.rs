@@ -10,9 +10,11 @@ use hickory_server::resolver::config::{NameServerConfig, ResolveHosts, ResolverC
 use hickory_server::resolver::net::runtime::TokioRuntimeProvider;
 use hickory_server::resolver::{Resolver, TokioResolver};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
-/// For one attempt; clients give up after five seconds.
+/// For one attempt, and for all of them: clients give up after five seconds.
 const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT_TOTAL: Duration = Duration::from_secs(4);
 const ATTEMPTS: usize = 2;
 /// Answers that are remembered, and for how many seconds at most.
 const CACHE_MAX: u64 = 4096;
@@ -61,7 +63,10 @@ impl Forwarder {
         let Ok(_place) = self.places.try_acquire() else {
             return failed(ResponseCode::ServFail);
         };
-        match resolver.lookup(name, kind).await {
+        let Ok(outcome) = timeout(TIMEOUT_TOTAL, resolver.lookup(name, kind)).await else {
+            return failed(ResponseCode::ServFail);
+        };
+        match outcome {
             Ok(lookup) => Forwarded {
                 code: ResponseCode::NoError,
                 answers: lookup.answers().to_vec(),

@@ -144,7 +144,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             RequestBody::Empty => SizeHint::with_exact(0),
-            RequestBody::Pumped { size, .. } => size.clone(),
+            RequestBody::Pumped { size, .. } => *size,
         }
     }
 }
