@@ -87,6 +87,13 @@ export class TestCluster implements AsyncDisposable {
     }
   }
 
+  /** Waits until `k3ts up` has said this. */
+  async says(text: string): Promise<void> {
+    await eventually(() => {
+      if (!this.said.includes(text)) throw new Error(`k3ts up did not say "${text}" but:\n${this.said}`);
+    }, READY_MS_MAX / 1000);
+  }
+
   /** As Ctrl-C does. @returns the exit code of `k3ts up` */
   async interrupt(): Promise<number> {
     this.#up!.kill("SIGINT");
