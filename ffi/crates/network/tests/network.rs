@@ -61,6 +61,7 @@ fn bridge(addresses: &[&str]) -> EnsureBridgeRequest {
         name: "k3ts0".into(),
         addresses: addresses.iter().map(|a| a.to_string()).collect(),
         mtu: 1400,
+        ..Default::default()
     }
 }
 
@@ -80,7 +81,10 @@ fn pod(namespace: &Namespace, host_interface: &str, address: &str) -> AttachRequ
 fn a_bridge_has_exactly_the_addresses_that_were_asked_for() {
     Namespace::new().run(|| {
         let first = ensure_bridge(&bridge(&["10.42.0.1/24", "10.43.0.10/32"])).unwrap();
-        let second = ensure_bridge(&bridge(&["10.42.0.1/24", "10.43.0.11/32"])).unwrap();
+        let mut changed = bridge(&["10.42.0.1/24", "10.43.0.11/32"]);
+        changed.routes = vec!["10.43.0.0/16".into()];
+        ensure_bridge(&changed).unwrap();
+        let second = ensure_bridge(&changed).unwrap();
         let links = list_links("k3ts").unwrap();
         assert_eq!((first, links.len(), links[0].up), (second, 1, true));
         let ipv4: Vec<_> = links[0]
@@ -89,6 +93,9 @@ fn a_bridge_has_exactly_the_addresses_that_were_asked_for() {
             .filter(|address| address.contains('.'))
             .collect();
         assert_eq!(ipv4, ["10.42.0.1/24", "10.43.0.11/32"]);
+        let routes = Command::new("ip").args(["-4", "route"]).output().unwrap().stdout;
+        let services = "10.43.0.0/16 dev k3ts0 proto static scope link src 10.42.0.1";
+        assert!(String::from_utf8(routes).unwrap().contains(services));
         remove_link("k3ts0").unwrap();
         remove_link("k3ts0").unwrap();
         assert!(list_links("k3ts").unwrap().is_empty());

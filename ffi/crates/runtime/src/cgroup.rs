@@ -66,8 +66,21 @@ pub fn kill(path: &str) -> io::Result<()> {
     ))
 }
 
-/// Removes the group and those below it, wherever they are still there.
+/// Removes the group and those below it, wherever they are still there, and the group above it if that is a pod's and
+/// nobody is left in it. What is right below the root stays: others may be about to put something there.
 pub fn remove(path: &str) -> io::Result<()> {
+    let parent = Path::new(path.trim_matches('/'))
+        .parent()
+        .filter(|parent| parent.components().count() > 1);
+    remove_groups(path)?;
+    for tree in parent.into_iter().flat_map(|parent| trees(&parent.to_string_lossy())) {
+        // Refused when it is in use.
+        let _ = fs::remove_dir(tree);
+    }
+    Ok(())
+}
+
+fn remove_groups(path: &str) -> io::Result<()> {
     for tree in trees(path) {
         for group in groups(&tree) {
             match fs::remove_dir(&group) {

@@ -126,7 +126,7 @@ pub fn signal(settings: &Settings, request: &SignalContainerRequest) -> Result<(
     }
     let doing = || format!("Cannot send signal {} to container {id:?}", request.signal);
     if request.all
-        && let Some(path) = oci_runtime::cgroup_path(settings, id)
+        && let Some(path) = oci_runtime::cgroup_path(settings, id, &record)
     {
         return cgroup::signal(&path, request.signal).doing(doing);
     }
@@ -149,7 +149,7 @@ pub fn delete(settings: &Settings, id: &str) -> Result<(), RpcError> {
     let Some(record) = Record::read(settings, id)? else {
         return oci_runtime::delete(settings, id);
     };
-    let cgroup = oci_runtime::cgroup_path(settings, id);
+    let cgroup = oci_runtime::cgroup_path(settings, id, &record);
     if let Some(process) = process_of(&record) {
         sys::send_signal(&process, libc::SIGKILL).doing(doing)?;
     }

@@ -1,5 +1,6 @@
 //! Calls of the OCI runtime that are not the shim's.
 
+use crate::record::Record;
 use crate::settings::{SEARCH_PATH, Settings};
 use k3ts_frames::{ErrorContext, RpcError};
 use serde::Deserialize;
@@ -12,6 +13,18 @@ use std::process::{Command, Stdio};
 #[serde(rename_all = "kebab-case")]
 struct Status {
     cgroup_path: String,
+}
+
+/// What is of interest here of an OCI runtime specification.
+#[derive(Deserialize)]
+struct Specification {
+    linux: Option<Linux>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Linux {
+    cgroups_path: Option<String>,
 }
 
 pub fn version(settings: &Settings) -> Result<String, RpcError> {
@@ -41,10 +54,21 @@ pub fn is_waiting(settings: &Settings, id: &str) -> bool {
     state_of(settings, id).join("exec.fifo").exists()
 }
 
-/// Such as `/k3ts/a`, the same in every hierarchy.
-pub fn cgroup_path(settings: &Settings, id: &str) -> Option<String> {
-    let status: Status = serde_json::from_slice(&fs::read(state_of(settings, id).join("status")).ok()?).ok()?;
-    Some(status.cgroup_path).filter(|path| !path.trim_matches('/').is_empty())
+/// Such as `/k3ts/a`, the same in every hierarchy. Where the runtime has forgotten it, or never got so far, it is what
+/// the container's specification asks for.
+pub fn cgroup_path(settings: &Settings, id: &str, record: &Record) -> Option<String> {
+    let kept = || {
+        let status: Status = serde_json::from_slice(&fs::read(state_of(settings, id).join("status")).ok()?).ok()?;
+        Some(status.cgroup_path)
+    };
+    let asked = || {
+        let config = fs::read(record.bundle.join("config.json")).ok()?;
+        serde_json::from_slice::<Specification>(&config)
+            .ok()?
+            .linux?
+            .cgroups_path
+    };
+    kept().or_else(asked).filter(|path| !path.trim_matches('/').is_empty())
 }
 
 fn state_of(settings: &Settings, id: &str) -> PathBuf {

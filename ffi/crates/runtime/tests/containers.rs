@@ -7,7 +7,7 @@ use k3ts_proto::v1::ContainerStatus;
 use k3ts_runtime::Watcher;
 use serde_json::json;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use support::{Node, wait_until};
 
 #[test]
@@ -44,11 +44,7 @@ fn nothing_is_left_of_a_container_that_was_deleted_while_it_ran() {
     let pid = container.state().unwrap().pid;
     container.delete();
     assert!(!Path::new(&format!("/proc/{pid}/exe")).exists());
-    let groups = fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
-    let left: Vec<_> = groups
-        .map(|tree| tree.path().join("k3ts-test").join(container.id()))
-        .filter(|path| path.exists())
-        .collect();
+    let left = node.groups(&format!("{}/pod", node.cgroup()));
     assert!(left.is_empty(), "{left:?}");
     assert!(!node.path("state/runtime").join(container.id()).exists());
     // The same name may be used again.
@@ -63,6 +59,7 @@ fn a_container_that_cannot_be_made_says_why_and_leaves_nothing() {
     let error = container.create().unwrap_err();
     assert!(error.message.contains("/nowhere"), "{}", error.message);
     assert_eq!(container.state(), None);
+    assert!(node.groups(&format!("{}/pod", node.cgroup())).is_empty());
     let mut long = node.container("b", &["true"]);
     long.request.directory = format!("/tmp/{}", "x".repeat(120));
     assert_eq!(long.create().unwrap_err().code, Code::InvalidArgument);
@@ -91,20 +88,21 @@ fn a_signal_reaches_the_first_process_or_all() {
 
     let all = node.container("b", &["sh", "-c", "sleep 1000; echo slept"]);
     all.run();
-    wait_until(|| (processes_of(all.id()) > 1).then_some(()));
+    wait_until(|| (processes_of(&node, "b") > 1).then_some(()));
     all.signal(libc::SIGKILL, true);
     let state = all.wait_for_exit();
     assert_eq!((state.exit_code, state.signal), (137, libc::SIGKILL));
 }
 
-fn processes_of(id: &str) -> usize {
-    let v1 = Path::new("/sys/fs/cgroup/pids/k3ts-test").join(id).join("cgroup.procs");
-    let v2 = Path::new("/sys/fs/cgroup/k3ts-test").join(id).join("cgroup.procs");
-    fs::read_to_string(v1)
-        .or_else(|_| fs::read_to_string(v2))
-        .unwrap_or_default()
-        .lines()
-        .count()
+fn processes_of(node: &Node, name: &str) -> usize {
+    let groups = node.groups(&format!("{}/pod/{name}", node.cgroup()));
+    let count = |group: &PathBuf| {
+        fs::read_to_string(group.join("cgroup.procs"))
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
+    groups.iter().map(count).max().unwrap_or(0)
 }
 
 #[test]

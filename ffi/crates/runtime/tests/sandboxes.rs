@@ -54,7 +54,9 @@ fn containers_of_one_sandbox_share_its_namespaces() {
         })
         .into();
     assert_eq!(texts, ["pod-a\n81\n", "pod-a\n81\n"]);
-    drop(node);
+    for state in node.states() {
+        k3ts_runtime::delete(&node.settings, &state.id).unwrap();
+    }
     remove_sandbox(&request.directory).unwrap();
     remove_sandbox(&request.directory).unwrap();
     assert!(!Path::new(&request.directory).exists());
@@ -117,7 +119,7 @@ fn pods_reach_each_other_over_the_bridge() {
     let bridge = EnsureBridgeRequest {
         name: "k3ts0".into(),
         addresses: vec!["10.42.0.1/24".into()],
-        mtu: 0,
+        ..Default::default()
     };
     ensure_bridge(&bridge).unwrap();
     let addresses = [("pod-a", "10.42.0.7"), ("pod-b", "10.42.0.8")];

@@ -56,6 +56,23 @@ impl Node {
         format!("{unique}-{name}")
     }
 
+    pub fn cgroup(&self) -> String {
+        format!("/{}", self.id("test"))
+    }
+
+    /// Directories of a control group, in whatever trees have it.
+    pub fn groups(&self, path: &str) -> Vec<PathBuf> {
+        let roots = fs::read_dir("/sys/fs/cgroup")
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.path());
+        let roots = roots.chain([PathBuf::from("/sys/fs/cgroup")]);
+        roots
+            .map(|root| root.join(path.trim_matches('/')))
+            .filter(|group| group.is_dir())
+            .collect()
+    }
+
     pub fn container(&self, name: &str, command: &[&str]) -> Container<'_> {
         let config = json!({
             "ociVersion": "1.0.0",
@@ -72,7 +89,7 @@ impl Node {
                   "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"] },
             ],
             "linux": {
-                "cgroupsPath": format!("/k3ts-test/{}", self.id(name)),
+                "cgroupsPath": format!("{}/pod/{name}", self.cgroup()),
                 "namespaces": [{ "type": "pid" }, { "type": "mount" }, { "type": "network" }, { "type": "ipc" }, { "type": "uts" }],
                 "resources": { "devices": [{ "allow": false, "access": "rwm" }] },
             },
@@ -114,6 +131,9 @@ impl Drop for Node {
     fn drop(&mut self) {
         for state in self.states() {
             let _ = k3ts_runtime::delete(&self.settings, &state.id);
+        }
+        for group in self.groups(&self.cgroup()) {
+            let _ = fs::remove_dir(group);
         }
     }
 }
@@ -223,13 +243,24 @@ pub fn wait_until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Built like everything else, once a run.
+/// Built when its sources are newer: to ask cargo would mean to wait for whatever else is being built.
 pub fn shim() -> &'static Path {
     static SHIM: OnceLock<PathBuf> = OnceLock::new();
     SHIM.get_or_init(|| {
         const TARGET: &str = "x86_64-unknown-linux-musl";
         // TARGET_DIRECTORY/release/deps/TEST
         let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
+        let shim = target.join(TARGET).join("release/k3ts-shim");
+        let sources = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../bin/shim/src"))
+            .unwrap()
+            .flatten();
+        let changed = sources
+            .map(|source| source.metadata().unwrap().modified().unwrap())
+            .max()
+            .unwrap();
+        if fs::metadata(&shim).is_ok_and(|built| built.modified().unwrap() > changed) {
+            return shim;
+        }
         let built = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
             .args([
                 "build",
@@ -245,6 +276,6 @@ pub fn shim() -> &'static Path {
             .status()
             .unwrap();
         assert!(built.success());
-        target.join(TARGET).join("release/k3ts-shim")
+        shim
     })
 }
