@@ -5,6 +5,7 @@
 import type { Client } from "@connectrpc/connect";
 import type { ImageService, NetworkService, RuntimeService } from "@k3ts/proto";
 import { namesIn, removeIfThere } from "./files.ts";
+import { removePodCgroup, removeRootCgroup } from "./runtime/cgroups.ts";
 import { BRIDGE, LINK_PREFIX, linkOf } from "./network/node_network.ts";
 import type { Paths } from "./paths.ts";
 
@@ -14,8 +15,6 @@ export interface CleanupParts {
   images: Client<typeof ImageService>;
   network: Client<typeof NetworkService>;
 }
-
-const CGROUPS = "/sys/fs/cgroup";
 
 /** @returns what went wrong; nothing of ours is left when it is empty */
 export async function removeAll({ paths, runtime, images, network }: CleanupParts): Promise<unknown[]> {
@@ -39,7 +38,8 @@ export async function removeAll({ paths, runtime, images, network }: CleanupPart
     await attempt(() => runtime.removeSandbox({ directory: `${paths.sandboxes}/${uid}` }));
   }
   await attempt(() => network.applyRules({ script: "table ip k3ts\ndelete table ip k3ts\n" }));
-  await attempt(() => removeCgroups(new Set([...sandboxes, ...pods])));
+  for (const uid of new Set([...sandboxes, ...pods])) await attempt(() => removePodCgroup(uid));
+  await attempt(removeRootCgroup);
   const { targets } = await images.listMounts({ path: paths.node });
   // What is still mounted would lose its content with the folder.
   if (targets.length > 0) {
@@ -62,26 +62,4 @@ async function removeLinks(network: Client<typeof NetworkService>, podUids: read
   for (const uid of podUids) await network.removeLink({ name: linkOf(uid) });
   const { links } = await network.listLinks({ prefix: LINK_PREFIX });
   if (links.length === 0) await network.removeLink({ name: BRIDGE });
-}
-
-/** In every hierarchy: those of our pods, and the one above them when no other node of this machine uses it. */
-async function removeCgroups(podUids: ReadonlySet<string>): Promise<void> {
-  const hierarchies = ["", ...(await namesIn(CGROUPS)).map((name) => `/${name}`)];
-  for (const hierarchy of hierarchies) {
-    const root = `${CGROUPS}${hierarchy}/k3ts`;
-    for (const uid of podUids) await removeCgroup(`${root}/${uid}`);
-    await Deno.remove(root).catch(() => {});
-  }
-}
-
-async function removeCgroup(path: string): Promise<void> {
-  const below: string[] = [];
-  try {
-    for await (const entry of Deno.readDir(path)) if (entry.isDirectory) below.push(entry.name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return;
-    throw error;
-  }
-  for (const name of below) await removeCgroup(`${path}/${name}`);
-  await Deno.remove(path);
 }

@@ -11,6 +11,7 @@ import { ClusterService, type JoinResponse } from "@k3ts/proto";
 import "reflect-metadata"; // @peculiar/x509 resolves its parts with it
 import { PemConverter, Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { exists, readTextIfThere, removeIfThere, writeAtomically } from "./files.ts";
+import type { Identity } from "./identity.ts";
 import type { Log } from "./log.ts";
 import type { Paths } from "./paths.ts";
 
@@ -27,22 +28,6 @@ export function parseToken(text: string): JoinToken {
     throw new Error("Cannot join as the token must have the form K3TS1.<hash of the CA>.<id>.<secret>: it has another");
   }
   return { caSha256: match[1]!.toLowerCase(), secret: match[2]! };
-}
-
-export interface Identity {
-  certificate: string;
-  key: string;
-  ca: string;
-}
-
-/** Undefined when this machine has not joined yet. */
-export async function readIdentity(paths: Paths): Promise<Identity | undefined> {
-  const [certificate, key, ca] = await Promise.all([
-    readTextIfThere(paths.nodeCertificate),
-    readTextIfThere(paths.nodeKey),
-    readTextIfThere(paths.caCertificate),
-  ]);
-  return certificate !== undefined && key !== undefined && ca !== undefined ? { certificate, key, ca } : undefined;
 }
 
 export interface JoinOptions {

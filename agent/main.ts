@@ -13,7 +13,8 @@ import { openImages, openNative, openNetwork, openRuntime } from "@k3ts/ffi";
 import { runAgent } from "./agent.ts";
 import { removeAll } from "./cleanup.ts";
 import { readTextIfThere, writeAtomically } from "./files.ts";
-import { join, readIdentity } from "./join.ts";
+import { type Identity, readIdentity } from "./identity.ts";
+import type { JoinOptions } from "./join.ts";
 import { createLog, explain, type Log } from "./log.ts";
 import { dataplaneAt } from "./network/dataplane.ts";
 import { readMachineFacts } from "./node/facts.ts";
@@ -54,7 +55,7 @@ async function main(): Promise<number> {
   const nodeName = await nameOf(paths, values["node-name"]);
   const tokenFile = values["token-file"] ?? paths.token;
   const identity = await readIdentity(paths) ??
-    (await join({ paths, server: values.server, tokenFile, nodeName, log, signal })).identity;
+    await joinNow({ paths, server: values.server, tokenFile, nodeName, log, signal });
   using server = createHttp2Transport({
     url: values.server,
     caCertificate: identity.ca,
@@ -73,6 +74,12 @@ async function main(): Promise<number> {
     signal,
   });
   return 0;
+}
+
+/** Loaded when it is needed: what makes certificates is large, and needed once in a node's life. */
+async function joinNow(options: JoinOptions): Promise<Identity> {
+  const { join } = await import("./join.ts");
+  return (await join(options)).identity;
 }
 
 /** A node keeps its name for ever: what it was first called, else the machine's. */

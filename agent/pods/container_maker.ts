@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import type { Container, Pod } from "@k3ts/model";
 import type { Image } from "../images/index.ts";
 import { logPathOf, type PodPaths, podPathsOf } from "../paths.ts";
+import { cgroupsPathOf } from "../runtime/cgroups.ts";
 import { containerSpec } from "../runtime/container_spec.ts";
 import { hostnameOf } from "../runtime/pod_files.ts";
 import { userOf } from "../runtime/user.ts";
@@ -126,7 +127,7 @@ async function writeSpec(
     terminationLog,
     files: paths,
     volumeSources,
-    cgroupsPath: `/k3ts/${pod.metadata.uid}/${id}`,
+    cgroupsPath: cgroupsPathOf(pod.metadata.uid, id),
     nodeMemoryBytes: parts.node.memoryBytes,
   });
   await Deno.writeTextFile(config, JSON.stringify(spec), { mode: 0o600 });

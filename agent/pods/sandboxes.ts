@@ -2,6 +2,7 @@
 import type { Pod } from "@k3ts/model";
 import { readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
+import { removePodCgroup } from "../runtime/cgroups.ts";
 import { hostnameOf, hostsFile, resolvConf } from "../runtime/pod_files.ts";
 import type { NodeParts } from "./machine_parts.ts";
 
@@ -56,6 +57,7 @@ export async function removeSandbox(parts: Parts, uid: string): Promise<void> {
   await parts.network.detach(uid);
   await parts.mounts.unmount({ target: paths.sharedMemory });
   await parts.runtime.removeSandbox({ directory: paths.sandbox });
+  await removePodCgroup(uid);
   await removeIfThere(paths.sandbox, { recursive: true });
 }
 

@@ -3,7 +3,7 @@
  *
  * Pure: everything that must be read first (image configuration, accounts, environment, where volumes lie) is given.
  */
-import type { Container, Pod } from "@k3ts/model";
+import type { Container, Pod, Volume } from "@k3ts/model";
 import { ConfigError } from "../pods/config_error.ts";
 import { expand } from "../pods/expand.ts";
 import { oomScoreAdj, qosClassOf } from "../pods/qos.ts";
@@ -185,7 +185,9 @@ function mountsOf(input: ContainerInput): OciMount[] {
   return all.sort((a, b) => depth(a.destination) - depth(b.destination));
 }
 
-function volumeMounts({ container, volumeSources }: ContainerInput): OciMount[] {
+function volumeMounts({ pod, container, volumeSources }: ContainerInput): OciMount[] {
+  // What is replaced file by file is nobody's to write to.
+  const readOnly = new Set((pod.spec?.volumes ?? []).filter(isMadeOfFiles).map((volume) => volume.name));
   return (container.volumeMounts ?? []).map((mount) => {
     const source = volumeSources.get(mount.mountPath);
     if (source === undefined) {
@@ -196,8 +198,13 @@ function volumeMounts({ container, volumeSources }: ContainerInput): OciMount[] 
       : mount.mountPropagation === "HostToContainer"
       ? "rslave"
       : "rprivate";
-    return bind(mount.mountPath.replace(/(.)\/+$/, "$1"), source, mount.readOnly === true ? "ro" : "rw", propagation);
+    const access = mount.readOnly === true || readOnly.has(mount.name) ? "ro" : "rw";
+    return bind(mount.mountPath.replace(/(.)\/+$/, "$1"), source, access, propagation);
   });
+}
+
+function isMadeOfFiles(volume: Volume): boolean {
+  return (volume.configMap ?? volume.secret ?? volume.projected ?? volume.downwardAPI) !== undefined;
 }
 
 function bind(destination: string, source: string, access: "ro" | "rw", propagation = "rprivate"): OciMount {

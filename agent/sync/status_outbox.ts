@@ -78,6 +78,7 @@ export class StatusOutbox {
     try {
       await write(client, letter.pod, letter.status);
     } catch (error) {
+      if (signal.aborted) return;
       const failures = letter.failures + 1;
       this.#log.error(
         `Cannot send the status of pod "${letter.pod.metadata.namespace}/${letter.pod.metadata.name}"`,
