@@ -15,8 +15,17 @@ pub fn of_engine(action: &str) -> impl Fn(Error) -> RpcError {
             ErrorKind::Data => Code::DataLoss,
             _ => Code::Internal,
         };
-        RpcError::new(code, format!("{action}: the storage engine failed")).caused_by(&error)
+        RpcError::new(code, format!("{action}: {}", innermost(&error))).caused_by(&error)
     }
+}
+
+/// "No space left on device", which the engine wraps five times.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
 }
 
 fn fenced(action: &str) -> RpcError {
