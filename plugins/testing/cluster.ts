@@ -12,7 +12,14 @@ import {
   type User,
 } from "@k3ts/api";
 import { createResourceClient, type ResourceClients, waitFor } from "@k3ts/client";
-import type { KubernetesObject, ResourceRef } from "@k3ts/model";
+import {
+  type ClusterRole,
+  type ClusterRoleBinding,
+  type KubernetesObject,
+  type PolicyRule,
+  type ResourceRef,
+  resources,
+} from "@k3ts/model";
 import { type Clock, systemClock } from "../sdk/mod.ts";
 
 export interface TestClusterOptions {
@@ -32,6 +39,8 @@ export interface TestCluster extends AsyncDisposable {
   /** Clients of a user with the rights that the cluster's roles give: `system:serviceaccount:kube-system:x`. */
   as(user: string, groups?: readonly string[]): ResourceClients;
   transport(user: string, groups?: readonly string[]): Transport;
+  /** Gives a user rights in the whole cluster, beside those that the cluster's roles give. */
+  grant(user: string, rules: readonly PolicyRule[]): Promise<void>;
   /**
    * Resolves with the object once the condition holds; undefined stands for one that does not exist.
    * @throws when that takes too long, saying what the object was like at last
@@ -82,6 +91,7 @@ export async function testCluster(options: TestClusterOptions = {}): Promise<Tes
     clients,
     as,
     transport,
+    grant: (user, rules) => grant(clients, user, rules),
     until(resource, { namespace, name }, condition) {
       let last: unknown;
       const look = (object: Parameters<typeof condition>[0]) => condition(last = object as typeof object);
@@ -102,6 +112,25 @@ export async function testCluster(options: TestClusterOptions = {}): Promise<Tes
       await server.close();
     },
   };
+}
+
+async function grant(clients: ResourceClients, user: string, rules: readonly PolicyRule[]): Promise<void> {
+  const apiGroup = "rbac.authorization.k8s.io";
+  const apiVersion = `${apiGroup}/v1`;
+  const name = `test-${crypto.randomUUID()}`;
+  await clients.of<ClusterRole>(resources.clusterroles).create({
+    apiVersion,
+    kind: "ClusterRole",
+    metadata: { name },
+    rules: [...rules],
+  });
+  await clients.of<ClusterRoleBinding>(resources.clusterrolebindings).create({
+    apiVersion,
+    kind: "ClusterRoleBinding",
+    metadata: { name },
+    roleRef: { apiGroup, kind: "ClusterRole", name },
+    subjects: [{ apiGroup, kind: "User", name: user }],
+  });
 }
 
 function userOf(name: string, groups: readonly string[] = []): User {

@@ -18,16 +18,21 @@ export function share(
   current: ReplicaSet | undefined,
   old: readonly ReplicaSet[],
 ): Map<ReplicaSet, number> {
-  const wanted = deployment.spec?.replicas ?? 1;
   const active = [...old, ...(current === undefined ? [] : [current])].filter((set) => sizeOf(set) > 0);
   const only = active.length === 0 ? current : active.length === 1 ? active[0] : undefined;
-  if (only !== undefined) return new Map([[only, wanted]]);
+  if (only !== undefined) return new Map([[only, sizeAlone(deployment, only, only === current)]]);
   if (active.length === 0) return new Map();
   if (current !== undefined && isSaturated(deployment, current)) {
     return new Map(active.map((set) => [set, set === current ? sizeOf(set) : 0]));
   }
   if (deployment.spec?.strategy?.type === "Recreate") return new Map(active.map((set) => [set, sizeOf(set)]));
   return proportional(deployment, active);
+}
+
+/** What is being rolled out grows as the rollout lets it: pods of the others may still be there. */
+function sizeAlone(deployment: Deployment, set: ReplicaSet, isCurrent: boolean): number {
+  const wanted = deployment.spec?.replicas ?? 1;
+  return isCurrent && deployment.spec?.paused !== true ? Math.min(wanted, sizeOf(set)) : wanted;
 }
 
 /** It runs all that is wanted, so that others are not needed. */
@@ -42,6 +47,8 @@ function proportional(deployment: Deployment, active: readonly ReplicaSet[]): Ma
   const room = wanted > 0 ? wanted + limits(deployment).surge : 0;
   const total = active.reduce((sum, set) => sum + sizeOf(set), 0);
   const change = room - total;
+  // Pods that were told to go, and have not gone yet, still take the room; their set will say when they have.
+  if (change > 0 && active.some((set) => (set.status?.replicas ?? 0) > sizeOf(set))) return new Map();
   // The largest first; of equals the newer one grows, the older one shrinks.
   const ordered = active.toSorted((a, b) =>
     sizeOf(b) - sizeOf(a) || Math.sign(change) * (createdAt(b) - createdAt(a)) || compareNames(a, b)

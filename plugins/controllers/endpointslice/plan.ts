@@ -64,7 +64,18 @@ export function planEndpointSlices(
       actions.push(...fill(mine, { addressType, ports, endpoints, labels }));
     }
   }
-  return [...actions, ...[...left].map((slice) => ({ do: "deleteSlice" as const, slice }))];
+  return recycle([...actions, ...[...left].map((slice) => ({ do: "deleteSlice" as const, slice }))]);
+}
+
+/** A slice that would be deleted while another one is made becomes that one, so that no watcher sees neither. */
+function recycle(actions: readonly SliceAction[]): SliceAction[] {
+  const spare = actions.filter((action) => action.do === "deleteSlice").map(({ slice }) => slice);
+  const changed = actions.filter((action) => action.do !== "deleteSlice").map((action): SliceAction => {
+    if (action.do !== "createSlice") return action;
+    const at = spare.findIndex(({ addressType }) => addressType === action.slice.addressType);
+    return at < 0 ? action : { do: "updateSlice", slice: spare.splice(at, 1)[0]!, next: action.slice };
+  });
+  return [...changed, ...spare.map((slice) => ({ do: "deleteSlice" as const, slice }))];
 }
 
 /** Keeps endpoints where they are, drops those that left, and puts new ones where there is room. */
