@@ -1,8 +1,8 @@
 /** What the gateway does beside carrying calls. */
 import { equal, match, ok as assert } from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { alive, until } from "../supervisor/supervised.ts";
 import { identityOf, serve } from "./backend.ts";
+import { startBackend } from "./backend_process.ts";
 import { Gateway } from "./gateway.ts";
 import { RawConnection, upgradeRequest } from "./raw.ts";
 
@@ -20,7 +20,7 @@ Deno.test("requests wait for a server that is not there yet", async () => {
 
 Deno.test("a server that is killed under load loses no request that it has not begun", async () => {
   await using gateway = await Gateway.start();
-  let server = await startServer(gateway.serverSocket);
+  let server = await startBackend(gateway.serverSocket);
   const abort = new AbortController();
   const outcomes = new Map<number, number>();
   const load = Array.from({ length: 4 }, async () => {
@@ -36,7 +36,7 @@ Deno.test("a server that is killed under load loses no request that it has not b
     await until("the load runs", () => served() > before + 50);
     server.kill("SIGKILL");
     await server.status;
-    server = await startServer(gateway.serverSocket);
+    server = await startBackend(gateway.serverSocket);
   }
   const before = served();
   await until("the load runs again", () => served() > before + 50);
@@ -246,18 +246,4 @@ function webSocketEcho(request: Request, prefix: string): Response {
   const { socket, response } = Deno.upgradeWebSocket(request);
   socket.onmessage = ({ data }) => socket.send(prefix + data);
   return response;
-}
-
-async function startServer(path: string): Promise<Deno.ChildProcess> {
-  const server = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--cached-only", fileURLToPath(new URL("backend.ts", import.meta.url)), path],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  await until("the server listens", async () => {
-    using _connection = await Deno.connect({ transport: "unix", path });
-    return true;
-  });
-  return server;
 }

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::connect_stream::EndedStream;
 use crate::grpc::GrpcWebToGrpc;
 use crate::limits::{BODY_PROGRESS, BodyRule};
 
@@ -159,6 +160,7 @@ pub struct ReplyBody {
 enum Content {
     Whole(Option<Bytes>),
     Passed(Incoming),
+    Connect(EndedStream<Incoming>),
     Grpc(GrpcWebToGrpc<Incoming>),
 }
 
@@ -169,6 +171,10 @@ impl ReplyBody {
 
     pub fn passed(body: Incoming) -> Self {
         Self::of(Content::Passed(body))
+    }
+
+    pub fn connect_stream(body: Incoming) -> Self {
+        Self::of(Content::Connect(EndedStream::new(body)))
     }
 
     pub fn grpc(body: Incoming) -> Self {
@@ -201,6 +207,7 @@ impl Body for ReplyBody {
         match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Content::Passed(body) => Pin::new(body).poll_frame(context),
+            Content::Connect(body) => Pin::new(body).poll_frame(context),
             Content::Grpc(body) => Pin::new(body).poll_frame(context),
         }
     }
@@ -209,7 +216,7 @@ impl Body for ReplyBody {
         match &self.content {
             Content::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Content::Passed(body) => body.is_end_stream(),
-            Content::Grpc(_) => false,
+            Content::Connect(_) | Content::Grpc(_) => false,
         }
     }
 
@@ -217,7 +224,7 @@ impl Body for ReplyBody {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Content::Passed(body) => body.size_hint(),
-            Content::Grpc(_) => SizeHint::default(),
+            Content::Connect(_) | Content::Grpc(_) => SizeHint::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod activity;
 mod body;
+mod connect_stream;
 mod connection;
 mod control;
 mod grpc;

@@ -16,7 +16,7 @@ use crate::limits::{BodyRule, body_rule};
 use crate::reply::{Dialect, refuse};
 use crate::splice::{self, Nodes};
 use crate::upstream::{Head, SendError, Upstream};
-use crate::{grpc, identity, upgrade};
+use crate::{connect_stream, grpc, identity, upgrade};
 
 /// Everything that answers requests.
 pub struct Gateway {
@@ -211,7 +211,13 @@ fn pass(answer: Answer, dialect: Dialect) -> Response<ReplyBody> {
     let (mut parts, body) = response.into_parts();
     upgrade::renew_connection(&mut parts.headers, None);
     if dialect != Dialect::Grpc {
-        return Response::from_parts(parts, ReplyBody::passed(body).with(cut_short));
+        let stream = connect_stream::is_stream(&parts.headers) && !parts.headers.contains_key(header::CONTENT_LENGTH);
+        let body = if stream {
+            ReplyBody::connect_stream(body)
+        } else {
+            ReplyBody::passed(body)
+        };
+        return Response::from_parts(parts, body.with(cut_short));
     }
     if !grpc::is_grpc_web(&parts.headers) {
         return refuse(
