@@ -1,64 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { controllerOf, type Deployment, type Draft, isReady, type Namespace, type Pod, resources } from "@k3ts/model";
-import deployment from "../controllers/deployment/mod.ts";
-import endpoints from "../controllers/endpoints/mod.ts";
-import endpointslice from "../controllers/endpointslice/mod.ts";
-import garbage from "../controllers/garbage/mod.ts";
-import namespaces from "../controllers/namespace/mod.ts";
-import replicaset from "../controllers/replicaset/mod.ts";
-import rootCa from "../controllers/root_ca.ts";
-import serviceAccounts from "../controllers/service_accounts.ts";
-import scheduler from "../scheduler/mod.ts";
-import { fakeKubelet, runControllers, type TestCluster, testCluster } from "../testing/mod.ts";
-
-const CERTIFICATE = "-----BEGIN CERTIFICATE-----\n";
-const ALL = [
-  scheduler,
-  deployment,
-  replicaset,
-  endpoints,
-  endpointslice,
-  namespaces,
-  serviceAccounts,
-  rootCa(CERTIFICATE),
-  garbage,
-];
-
-function web(replicas: number, namespace = "default"): Draft<Deployment> {
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { name: "web", namespace },
-    spec: {
-      replicas,
-      selector: { matchLabels: { app: "web" } },
-      template: { metadata: { labels: { app: "web" } }, spec: { containers: [{ name: "main", image: "web:1" }] } },
-    },
-  };
-}
-
-function createWeb({ clients }: TestCluster, replicas: number, namespace?: string): Promise<Deployment> {
-  return clients.of<Deployment>(resources.deployments).create(web(replicas, namespace));
-}
-
-function createNamespace({ clients }: TestCluster, name: string): Promise<Namespace> {
-  return clients.of<Namespace>(resources.namespaces).create({
-    apiVersion: "v1",
-    kind: "Namespace",
-    metadata: { name },
-    spec: {},
-  });
-}
-
-/** As `kubectl rollout status` decides it. */
-function isRolledOut(deployment: Deployment | undefined): boolean {
-  const { spec, status, metadata } = deployment ?? {};
-  return status?.observedGeneration === metadata?.generation && status?.updatedReplicas === spec?.replicas &&
-    status?.replicas === spec?.replicas && status?.availableReplicas === spec?.replicas;
-}
-
-const untilRolledOut = (cluster: TestCluster) =>
-  cluster.until<Deployment>(resources.deployments, { namespace: "default", name: "web" }, isRolledOut);
+import { controllerOf, type Deployment, isReady, type Pod, resources } from "@k3ts/model";
+import { fakeKubelet, runControllers, testCluster } from "../testing/mod.ts";
+import { ALL, CERTIFICATE, createNamespace, createWeb, isRolledOut, untilRolledOut } from "./_web.ts";
 
 Deno.test("a Deployment becomes pods on nodes that stand behind its Service", async () => {
   await using cluster = await testCluster();
