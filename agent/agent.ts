@@ -201,7 +201,7 @@ async function greet(
 ): Promise<ClusterState> {
   const { server, log, now, signal } = parts;
   const cluster = createClient(ClusterService, server);
-  for (;;) {
+  for (let failures = 1;; failures++) {
     try {
       const info = await cluster.getInfo({}, { signal, timeoutMs: 15_000 });
       // Before anything is registered: it may be another cluster.
@@ -216,13 +216,15 @@ async function greet(
       return state;
     } catch (error) {
       signal.throwIfAborted();
-      log.error("Cannot reach the server", error);
+      // It may be away for long: once is enough, and now and then.
+      if (failures % GREET_SAYS_EVERY === 1) log.error("Cannot follow the server yet", error);
       await delay(GREET_RETRY_MS, signal);
     }
   }
 }
 
 const GREET_RETRY_MS = 1_000;
+const GREET_SAYS_EVERY = 60;
 
 /** Tells workers when one of their containers has started or ended. */
 async function watchRuntime(

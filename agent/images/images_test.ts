@@ -1,59 +1,7 @@
 import { deepEqual as assertEquals, equal, rejects } from "node:assert/strict";
-import { gzipSync } from "node:zlib";
-import { create } from "@bufbuild/protobuf";
-import { ExtractArchiveResponseSchema, UnpackLayerResponseSchema } from "@k3ts/proto";
-import { digestOf } from "./blobs.ts";
-import { type ImageNative, Images } from "./images.ts";
-
-const bytes = (text: string) => new TextEncoder().encode(text);
-
-/** Notes what it is asked to unpack. */
-function fakeNative(unpacked: string[]): ImageNative {
-  return {
-    unpackLayer: async ({ blob, diffId, target }) => {
-      await Deno.stat(blob!);
-      await Deno.mkdir(target!, { recursive: true });
-      unpacked.push(diffId!);
-      return create(UnpackLayerResponseSchema);
-    },
-    extractArchive: () => Promise.resolve(create(ExtractArchiveResponseSchema)),
-  };
-}
-
-/** An OCI layout with one image of two layers. */
-async function writeLayout(
-  directory: string,
-  annotations: Record<string, string> = {},
-): Promise<{ id: string; diffIds: string[] }> {
-  const put = async (content: Uint8Array<ArrayBuffer>, mediaType: string) => {
-    const digest = digestOf(content);
-    await Deno.mkdir(`${directory}/blobs/sha256`, { recursive: true });
-    await Deno.writeFile(`${directory}/blobs/${digest.replace(":", "/")}`, content);
-    return { mediaType, digest, size: content.length };
-  };
-  const layers = ["one", "two"].map(bytes);
-  const diffIds = layers.map(digestOf);
-  const config = {
-    architecture: "amd64",
-    os: "linux",
-    config: { Cmd: ["httpd"] },
-    rootfs: { type: "layers", diff_ids: diffIds },
-  };
-  const manifest = {
-    schemaVersion: 2,
-    config: await put(bytes(JSON.stringify(config)), "application/vnd.oci.image.config.v1+json"),
-    layers: await Promise.all(
-      layers.map((one) => put(new Uint8Array(gzipSync(one)), "application/vnd.oci.image.layer.v1.tar+gzip")),
-    ),
-  };
-  const top = await put(bytes(JSON.stringify(manifest)), "application/vnd.oci.image.manifest.v1+json");
-  await Deno.writeTextFile(`${directory}/oci-layout`, `{"imageLayoutVersion":"1.0.0"}`);
-  await Deno.writeTextFile(
-    `${directory}/index.json`,
-    JSON.stringify({ schemaVersion: 2, manifests: [{ ...top, annotations }] }),
-  );
-  return { id: manifest.config.digest, diffIds };
-}
+import { existsSync } from "node:fs";
+import { Images } from "./images.ts";
+import { fakeNative, writeLayout } from "./testing.ts";
 
 async function inDirectory(task: (directory: string) => Promise<void>): Promise<void> {
   const directory = await Deno.makeTempDir();
@@ -148,3 +96,51 @@ Deno.test("an image is pulled with a token, and a broken transfer is continued",
       await server.shutdown();
     }
   }));
+
+/** A free port: nobody else is asked for it in the moment between. */
+function freePort(): number {
+  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  return listener.addr.port;
+}
+
+Deno.test({
+  name: "an image is pulled from the registry of the distribution project",
+  ignore: !existsSync("/usr/bin/docker-registry") || !existsSync("/usr/bin/skopeo"),
+  fn: () =>
+    inDirectory(async (directory) => {
+      const { id, diffIds } = await writeLayout(`${directory}/layout`);
+      const host = `127.0.0.1:${freePort()}`;
+      const config = `version: 0.1
+storage: { filesystem: { rootdirectory: ${directory}/registry } }
+http: { addr: "${host}" }
+`;
+      await Deno.writeTextFile(`${directory}/config.yml`, config);
+      const registry = new Deno.Command("docker-registry", {
+        args: ["serve", `${directory}/config.yml`],
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      try {
+        const answers = () =>
+          fetch(`http://${host}/v2/`).then((response) => response.body?.cancel()).then(() => true, () => false);
+        while (!await answers()) await new Promise((resolve) => setTimeout(resolve, 20));
+        const name = `${host}/team/hello:1`;
+        const push = ["copy", "--dest-tls-verify=false", `oci:${directory}/layout`, `docker://${name}`];
+        const { success, stderr } = await new Deno.Command("skopeo", { args: push }).output();
+        equal(success, true, new TextDecoder().decode(stderr));
+        const unpacked: string[] = [];
+        const images = new Images(`${directory}/images`, fakeNative(unpacked));
+        await images.open();
+        const image = await images.pull(name, undefined, AbortSignal.timeout(10_000));
+        equal(image.id, id);
+        assertEquals(unpacked.sort(), diffIds.sort());
+        const byDigest = image.digests[0]!;
+        equal((await images.pull(byDigest, undefined, AbortSignal.timeout(10_000))).id, id);
+        equal(images.find(byDigest)?.id, id);
+        await rejects(images.pull(`${host}/team/hello:2`, undefined, AbortSignal.timeout(10_000)), /not found/);
+      } finally {
+        registry.kill("SIGTERM");
+        await registry.status;
+      }
+    }),
+});

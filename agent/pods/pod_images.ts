@@ -33,11 +33,11 @@ export class PodImages {
 
   #stateOf(reference: string, always: boolean): ImageState {
     const known = this.#states.get(reference);
-    if (known !== undefined) return known;
     try {
       const image = this.#parts.images.find(reference);
-      if (image === undefined || (always && !this.#fresh.has(reference))) return { state: "absent" };
-      return { state: "present", id: image.id };
+      // Also when a fetch has failed: it may have been imported since.
+      if (image !== undefined && (!always || this.#fresh.has(reference))) return { state: "present", id: image.id };
+      return known ?? { state: "absent" };
     } catch (error) {
       if (!(error instanceof InvalidImageName)) throw error;
       return { state: "failed", failure: { reason: "InvalidImageName", message: error.message, retryAt: Infinity } };
