@@ -1,12 +1,15 @@
 /** Does on this node what the plans of pods say, and tells what it is like. */
 import { isConflict, isNotFound } from "@k3ts/client";
 import type { Container, Pod } from "@k3ts/model";
+import { explain } from "../log.ts";
 import { exists, removeIfThere, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { runExec } from "../runtime/exec.ts";
 import { containerNamed, removeContainer, retireContainer, startContainer, stopSignalOf } from "./container_maker.ts";
 import type { NodeParts } from "./machine_parts.ts";
-import type { ObservedContainer, ObservedPod, ProbeResult } from "./observed.ts";
+import { runHook } from "./hooks.ts";
+import { containerId, type ObservedContainer, type ObservedPod, type ProbeResult } from "./observed.ts";
+import type { ProbeTarget } from "./probe.ts";
 import type { Action, DesiredPod, PodPlan } from "./plan.ts";
 import { PodImages } from "./pod_images.ts";
 import { createSandbox, readSandbox, removeSandbox, type Sandbox } from "./sandboxes.ts";
@@ -14,6 +17,8 @@ import type { Machine } from "./worker.ts";
 
 const SIGTERM = 15;
 const SIGKILL = 9;
+/** A hook may take long, but not for ever. */
+const POST_START_SECONDS_MAX = 600;
 
 /** One pod's part of the machine. Remembers only what can be found again. */
 export class PodMachine implements Machine {
@@ -80,7 +85,7 @@ export class PodMachine implements Machine {
 
   /** Probes begin and end with the containers that they are about. */
   #followProbes(pod: Pod, sandbox: Sandbox | undefined, containers: readonly ObservedContainer[]): void {
-    const { prober, runtime, table, node, events } = this.#parts;
+    const { prober, events } = this.#parts;
     const { uid } = pod.metadata;
     for (const one of containers) {
       if (one.state !== "running" || one.stoppingSince !== undefined || pod.metadata.deletionTimestamp !== undefined) {
@@ -92,11 +97,9 @@ export class PodMachine implements Machine {
       const before = pod.status?.containerStatuses?.find((status) => status.containerID === `k3ts://${one.id}`);
       prober.start({
         id: one.id,
-        container,
-        address: sandbox.address ?? node.address,
+        ...this.#targetOf(container, one.id),
         startedAt: one.startedAt ?? one.createdAt,
         ...(before !== undefined && { before: { ready: before.ready, started: before.started ?? false } }),
-        exec: (command, signal) => runExec(runtime, table.directoryOf(one.id), one.id, command, signal),
         changed: () => this.#parts.poke(uid),
         failed: (kind, message) =>
           events.tell(pod, "Warning", "Unhealthy", `${kind} probe failed: ${message}`, container.name),
@@ -205,6 +208,42 @@ export class PodMachine implements Machine {
     });
     this.#images.used(container.image ?? "");
     events.tell(pod, "Normal", "Started", `Started container ${container.name}`, container.name);
+    const id = containerId(pod.metadata.uid, container.name, action.attempt);
+    if (container.lifecycle?.postStart !== undefined) await this.#afterStart(pod, container, id);
+  }
+
+  /** A container whose hook fails is killed, and then treated as any that ends. */
+  async #afterStart(pod: Pod, container: Container, id: string): Promise<void> {
+    const { events, runtime } = this.#parts;
+    try {
+      await runHook(container.lifecycle!.postStart!, this.#targetOf(container, id), POST_START_SECONDS_MAX);
+    } catch (error) {
+      events.tell(pod, "Warning", "FailedPostStartHook", explain(error), container.name);
+      await runtime.signalContainer({ id, signal: SIGKILL, all: true });
+    }
+  }
+
+  /** The grace period has begun: the hook has what is left of it. */
+  async #beforeStop(pod: Pod, one: ObservedContainer): Promise<void> {
+    const container = specOf(pod, one.container);
+    if (container?.lifecycle?.preStop === undefined) return;
+    const grace = pod.metadata.deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
+    try {
+      await runHook(container.lifecycle.preStop, this.#targetOf(container, one.id), grace);
+    } catch (error) {
+      this.#parts.events.tell(pod, "Warning", "FailedPreStopHook", explain(error), container.name);
+    }
+  }
+
+  /** What probes and hooks of a container are about. */
+  #targetOf(container: Container, id: string): ProbeTarget {
+    const { runtime, table, node } = this.#parts;
+    const address = this.#sandbox === "unread" ? undefined : this.#sandbox?.address;
+    return {
+      container,
+      address: address ?? node.address,
+      exec: (command, signal) => runExec(runtime, table.directoryOf(id), id, command, signal),
+    };
   }
 
   async #signal(pod: Pod, action: Extract<Action, { do: "signal" }>): Promise<void> {
@@ -219,6 +258,7 @@ export class PodMachine implements Machine {
     // First noted, so that the grace begins once, however often the agent does.
     await table.markStopping(action.id, now());
     if (signal === SIGKILL) table.markKilled(action.id, now());
+    else await this.#beforeStop(pod, one);
     await runtime.signalContainer({ id: action.id, signal, all: signal === SIGKILL });
   }
 
