@@ -100,9 +100,9 @@ impl Managed {
     }
 
     /// Ends it: SIGTERM, and SIGKILL to one that takes too long. Only the process itself is told, as what it has
-    /// started may be meant to outlive it.
+    /// started may be meant to outlive it. Dropped half-way, it can be called again.
     pub async fn end(&mut self) {
-        let Some(mut running) = self.running.take() else { return };
+        let Some(running) = &mut self.running else { return };
         let patience = match self.process.stop_timeout_ms {
             0 => STOP_TIMEOUT,
             milliseconds => Duration::from_millis(milliseconds.into()),
@@ -114,6 +114,7 @@ impl Managed {
             let _ = running.exit.wait_for(Option::is_some).await;
         }
         self.last_exit = running.exit.borrow().clone().unwrap_or_default();
+        self.running = None;
     }
 
     pub fn status(&self) -> pb::ProcessStatus {

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use k3ts_supervisor::handed::FIRST_FD;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc::{self, c_char};
-use nix::unistd::{ForkResult, fork, pipe2};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid, fork, pipe2};
 
 use crate::config::Process;
 use crate::sockets::BoundSocket;
@@ -30,6 +31,14 @@ pub struct Waiting {
 }
 
 impl Waiting {
+    /// Ends it before it has run anything.
+    pub fn give_up(self) {
+        let pid = Pid::from_raw(self.pid);
+        drop(self);
+        // It ends by itself once the pipe is closed, and nobody else waits for it.
+        let _ = waitpid(pid, None);
+    }
+
     /// Lets it run its command. Fails when the command cannot be run; then the process has ended.
     pub fn begin(mut self) -> io::Result<()> {
         self.go.write_all(&[1])?;

@@ -213,8 +213,15 @@ impl Supervisor {
             .filter(|socket| process.sockets.contains(&socket.socket.name))
             .collect();
         let waiting = spawn(process, &sockets)?;
-        let running = Running::watch(name, waiting.pid, &self.events)
-            .map_err(|error| format!("Cannot watch \"{name}\" as it must have a process descriptor: {error}"))?;
+        let running = match Running::watch(name, waiting.pid, &self.events) {
+            Ok(running) => running,
+            Err(error) => {
+                waiting.give_up();
+                return Err(format!(
+                    "Cannot watch \"{name}\" as it must have a process descriptor: {error}"
+                ));
+            }
+        };
         self.processes[index].running = Some(running);
         // Before it does anything: should we end now, it is found or has never begun.
         self.write_record();
