@@ -18,6 +18,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ctl: ["client", "model", "proto"],
   tools: [],
   tests: ["proto", "model", "api", "client", "ffi", "server", "agent", "plugins", "ctl", "tools"],
+  bench: ["proto", "model", "api", "client", "ffi", "server", "agent", "plugins", "ctl", "tools", "tests"],
   examples: ["proto", "model", "client", "plugins"],
 };
 
