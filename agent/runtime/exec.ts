@@ -20,7 +20,12 @@ export async function startExec(
   options: ExecOptions,
 ): Promise<Attachment> {
   const spec = JSON.parse(await Deno.readTextFile(`${containerDirectory}/config.json`)) as OciSpec;
-  const process: OciProcess = { ...spec.process, args: [...options.command], terminal: options.tty };
+  const process: OciProcess = {
+    ...spec.process,
+    args: [...options.command],
+    terminal: options.tty,
+    env: options.tty ? withTerm(spec.process.env) : spec.process.env,
+  };
   const { attachSocket } = await runtime.exec({
     id,
     // Short, as its socket's path has at most 107 bytes.
@@ -30,6 +35,11 @@ export async function startExec(
     tty: options.tty,
   });
   return await Attachment.connect(attachSocket);
+}
+
+/** What runs on a terminal wants to know which. */
+function withTerm(env: readonly string[]): string[] {
+  return env.some((line) => line.startsWith("TERM=")) ? [...env] : [...env, "TERM=xterm"];
 }
 
 /** Output of a probe that is kept for the message. */

@@ -1,4 +1,5 @@
 /** Reads a container's log as core/v1 PodLogOptions asks. */
+import { exists } from "../files.ts";
 import { parseLogLine } from "./cri_log.ts";
 
 export interface LogOptions {
@@ -70,6 +71,8 @@ async function* linesOf(
   isLive: () => Promise<boolean>,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  // A container that has only just been made has no log yet, and one whose files are being removed none any more.
+  if (!await exists(path)) return;
   using file = await Deno.open(path);
   // Watched from before the first read on, so that nothing is missed in between.
   using changes = options.follow ? new Changes(path, signal) : undefined;

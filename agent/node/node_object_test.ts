@@ -1,0 +1,66 @@
+import { equal } from "node:assert/strict";
+import { addressOf, memoryOf, prettyNameOf } from "./facts.ts";
+import { isNewsworthy, type NodeInput, nodeObject, nodeStatus } from "./node_object.ts";
+
+const NOW = Date.parse("2026-01-01T00:00:00Z");
+
+const INPUT: NodeInput = {
+  name: "n1",
+  facts: {
+    cpuCores: 2,
+    memoryBytes: 4 * 2 ** 30,
+    diskBytes: 2 ** 40,
+    address: "192.0.2.2",
+    bootId: "b",
+    info: {
+      machineID: "m",
+      systemUUID: "s",
+      bootID: "b",
+      kernelVersion: "6.1",
+      osImage: "Debian",
+      operatingSystem: "linux",
+      architecture: "amd64",
+    },
+  },
+  runtime: { name: "crun", version: "1.8.1" },
+  version: "0.1.0",
+  kubernetesVersion: "v1.35.4",
+  images: [],
+};
+
+Deno.test("a node says what it has and that it is ready", () => {
+  const { status, metadata } = nodeObject(INPUT, NOW);
+  equal(metadata.labels?.["kubernetes.io/hostname"], "n1");
+  equal(status?.capacity?.memory, "4194304Ki");
+  equal(status?.conditions?.find((one) => one.type === "Ready")?.status, "True");
+  equal(status?.nodeInfo?.containerRuntimeVersion, "crun://1.8.1");
+});
+
+Deno.test("a sign of life is no news, a change is", () => {
+  const before = nodeStatus(INPUT, undefined, NOW);
+  equal(isNewsworthy(before, nodeStatus(INPUT, before, NOW + 10_000)), false);
+  const broken = nodeStatus({ ...INPUT, notReady: "the network is down" }, before, NOW + 10_000);
+  equal(isNewsworthy(before, broken), true);
+  equal(broken.conditions?.find((one) => one.type === "Ready")?.lastTransitionTime, "2026-01-01T00:00:10Z");
+});
+
+Deno.test("conditions that others write stay", () => {
+  const foreign = { type: "NetworkUnavailable", status: "False" as const };
+  const status = nodeStatus(INPUT, { conditions: [foreign] }, NOW);
+  equal(status.conditions?.[0]?.type, "NetworkUnavailable");
+});
+
+Deno.test("the machine is read from the kernel's own files", () => {
+  equal(memoryOf("MemTotal:       16384 kB\nMemFree: 1 kB\n"), 16 * 2 ** 20);
+  equal(prettyNameOf('NAME="x"\nPRETTY_NAME="Debian 12"\n'), "Debian 12");
+  const routes =
+    "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\neth1\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\n";
+  const interfaces = [
+    { name: "lo", family: "IPv4", address: "127.0.0.1" },
+    { name: "eth0", family: "IPv4", address: "198.51.100.2" },
+    { name: "eth1", family: "IPv4", address: "192.0.2.2" },
+  ];
+  equal(addressOf(routes, interfaces), "192.0.2.2");
+  equal(addressOf("", interfaces), "198.51.100.2");
+  equal(addressOf("", [interfaces[0]!]), "127.0.0.1");
+});

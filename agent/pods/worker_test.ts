@@ -1,0 +1,141 @@
+import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
+import { aPod } from "@k3ts/model/testing";
+import { createLog } from "../log.ts";
+import type { ObservedPod } from "./observed.ts";
+import type { Action, DesiredPod } from "./plan.ts";
+import { type Machine, PodWorker } from "./worker.ts";
+
+const QUIET = createLog(() => {}, () => 0);
+
+/** A machine that does what it is told, unless it is told to fail. */
+class FakeMachine implements Machine {
+  readonly done: Action["do"][] = [];
+  readonly warnings: string[] = [];
+  observed: Omit<ObservedPod, "failures"> = {
+    files: false,
+    referencesKnown: true,
+    volumes: "mounted",
+    containers: [],
+    images: new Map([["demo:1", { state: "present", id: "i" }]]),
+    probes: new Map(),
+    leftServices: false,
+    forgotten: false,
+  };
+  fails: (action: Action) => boolean = () => false;
+  /** Told after every action. */
+  onAction = () => {};
+
+  observe() {
+    return Promise.resolve(this.observed);
+  }
+
+  perform(action: Action): Promise<void> {
+    this.done.push(action.do);
+    this.onAction();
+    if (this.fails(action)) return Promise.reject(new Error("told to fail"));
+    if (action.do === "createSandbox") this.observed = { ...this.observed, files: true, sandbox: { createdAt: 1 } };
+    if (action.do === "removeSandbox") this.observed = { ...this.observed, sandbox: undefined };
+    if (action.do === "unmountVolumes") this.observed = { ...this.observed, volumes: "unmounted" };
+    if (action.do === "removeFiles") this.observed = { ...this.observed, files: false, containers: [] };
+    if (action.do === "start") {
+      const container = {
+        id: "c",
+        podUid: "u",
+        container: "main",
+        kind: "app" as const,
+        attempt: 0,
+        image: "demo:1",
+        imageId: "i",
+        createdAt: 2,
+      };
+      this.observed = { ...this.observed, containers: [{ ...container, state: "running", startedAt: 2 }] };
+    }
+    return Promise.resolve();
+  }
+
+  report() {}
+
+  warn(_: DesiredPod, reason: string) {
+    this.warnings.push(reason);
+  }
+}
+
+const desired = (): DesiredPod => ({
+  pod: aPod({ name: "web", uid: "u" }),
+  gone: false,
+  seenAt: 0,
+  hostAddress: "192.0.2.1",
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let looks = 0; !holds(); looks++) {
+    assert(looks < 1000, "it never came to be");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+Deno.test("a worker does plan after plan until the pod runs, and rests then", async () => {
+  const machine = new FakeMachine();
+  const stop = new AbortController();
+  const worker = new PodWorker(desired(), machine, () => 1000, QUIET, stop.signal);
+  await until(() => machine.observed.containers.length === 1);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(machine.done, ["createSandbox", "start"]);
+  stop.abort();
+  await worker.done;
+});
+
+Deno.test("what fails is held back, told once, and tried again when its time has come", async () => {
+  const machine = new FakeMachine();
+  let now = 1000;
+  machine.fails = (action) => action.do === "createSandbox" && now < 2000;
+  const stop = new AbortController();
+  const worker = new PodWorker(desired(), machine, () => now, QUIET, stop.signal);
+  await until(() => machine.warnings.length === 1);
+  worker.poke();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(machine.done, ["createSandbox"]);
+  assertEquals(machine.warnings, ["FailedCreatePodSandBox"]);
+  now = 5000;
+  worker.poke();
+  await until(() => machine.observed.containers.length === 1);
+  stop.abort();
+  await worker.done;
+});
+
+Deno.test("what a failure depends on has changed: it is tried at once", async () => {
+  const machine = new FakeMachine();
+  let broken = true;
+  machine.fails = (action) => action.do === "start" && broken;
+  const stop = new AbortController();
+  const worker = new PodWorker(desired(), machine, () => 1000, QUIET, stop.signal);
+  await until(() => machine.warnings.length === 1);
+  broken = false;
+  worker.forgive();
+  await until(() => machine.observed.containers.length === 1);
+  stop.abort();
+  await worker.done;
+});
+
+Deno.test("a worker ends by itself when nothing of a pod that is gone is left", async () => {
+  const machine = new FakeMachine();
+  machine.observed = { ...machine.observed, files: true, sandbox: { createdAt: 1 } };
+  const worker = new PodWorker({ ...desired(), gone: true }, machine, () => 1000, QUIET, new AbortController().signal);
+  await worker.done;
+  assertEquals(machine.done, ["unmountVolumes", "removeSandbox", "removeFiles"]);
+});
+
+Deno.test("an action that never has an effect does not take the machine", async () => {
+  const machine = new FakeMachine();
+  machine.observed = { ...machine.observed, volumes: "stale" };
+  machine.perform = (action) => {
+    machine.done.push(action.do);
+    return Promise.resolve();
+  };
+  const stop = new AbortController();
+  const worker = new PodWorker(desired(), machine, () => 1000, QUIET, stop.signal);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  equal(machine.done.filter((one) => one === "createSandbox").length <= 200, true);
+  stop.abort();
+  await worker.done;
+});

@@ -1,0 +1,70 @@
+import { deepEqual as assertEquals, equal } from "node:assert/strict";
+import { ApiError, type ResourceClient } from "@k3ts/client";
+import type { Pod } from "@k3ts/model";
+import { aPod } from "@k3ts/model/testing";
+import { createLog } from "../log.ts";
+import { StatusOutbox } from "./status_outbox.ts";
+
+const QUIET = createLog(() => {}, () => 0);
+
+/** A server with one pod, which notes what is written to it. */
+function serverWith(stored: Pod, refuse: (tries: number) => ApiError | undefined = () => undefined) {
+  const written: (string | undefined)[] = [];
+  let tries = 0;
+  const client = {
+    get: () => Promise.resolve(stored),
+    updateStatus: (pod: Pod) => {
+      const error = refuse(++tries);
+      if (error !== undefined) return Promise.reject(error);
+      written.push(pod.status?.phase);
+      return Promise.resolve(pod);
+    },
+  } as unknown as ResourceClient<Pod>;
+  return { client, written };
+}
+
+const settle = () => new Promise((resolve) => setTimeout(resolve, 50));
+
+Deno.test("only the newest status of a pod waits for the server", async () => {
+  const outbox = new StatusOutbox(QUIET);
+  const pod = aPod({ name: "web" });
+  outbox.put(pod, { phase: "Running" });
+  outbox.put(pod, { phase: "Failed" });
+  const { client, written } = serverWith(pod);
+  outbox.connect(client, new AbortController().signal);
+  await settle();
+  assertEquals(written, ["Failed"]);
+});
+
+Deno.test("what the server knows already is not said again", async () => {
+  const outbox = new StatusOutbox(QUIET);
+  const pod = aPod({ name: "web", phase: "Running" });
+  const { client, written } = serverWith(pod);
+  outbox.connect(client, new AbortController().signal);
+  outbox.put(pod, { ...pod.status });
+  await settle();
+  assertEquals(written, []);
+});
+
+Deno.test("a conflict is settled on what the server has now; another pod of that name is left alone", async () => {
+  const conflict = () => new ApiError({ code: 409, reason: "Conflict" });
+  const pod = aPod({ name: "web", uid: "one" });
+  const same = serverWith(pod, (tries) => (tries === 1 ? conflict() : undefined));
+  const outbox = new StatusOutbox(QUIET);
+  outbox.connect(same.client, new AbortController().signal);
+  await outbox.send(pod, { phase: "Running" });
+  assertEquals(same.written, ["Running"]);
+  const other = serverWith(aPod({ name: "web", uid: "two" }), (tries) => (tries === 1 ? conflict() : undefined));
+  const second = new StatusOutbox(QUIET);
+  second.connect(other.client, new AbortController().signal);
+  await second.send(pod, { phase: "Running" });
+  assertEquals(other.written, []);
+});
+
+Deno.test("a pod that is gone needs no status", async () => {
+  const { client, written } = serverWith(aPod(), () => new ApiError({ code: 404, reason: "NotFound" }));
+  const outbox = new StatusOutbox(QUIET);
+  outbox.connect(client, new AbortController().signal);
+  await outbox.send(aPod(), { phase: "Failed" });
+  equal(written.length, 0);
+});
