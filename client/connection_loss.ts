@@ -47,7 +47,8 @@ function retell(error: unknown, signal: AbortSignal): unknown {
 }
 
 function isLoss(error: ConnectError): boolean {
-  if (error.code === Code.Canceled || error.code === Code.Aborted) return true;
+  // Unknown: no code of ours or of the server's; a socket of Deno's that failed in a way of its own.
+  if (error.code === Code.Canceled || error.code === Code.Aborted || error.code === Code.Unknown) return true;
   if (CUT_ANSWER.test(error.rawMessage)) return true;
   const { cause } = error;
   return cause instanceof Error && "code" in cause && LOST_CODE.test(String(cause.code));

@@ -1,5 +1,5 @@
 /** The first path of a newcomer, by unmodified kubectl, on one cluster. */
-import { deepEqual as assertEquals, equal, match, ok as assert } from "node:assert/strict";
+import { deepEqual as assertEquals, equal, match } from "node:assert/strict";
 import { eventually, ROOT, TestCluster } from "./cluster.ts";
 
 const EXAMPLE = `${ROOT}/examples/hello/hello.yaml`;
