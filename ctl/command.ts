@@ -1,6 +1,6 @@
 /** What the commands have in common: options for finding a cluster, and errors as sentences. */
-import type { Command } from "commander";
-import { connect, type Connection } from "./connection.ts";
+import { type Command, Option } from "commander";
+import { connect, type Connection, DATA_DIR } from "./connection.ts";
 import { explain } from "./problem.ts";
 
 export interface ClusterOptions {
@@ -11,12 +11,16 @@ export interface ClusterOptions {
 
 export function clusterOptions(command: Command): Command {
   return command
-    .option("--kubeconfig <path>", "the kubeconfig to use")
+    .option("--kubeconfig <path>", "the kubeconfig to use (default: KUBECONFIG, this machine's, ~/.kube/config)")
     .option("--context <name>", "the context of the kubeconfig to use");
 }
 
 export function namespaceOptions(command: Command): Command {
-  return clusterOptions(command).option("-n, --namespace <name>", "the namespace");
+  return clusterOptions(command).option("-n, --namespace <name>", "the namespace (default: the context's)");
+}
+
+export function dataDirOption(): Option {
+  return new Option("--data-dir <path>", "where k3ts keeps its files").env("K3TS_DATA_DIR").default(DATA_DIR);
 }
 
 /** Runs a command's work with a connection that is closed afterwards. */
@@ -30,17 +34,18 @@ export async function withCluster(
   });
 }
 
-/** Ends the process with exit 1 and a sentence when the work fails. */
+/** Makes the process's exit code 1 and prints a sentence when the work fails. */
 export async function attempt(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    console.error(explain(error));
     Deno.exitCode = 1;
+    // Whoever reads our output, such as `head`, has had enough.
+    if (!(error instanceof Deno.errors.BrokenPipe)) console.error(explain(error));
   }
 }
 
-/** Fires at Ctrl-C or SIGTERM. */
+/** Fires at Ctrl-C or SIGTERM, for work that has to be ended in order. */
 export function interruption(): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {

@@ -1,7 +1,10 @@
 /** Which resource and objects a person means: `pods`, `po`, `deploy/web`, `deployments.apps`. */
 import type { DiscoveredResource } from "@k3ts/proto";
 import type { KubernetesObject, ResourceReference } from "@k3ts/client";
+import { nearest } from "./nearest.ts";
 import { Problem } from "./problem.ts";
+
+const SEE_RESOURCES = "See what there is with: k3ts api-resources";
 
 export interface Target {
   resource: DiscoveredResource;
@@ -9,14 +12,13 @@ export interface Target {
   names: string[];
 }
 
-/** @param words as typed after the verb: `pods a b`, `pod/a service/b`, `pods,services` */
+/** @param words as typed after the verb: `pods a b`, `pod/a service/b`, `pods,services`, `all` */
 export function parseTargets(words: readonly string[], discovered: readonly DiscoveredResource[]): Target[] {
   const [first, ...rest] = words;
-  if (first === undefined) {
-    throw new Problem("A resource must be named, such as `pods`.", "See what there is with: k3ts api-resources");
-  }
+  if (first === undefined) throw new Problem("A resource must be named, such as `pods`.", SEE_RESOURCES);
   if (!words.some((word) => word.includes("/"))) {
-    return first.split(",").map((name) => ({ resource: findResource(name, discovered), names: rest }));
+    return first.split(",").flatMap((name) => findResources(name, discovered))
+      .map((resource) => ({ resource, names: rest }));
   }
   const targets = new Map<DiscoveredResource, string[]>();
   for (const word of words) {
@@ -30,21 +32,32 @@ export function parseTargets(words: readonly string[], discovered: readonly Disc
   return [...targets].map(([resource, names]) => ({ resource, names }));
 }
 
+/** Of a category, such as `all`, every resource. */
+function findResources(name: string, discovered: readonly DiscoveredResource[]): DiscoveredResource[] {
+  const members = discovered.filter(({ preferred, categories }) => preferred && categories.includes(name));
+  return members.length > 0 ? members : [findResource(name, discovered)];
+}
+
 /** By plural, singular, kind or short name, with or without the group behind a dot. */
 export function findResource(name: string, discovered: readonly DiscoveredResource[]): DiscoveredResource {
   const [word = "", ...groupParts] = name.toLowerCase().split(".");
   const group = groupParts.join(".");
-  const found = discovered
-    .filter((row) => row.preferred && (groupParts.length === 0 || row.group === group))
-    .filter((row) =>
-      row.resource === word || row.singular === word || row.kind.toLowerCase() === word || row.shortNames.includes(word)
-    )
+  const preferred = discovered.filter((row) => row.preferred);
+  const found = preferred
+    .filter((row) => groupParts.length === 0 || row.group === group)
+    .filter((row) => wordsFor(row).includes(word))
     // The core group before all others: `events` are those of v1.
     .sort((a, b) => a.group.length - b.group.length)[0];
-  if (found === undefined) {
-    throw new Problem(`The server has no resource "${name}".`, "See what there is with: k3ts api-resources");
-  }
-  return found;
+  if (found !== undefined) return found;
+  const meant = nearest(word, preferred.flatMap(wordsFor));
+  throw new Problem(
+    `The server has no resource "${name}"${meant === undefined ? "" : `: did you mean "${meant}"?`}`,
+    SEE_RESOURCES,
+  );
+}
+
+function wordsFor({ resource, singular, kind, shortNames }: DiscoveredResource): string[] {
+  return [resource, singular, kind.toLowerCase(), ...shortNames];
 }
 
 export function reference({ group, version, resource, kind }: DiscoveredResource): ResourceReference<KubernetesObject> {
@@ -54,4 +67,9 @@ export function reference({ group, version, resource, kind }: DiscoveredResource
 /** As people write it: `deployment.apps/web`. */
 export function displayName({ group, singular }: DiscoveredResource, name: string): string {
   return `${singular}${group === "" ? "" : `.${group}`}/${name}`;
+}
+
+/** As manifests write it: `apps/v1`. */
+export function apiVersionOf({ group, version }: Pick<DiscoveredResource, "group" | "version">): string {
+  return group === "" ? version : `${group}/${version}`;
 }

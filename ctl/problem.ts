@@ -1,5 +1,4 @@
 /** What went wrong, in a sentence for a person, with what to do next; shown without a stack. */
-import { Code, ConnectError } from "@connectrpc/connect";
 import { ApiError } from "@k3ts/client";
 
 export class Problem extends Error {
@@ -12,24 +11,27 @@ export class Problem extends Error {
 
 /** What to print for an error, whatever it is. */
 export function explain(error: unknown): string {
-  if (error instanceof Problem) return `Error: ${error.message}${error.next === undefined ? "" : `\n${error.next}`}`;
-  if (error instanceof ApiError) return `Error: ${error.message}${hint(error)}`;
-  if (error instanceof ConnectError) {
-    if (error.code === Code.Unavailable) {
-      return "Error: The server cannot be reached.\nIs it running? Start it with `k3ts up`, or name another one with --kubeconfig.";
-    }
-    return `Error: ${error.rawMessage}`;
-  }
+  if (error instanceof Problem) return sentence(error.message, error.next);
+  const known = ApiError.from(error);
+  if (known instanceof ApiError) return sentence(known.message, hint(known));
+  // A mistake of ours: whoever mends it wants to know where it is.
   return `Error: ${error instanceof Error ? error.stack ?? error.message : error}`;
 }
 
-function hint({ code, reason }: ApiError): string {
+function sentence(message: string, next: string | undefined): string {
+  return `Error: ${message}${next === undefined ? "" : `\n${next}`}`;
+}
+
+function hint({ code, reason, details }: ApiError): string | undefined {
   if (reason === "Unauthorized") {
-    return "\nThe credentials of this kubeconfig are not accepted: get a new one, or set KUBECONFIG.";
+    return "The credentials of this kubeconfig are not accepted: get a new one, or set KUBECONFIG.";
   }
-  if (reason === "Forbidden") return "\nAsk an administrator of the cluster for a role that allows it.";
+  if (reason === "Forbidden") return "Ask an administrator of the cluster for a role that allows it.";
+  if (reason === "NotFound" && details.name) {
+    return "See what there is with `k3ts get`, or name another namespace with -n.";
+  }
   if (code === 503 || code === 504) {
-    return "\nIs the server running? Start it with `k3ts up`, or name another one with --kubeconfig.";
+    return "Is the server running? Start it with `k3ts up`, or name another one with --kubeconfig.";
   }
-  return "";
+  return undefined;
 }

@@ -6,7 +6,7 @@ import { ClusterService } from "@k3ts/proto";
 import { attempt, type ClusterOptions, clusterOptions, withCluster } from "../command.ts";
 import { connect } from "../connection.ts";
 import { renderTable } from "../output/table.ts";
-import { Problem } from "../problem.ts";
+import { parseDuration } from "../numbers.ts";
 import { VERSION } from "../version.ts";
 
 export function registerCluster(program: Command): void {
@@ -53,12 +53,12 @@ export function registerCluster(program: Command): void {
     .option("--ttl <duration>", "how long it is valid: 30m, 24h, 7d", "24h")
     .option("--description <text>", "for whom it is", "")
     .action((options: ClusterOptions & { ttl: string; description: string }) =>
-      withCluster(options, async ({ transport }) => {
+      withCluster(options, async ({ transport, access }) => {
         const { token, expiresAt } = await createClient(ClusterService, transport)
           .createToken({ ttlSeconds: BigInt(parseDuration(options.ttl)), description: options.description });
         console.log(token);
         console.error(
-          `Valid until ${expiresAt}. On the machine that is to join: k3ts agent --server URL --token TOKEN`,
+          `Valid until ${expiresAt}. On the machine that is to join: k3ts agent --server ${access.url} --token TOKEN`,
         );
       })
     );
@@ -70,15 +70,4 @@ async function version(options: ClusterOptions & { client?: boolean }): Promise<
   using connection = await connect(options);
   const info = await createClient(ClusterService, connection.transport).getInfo({});
   console.log(`server ${info.version} (Kubernetes API ${info.kubernetesVersion})`);
-}
-
-const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
-
-/** Seconds. */
-export function parseDuration(text: string): number {
-  const match = /^(\d+)([smhd])$/.exec(text);
-  if (match === null) {
-    throw new Problem(`A duration must be a number with s, m, h or d behind it, such as 24h: it is "${text}".`);
-  }
-  return Number(match[1]) * UNITS[match[2]!]!;
 }

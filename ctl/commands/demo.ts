@@ -5,8 +5,9 @@ import type { Connection } from "../connection.ts";
 import { ROOT } from "../installation.ts";
 import { readManifests } from "../manifests.ts";
 import { Problem } from "../problem.ts";
-import { locate } from "./apply.ts";
+import { FIELD_MANAGER } from "./apply.ts";
 import { importImage } from "./image.ts";
+import { locate } from "./manifest_objects.ts";
 
 const NAMESPACE = "default";
 const NAME = "hello";
@@ -24,7 +25,7 @@ export async function showDemo(connection: Connection, dataDir: string, signal: 
     )
   ) {
     await client.apply({ ...object, metadata: { ...object.metadata, namespace } }, {
-      fieldManager: "k3ts",
+      fieldManager: FIELD_MANAGER,
       force: true,
     });
   }

@@ -1,6 +1,6 @@
 /** `k3ts describe`: an object for people, with what happened to it. */
 import type { Command } from "commander";
-import { type Event, formatAge, type KubernetesObject, resources } from "@k3ts/model";
+import { type Event, formatAge, type KubernetesObject, resources, type Secret } from "@k3ts/model";
 import type { Connection } from "../connection.ts";
 import { type ClusterOptions, namespaceOptions, withCluster } from "../command.ts";
 import { parseTargets, reference } from "../names.ts";
@@ -9,7 +9,7 @@ import { renderTree } from "../output/tree.ts";
 
 export function registerDescribe(program: Command): void {
   namespaceOptions(program.command("describe <resource...>"))
-    .description("show all there is to know: k3ts describe pod/web")
+    .description("all there is to know: k3ts describe pod/web")
     .action((words: string[], options: ClusterOptions) =>
       withCluster(options, (connection, namespace) => describe(words, connection, namespace))
     );
@@ -24,15 +24,16 @@ async function describe(words: string[], connection: Connection, namespace: stri
       ? (await client.list({ namespace: place })).items
       : await Promise.all(names.map((name) => client.get(name, { namespace: place })));
     for (const object of objects as KubernetesObject[]) {
-      texts.push(`${renderTree(readable(object))}\n${await events(object, connection)}`);
+      texts.push(`${renderTree(readable(object, resource.kind === "Secret"))}\n${await events(object, connection)}`);
     }
   }
   console.log(texts.join("\n\n\n"));
 }
 
-/** Without what only machines read. */
+/** Without what only machines read, and without secrets. */
 function readable(
   { metadata, apiVersion: _apiVersion, kind: _kind, ...rest }: KubernetesObject,
+  isSecret: boolean,
 ): Record<string, unknown> {
   const { name, namespace, labels, annotations, creationTimestamp, deletionTimestamp, ownerReferences } = metadata;
   const controlledBy = ownerReferences?.find(({ controller }) => controller);
@@ -45,7 +46,13 @@ function readable(
     deleted: deletionTimestamp,
     controlledBy: controlledBy && `${controlledBy.kind}/${controlledBy.name}`,
     ...rest,
+    ...(isSecret && { data: sizes((rest as Secret).data) }),
   };
+}
+
+/** @param data by name, in base64 */
+function sizes(data: Record<string, string> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(data).map(([name, value]) => [name, `${atob(value).length} bytes`]));
 }
 
 async function events({ metadata }: KubernetesObject, { clients }: Connection): Promise<string> {

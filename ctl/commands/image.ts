@@ -1,8 +1,7 @@
 /** `k3ts image`: the images on this machine, asked of its agent. */
 import type { Command } from "commander";
 import { resolve } from "node:path";
-import { attempt } from "../command.ts";
-import { DATA_DIR } from "../connection.ts";
+import { attempt, dataDirOption } from "../command.ts";
 import { align } from "../output/table.ts";
 import { Problem } from "../problem.ts";
 
@@ -21,11 +20,11 @@ export function registerImage(program: Command): void {
   const image = program.command("image").description("the images on this machine");
   image.command("list")
     .description("what is here")
-    .option("--data-dir <path>", "where k3ts keeps its files", DATA_DIR)
+    .addOption(dataDirOption())
     .action((options: ImageOptions) => attempt(() => list(options)));
   image.command("import <path>")
     .description("take over images from an OCI archive, a Docker archive or an OCI layout folder")
-    .option("--data-dir <path>", "where k3ts keeps its files", DATA_DIR)
+    .addOption(dataDirOption())
     .action((path: string, options: ImageOptions) => attempt(() => importImages(path, options)));
 }
 

@@ -1,145 +1,162 @@
-/** `k3ts up`, `server`, `agent` and `down`: a cluster, its control plane or a node on this machine. */
+/** `k3ts up`, `server` and `agent`: a cluster, its control plane or a node on this machine. */
 import { createClient } from "@connectrpc/connect";
-import { type Command, Option } from "commander";
-import { hostname } from "node:os";
-import { delay, loadKubeconfig, waitFor } from "@k3ts/client";
-import { type Node, resources } from "@k3ts/model";
+import type { Command } from "commander";
+import { hostname, networkInterfaces } from "node:os";
+import { resolve } from "node:path";
+import { dnsSubdomainProblems } from "@k3ts/model";
 import { ClusterService } from "@k3ts/proto";
-import { attempt, interruption } from "../command.ts";
+import { attempt, dataDirOption, interruption } from "../command.ts";
 import { NETWORK_DEFAULTS, planComponents } from "../components/plan.ts";
 import { portProblem, preflight } from "../components/preflight.ts";
-import { keepRunning, leftovers, refuseSecond, start, stop } from "../components/running.ts";
-import { findSupervisor } from "../components/supervisor.ts";
-import { type Connection, connectTo, DATA_DIR } from "../connection.ts";
+import { exists, nodeJoined, nodeReady, serverAnswers, whileStarting } from "../components/ready.ts";
+import { keepRunning, leftovers, refuseSecond, type RunOptions, start, stop } from "../components/running.ts";
+import { findSupervisor, type SupervisorLink } from "../components/supervisor.ts";
+import type { Connection } from "../connection.ts";
 import { nativeFolder, ROOT } from "../installation.ts";
 import { Problem } from "../problem.ts";
 import { showDemo } from "./demo.ts";
 
-interface UpOptions {
+interface ServerOptions {
   dataDir: string;
   port: string;
-  nodeName: string;
-  demo?: boolean;
 }
 
-interface AgentOptions extends UpOptions {
-  server: string;
-  token?: string;
+interface NodeOptions {
+  dataDir: string;
+  nodeName?: string;
 }
 
-const READY_MS_MAX = 120_000;
-const LOOK_EVERY_MS = 100;
 /** A node joins as soon as it is started. */
 const LOCAL_TOKEN_SECONDS = 600n;
+const PORT_DEFAULT = "6443";
 
 export function registerUp(program: Command): void {
-  const dataDir = () => new Option("--data-dir <path>", "where k3ts keeps its files").default(DATA_DIR);
-  const port = () => new Option("--port <number>", "where the API is served").default("6443");
-  const nodeName = () =>
-    new Option("--node-name <name>", "how this machine is called in the cluster").default(hostname().toLowerCase());
+  const command = (name: string, description: string) =>
+    program.command(name).description(description).addOption(dataDirOption());
+  const port = ["--port <number>", "where the API is served", PORT_DEFAULT] as const;
+  const nodeName = ["--node-name <name>", "this machine's name in the cluster (default: its host name)"] as const;
 
-  program.command("up")
-    .description("a whole cluster on this machine, until Ctrl-C; its containers stay")
-    .addOption(dataDir()).addOption(port()).addOption(nodeName())
+  command("up", "a whole cluster on this machine, until Ctrl-C; its containers stay")
+    .option(...port).option(...nodeName)
     .option("--demo", "run examples/hello and show its page")
-    .action((options: UpOptions) => attempt(() => up(options)));
-  program.command("server")
-    .description("the control plane, for nodes elsewhere")
-    .addOption(dataDir()).addOption(port())
-    .action((options: UpOptions) => attempt(() => server(options)));
-  program.command("agent")
-    .description("a node of the cluster whose server is named")
+    .action((options: ServerOptions & NodeOptions & { demo?: boolean }) => attempt(() => up(options)));
+  command("server", "the control plane, for nodes elsewhere, until Ctrl-C")
+    .option(...port)
+    .action((options: ServerOptions) => attempt(() => server(options)));
+  command("agent", "a node of the cluster whose server is named, until Ctrl-C; its containers stay")
     .requiredOption("--server <url>", "the cluster's API: https://10.0.0.1:6443")
-    .option("--token <token>", "a join token, the first time (k3ts token create)")
-    .addOption(dataDir()).addOption(nodeName())
-    .action((options: AgentOptions) => attempt(() => agent(options)));
-  program.command("down")
-    .description("stop what `up`, `server` or `agent` started here")
-    .addOption(dataDir())
-    .option("--containers", "and the pods too")
-    .action((options: { dataDir: string; containers?: boolean }) => attempt(() => down(options)));
+    .option("--token <token>", "a join token, the first time: k3ts token create")
+    .option(...nodeName)
+    .action((options: NodeOptions & { server: string; token?: string }) => attempt(() => agent(options)));
 }
 
-async function up(options: UpOptions): Promise<void> {
-  const { run, port } = await prepare(options, ["server", "node"], [`127.0.0.1`, NETWORK_DEFAULTS.bridgeAddress]);
-  const signal = interruption();
-  const started = performance.now();
-  const link = await start(run);
-  const ready = awaitReady(options, signal).then(async (connection) => {
-    using open = connection;
-    console.log(introduction(options.dataDir, port, performance.now() - started));
-    if (options.demo) await showDemo(open, options.dataDir, signal);
+async function up(options: ServerOptions & NodeOptions & { demo?: boolean }): Promise<void> {
+  const dataDir = resolve(options.dataDir);
+  const port = parsePort(options.port);
+  const nodeName = await nodeNameOf(dataDir, options.nodeName);
+  const listen = ["127.0.0.1", NETWORK_DEFAULTS.bridgeAddress];
+  const run = await prepare({ roles: ["server", "node"], dataDir, port, nodeName, listen, serverNames: listen });
+  const since = Date.now();
+  await running(run, async (link, signal) => {
+    using connection = await whileStarting(dataDir, link, signal, async (signal) => {
+      const connection = await serverAnswers(dataDir, signal);
+      await letJoin(connection, dataDir, nodeName);
+      await nodeReady(connection, nodeName, since, signal);
+      return connection;
+    });
+    console.log([
+      `k3ts is ready after ${((Date.now() - since) / 1000).toFixed(1)} s: https://127.0.0.1:${port}`,
+      "",
+      `export KUBECONFIG=${dataDir}/admin.kubeconfig`,
+      "",
+      "Next: kubectl get nodes (or: k3ts get nodes). Ctrl-C stops k3ts and leaves the containers running.",
+    ].join("\n"));
+    if (options.demo) await showDemo(connection, dataDir, signal);
   });
-  // Whatever fails first ends the other: a person wants to know, and nothing half-started should stay.
-  const ended = keepRunning(run, link, signal);
-  await Promise.race([ended, ready.then(() => ended)]).catch(async (error) => {
-    const last = await findSupervisor(options.dataDir);
-    if (last !== undefined) await stop(last);
-    if (!signal.aborted) throw error;
+  console.log(stopped(dataDir, "up"));
+}
+
+async function server(options: ServerOptions): Promise<void> {
+  const dataDir = resolve(options.dataDir);
+  const port = parsePort(options.port);
+  const addresses = ownAddresses();
+  const run = await prepare({
+    roles: ["server"],
+    dataDir,
+    port,
+    nodeName: "",
+    listen: ["0.0.0.0"],
+    serverNames: [hostname().toLowerCase(), "127.0.0.1", ...addresses],
+    advertise: addresses[0] ?? "127.0.0.1",
+  });
+  await running(run, async (link, signal) => {
+    (await whileStarting(dataDir, link, signal, (signal) => serverAnswers(dataDir, signal)))[Symbol.dispose]();
+    console.log([
+      `The control plane serves on port ${port} of ${addresses.join(", ") || "127.0.0.1"}.`,
+      "",
+      `export KUBECONFIG=${dataDir}/admin.kubeconfig`,
+      "",
+      "Next, for a node to join: k3ts token create",
+    ].join("\n"));
   });
 }
 
-async function server(options: UpOptions): Promise<void> {
-  const { run, port } = await prepare(options, ["server"], ["0.0.0.0"]);
-  const signal = interruption();
-  const link = await start(run);
-  console.log(
-    `The control plane starts on port ${port}.\n\nexport KUBECONFIG=${options.dataDir}/admin.kubeconfig\n\nFor a node to join: k3ts token create`,
-  );
-  await keepRunning(run, link, signal);
-}
-
-async function agent(options: AgentOptions): Promise<void> {
-  const { run } = await prepare({ ...options, port: "6443" }, ["node"], [], options.server);
-  if (options.token !== undefined) await writeToken(options.dataDir, options.token);
-  const signal = interruption();
-  const link = await start(run);
-  console.log(`This machine joins ${options.server} as ${options.nodeName}.`);
-  await keepRunning(run, link, signal);
-}
-
-async function down(options: { dataDir: string; containers?: boolean }): Promise<void> {
-  const link = await findSupervisor(options.dataDir);
-  if (link !== undefined) {
-    await stop(link);
-    console.log(`k3ts on ${options.dataDir} is stopped.`);
-  } else console.log(`k3ts does not run on ${options.dataDir}.`);
-  if (!options.containers) return;
-  // The agent knows what it has made; it is run once more, to take it away.
-  const { code } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--quiet",
-      "-A",
-      "--config",
-      `${ROOT}/deno.json`,
-      `${ROOT}/agent/main.ts`,
-      "--data-dir",
-      options.dataDir,
-      "--remove-all",
-    ],
-    env: { K3TS_NATIVE: nativeFolder() },
-  }).spawn().status;
-  if (code !== 0) throw new Problem(`The clean-up of containers ended with exit ${code}.`);
-  console.log("Its containers, networks and mounts are gone.");
-}
-
-async function prepare(
-  options: UpOptions,
-  roles: readonly ("server" | "node")[],
-  listen: string[],
-  serverUrl?: string,
-) {
-  const port = Number(options.port);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new Problem(`--port must be a number from 1 to 65535: it is "${options.port}".`);
+async function agent(options: NodeOptions & { server: string; token?: string }): Promise<void> {
+  const dataDir = resolve(options.dataDir);
+  if (!URL.canParse(options.server) || !options.server.startsWith("https://")) {
+    throw new Problem(`--server must be a URL such as https://10.0.0.1:6443: it is "${options.server}".`);
   }
-  const { dataDir, nodeName } = options;
-  if (!dataDir.startsWith("/")) throw new Problem(`--data-dir must be an absolute path: it is "${dataDir}".`);
+  const nodeName = await nodeNameOf(dataDir, options.nodeName);
+  if (options.token === undefined && !await exists(`${dataDir}/node/node.crt`)) {
+    throw new Problem(
+      "A machine that has not joined yet needs --token.",
+      "Make one where the cluster's administrator is: k3ts token create",
+    );
+  }
+  const run = await prepare({
+    roles: ["node"],
+    dataDir,
+    port: 0,
+    nodeName,
+    listen: [],
+    serverNames: [],
+    serverUrl: options.server,
+  });
+  if (options.token !== undefined && !await exists(`${dataDir}/node/node.crt`)) {
+    await writeToken(dataDir, options.token);
+  }
+  const since = Date.now();
+  await running(run, async (link, signal) => {
+    await whileStarting(dataDir, link, signal, async (signal) => {
+      using connection = await nodeJoined(dataDir, options.server, signal);
+      await nodeReady(connection, nodeName, since, signal);
+    });
+    console.log(`This machine is the node ${nodeName} of ${options.server}, and Ready.`);
+  });
+  console.log(stopped(dataDir, "agent"));
+}
+
+interface Prepared {
+  roles: readonly ("server" | "node")[];
+  dataDir: string;
+  port: number;
+  nodeName: string;
+  listen: readonly string[];
+  serverNames: readonly string[];
+  /** @default the bridge */
+  advertise?: string;
+  /** @default this machine's */
+  serverUrl?: string;
+}
+
+/** Looks for all that may stand in the way. @throws with a sentence for each of it */
+async function prepare({ roles, dataDir, port, nodeName, listen, ...rest }: Prepared): Promise<RunOptions> {
   const native = nativeFolder();
-  const problems = await preflight({ roles, dataDir, port, native });
+  const problems = await preflight({ roles, native });
   if (problems.length > 0) throw new Problem(problems.join("\n"));
-  await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error) => {
+    throw new Problem(`--data-dir must be a folder that can be written to: ${error.message}.`);
+  });
   await refuseSecond(dataDir);
   // What an earlier supervisor left running holds the port itself.
   const taken = (await leftovers(dataDir)).length === 0
@@ -151,56 +168,43 @@ async function prepare(
     dataDir,
     port,
     listen,
-    serverUrl: serverUrl ?? `https://127.0.0.1:${port}`,
+    serverNames: rest.serverNames,
+    advertise: rest.advertise ?? NETWORK_DEFAULTS.bridgeAddress,
+    serverUrl: rest.serverUrl ?? `https://127.0.0.1:${port}`,
     nodeName,
     network: NETWORK_DEFAULTS,
     root: ROOT,
     native,
     deno: Deno.execPath(),
   });
-  return { run: { dataDir, native, config }, port };
+  return { dataDir, native, config };
 }
 
-/** Lets the local node join, and waits until it is Ready. */
-async function awaitReady({ dataDir, nodeName }: UpOptions, signal: AbortSignal): Promise<Connection> {
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(READY_MS_MAX)]);
-  try {
-    const connection = await serverAnswers(dataDir, deadline);
-    if (!await exists(`${dataDir}/node/node.crt`)) {
-      const cluster = createClient(ClusterService, connection.transport);
-      const { token } = await cluster.createToken({ ttlSeconds: LOCAL_TOKEN_SECONDS, description: `node ${nodeName}` });
-      await writeToken(dataDir, token);
-    }
-    await waitFor(connection.clients.of<Node>(resources.nodes), nodeName, isReady, { signal: deadline });
-    return connection;
-  } catch (error) {
-    if (!signal.aborted && deadline.aborted) {
-      throw new Problem(
-        `The cluster did not become ready within ${READY_MS_MAX / 1000} s.`,
-        `Its logs: ${dataDir}/logs`,
-        { cause: error },
-      );
-    }
+/**
+ * Runs the processes until Ctrl-C, and meanwhile does what is to be done once.
+ * Whatever fails first ends the other: a person wants to know, and nothing half-started should stay.
+ */
+async function running(
+  run: RunOptions,
+  work: (link: SupervisorLink, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const signal = interruption();
+  const link = await start(run);
+  const ended = keepRunning(run, link, signal);
+  await Promise.race([ended, work(link, signal).then(() => ended)]).catch(async (error) => {
+    if (signal.aborted) return await ended;
+    const last = await findSupervisor(run.dataDir);
+    if (last !== undefined) await stop(last);
     throw error;
-  }
+  });
 }
 
-async function serverAnswers(dataDir: string, signal: AbortSignal): Promise<Connection> {
-  while (true) {
-    signal.throwIfAborted();
-    if (await exists(`${dataDir}/admin.kubeconfig`)) {
-      const connection = connectTo(await loadKubeconfig({ path: `${dataDir}/admin.kubeconfig` }));
-      const answers = await createClient(ClusterService, connection.transport).getInfo({}, { timeoutMs: 5_000, signal })
-        .then(() => true, () => false);
-      if (answers) return connection;
-      connection[Symbol.dispose]();
-    }
-    await delay(LOOK_EVERY_MS, signal);
-  }
-}
-
-function isReady(node: Node | undefined): boolean {
-  return node?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
+/** The node of `up` needs no token from a person. */
+async function letJoin({ transport }: Connection, dataDir: string, nodeName: string): Promise<void> {
+  if (await exists(`${dataDir}/node/node.crt`)) return;
+  const cluster = createClient(ClusterService, transport);
+  const { token } = await cluster.createToken({ ttlSeconds: LOCAL_TOKEN_SECONDS, description: `node ${nodeName}` });
+  await writeToken(dataDir, token);
 }
 
 async function writeToken(dataDir: string, token: string): Promise<void> {
@@ -209,16 +213,37 @@ async function writeToken(dataDir: string, token: string): Promise<void> {
   await Deno.rename(`${dataDir}/node/token.next`, `${dataDir}/node/token`);
 }
 
-function introduction(dataDir: string, port: number, ms: number): string {
-  return [
-    `k3ts is ready after ${(ms / 1000).toFixed(1)} s: https://127.0.0.1:${port}`,
-    "",
-    `export KUBECONFIG=${dataDir}/admin.kubeconfig`,
-    "",
-    "Next: kubectl get nodes (or: k3ts get nodes). Ctrl-C stops k3ts and leaves the containers running.",
-  ].join("\n");
+/** A node keeps the name that it was first given. */
+async function nodeNameOf(dataDir: string, given: string | undefined): Promise<string> {
+  const saved = (await Deno.readTextFile(`${dataDir}/node/name`).catch(() => "")).trim();
+  if (saved !== "" && given !== undefined && given !== saved) {
+    throw new Problem(`The node of ${dataDir} keeps its name "${saved}": it cannot be called "${given}".`);
+  }
+  const name = saved || (given ?? hostname().toLowerCase());
+  const [problem] = dnsSubdomainProblems(name);
+  if (problem !== undefined) {
+    throw new Problem(`This machine cannot be called "${name}": ${problem}.`, "Give it another name with --node-name.");
+  }
+  return name;
 }
 
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new Problem(`--port must be a number from 1 to 65535: it is "${text}".`);
+  }
+  return port;
+}
+
+/** Where other machines reach this one (IPv4). */
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((rows) => rows ?? [])
+    .filter(({ family, internal }) => family === "IPv4" && !internal).map(({ address }) => address);
+}
+
+function stopped(dataDir: string, command: string): string {
+  return [
+    `\nk3ts has stopped; its containers go on. \`k3ts ${command}\` with the same options picks them up;`,
+    `to end them: k3ts down --containers --data-dir ${dataDir}`,
+  ].join("\n");
 }

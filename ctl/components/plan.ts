@@ -12,6 +12,10 @@ export interface ComponentOptions {
   port: number;
   /** Addresses that the API is served on. */
   listen: readonly string[];
+  /** Addresses and names that the server's certificate must have. */
+  serverNames: readonly string[];
+  /** Where pods reach the API. */
+  advertise: string;
   /** Where the node's agent finds the API. */
   serverUrl: string;
   nodeName: string;
@@ -27,7 +31,7 @@ export interface ComponentOptions {
 export interface NetworkOptions {
   podCidr: string;
   serviceCidr: string;
-  /** The address of the node's bridge: where pods reach the API. */
+  /** The address of the node's bridge. */
   bridgeAddress: string;
   dnsAddress: string;
   clusterDomain: string;
@@ -97,9 +101,9 @@ function serverCommand(options: ComponentOptions): string[] {
     options.dataDir,
     "--url",
     options.serverUrl,
-    ...options.listen.flatMap((address) => ["--address", address]),
+    ...options.serverNames.flatMap((name) => ["--address", name]),
     "--advertise",
-    `${network.bridgeAddress}:${options.port}`,
+    `${options.advertise}:${options.port}`,
     "--pod-cidr",
     network.podCidr,
     "--service-cidr",

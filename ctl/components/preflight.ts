@@ -1,25 +1,29 @@
 /** What must hold on this machine before anything is started; each shortfall is one sentence that says what to do. */
+import { exists } from "./ready.ts";
 
 export interface PreflightOptions {
   roles: readonly ("server" | "node")[];
-  dataDir: string;
-  port: number;
   native: string;
 }
 
+const FILESYSTEMS = ["overlay", "tmpfs", "proc"];
+const PROGRAMS = [{ name: "crun", package: "crun" }, { name: "nft", package: "nftables" }];
+/** Where the native parts look, whatever PATH says. */
+const PROGRAM_FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const CONTROLLERS = ["cpu", "memory", "pids"];
+
 /** @returns what stands in the way, in the order in which a person would mend it */
-export async function preflight(options: PreflightOptions): Promise<string[]> {
+export async function preflight({ roles, native }: PreflightOptions): Promise<string[]> {
   if (Deno.build.os !== "linux") return [`k3ts runs on Linux: this machine runs ${Deno.build.os}.`];
   if (Deno.uid() !== 0) return ["k3ts needs root to make containers and networks: run it again with sudo."];
   const problems: string[] = [];
   for (const file of ["k3ts-supervisor", "k3ts-gateway", "libk3ts.so"]) {
-    if (!await exists(`${options.native}/${file}`)) {
-      problems.push(`The native part ${file} is missing in ${options.native}: run deno task setup.`);
+    if (!await exists(`${native}/${file}`)) {
+      problems.push(`The native part ${file} is missing in ${native}: run deno task setup.`);
       break;
     }
   }
-  if (options.roles.includes("node")) problems.push(...await nodeProblems());
-  return problems;
+  return roles.includes("node") ? [...problems, ...await nodeProblems()] : problems;
 }
 
 /** @returns a sentence when somebody else listens there */
@@ -37,44 +41,58 @@ export function portProblem(address: string, port: number): string | undefined {
   }
 }
 
-const FILESYSTEMS = ["overlay", "tmpfs", "proc"];
-const PROGRAMS = [{ name: "crun", package: "crun" }, { name: "nft", package: "nftables" }];
-const CONTROLLERS = ["cpu", "memory", "pids"];
-
 async function nodeProblems(): Promise<string[]> {
   const problems: string[] = [];
-  const known = (await Deno.readTextFile("/proc/filesystems")).split(/\s+/);
   for (const name of FILESYSTEMS) {
-    if (!known.includes(name)) {
-      problems.push(`The kernel cannot mount ${name}: load its module (modprobe ${name}) or use a kernel that has it.`);
+    if (!await isMountable(name) && !(await loadModule(name) && await isMountable(name))) {
+      problems.push(`The kernel cannot mount ${name}: use a kernel that has it.`);
     }
   }
-  const cgroups = await Deno.readTextFile("/proc/cgroups").catch(() => "");
-  for (const name of CONTROLLERS) {
-    const line = cgroups.split("\n").find((line) => line.startsWith(`${name}\t`));
-    if (line === undefined || line.trim().endsWith("\t0")) {
-      problems.push(
-        `The kernel's cgroup controller ${name} is missing or switched off: enable it on the kernel's command line.`,
-      );
-    }
+  const controllers = enabledControllers(
+    await Deno.readTextFile("/proc/cgroups").catch(() => ""),
+    await Deno.readTextFile("/sys/fs/cgroup/cgroup.controllers").catch(() => ""),
+  );
+  for (const name of CONTROLLERS.filter((name) => !controllers.has(name))) {
+    problems.push(
+      `The kernel's cgroup controller ${name} is missing or switched off: enable it on the kernel's command line.`,
+    );
   }
   for (const { name, package: owner } of PROGRAMS) {
-    if (!await isOnPath(name)) {
+    if (!await isInstalled(name)) {
       problems.push(`The program ${name} is missing: run deno task setup, or install the package ${owner}.`);
     }
   }
   return problems;
 }
 
-async function isOnPath(program: string): Promise<boolean> {
-  const folders = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`.split(":");
-  for (const folder of folders) if (await exists(`${folder}/${program}`)) return true;
-  return false;
+/**
+ * Cgroup controllers that can be used.
+ * @param legacy `/proc/cgroups`: a line a controller, the last field 1 where it is on
+ * @param unified `cgroup.controllers` of the root of cgroup v2: their names
+ */
+export function enabledControllers(legacy: string, unified: string): Set<string> {
+  const rows = legacy.split("\n").filter((line) => line !== "" && !line.startsWith("#")).map((line) =>
+    line.split("\t")
+  );
+  const names = rows.filter((row) => row.at(-1) === "1").map(([name]) => name!);
+  return new Set([...names, ...unified.split(/\s+/).filter(Boolean)]);
 }
 
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, (error) => {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
-    throw error;
-  });
+async function isMountable(filesystem: string): Promise<boolean> {
+  return (await Deno.readTextFile("/proc/filesystems")).split(/\s+/).includes(filesystem);
+}
+
+/** A filesystem that is a module is not known before it is loaded. */
+async function loadModule(name: string): Promise<boolean> {
+  const load = new Deno.Command("modprobe", { args: ["--quiet", name], stdout: "null", stderr: "null" });
+  return await load.output().then(({ success }) => success, () => false);
+}
+
+/** A regular file that may be run. */
+async function isInstalled(program: string): Promise<boolean> {
+  for (const folder of PROGRAM_FOLDERS) {
+    const found = await Deno.stat(`${folder}/${program}`).catch(() => undefined);
+    if (found?.isFile && ((found.mode ?? 0) & 0o111) !== 0) return true;
+  }
+  return false;
 }

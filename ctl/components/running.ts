@@ -1,7 +1,7 @@
 /** A cluster's processes on this machine, from before they run until they are gone. */
 import type { SupervisorConfig } from "@k3ts/proto";
 import { Problem } from "../problem.ts";
-import { findSupervisor, startSupervisor, type SupervisorLink, SupervisorProblem } from "./supervisor.ts";
+import { findSupervisor, startSupervisor, type SupervisorLink, writeConfig } from "./supervisor.ts";
 
 export interface RunOptions {
   dataDir: string;
@@ -9,8 +9,14 @@ export interface RunOptions {
   config: SupervisorConfig;
 }
 
+/** Starts what is not running, takes over what is, as the configuration says. */
+export async function start({ dataDir, native, config }: RunOptions): Promise<SupervisorLink> {
+  await writeConfig(dataDir, config);
+  return await startSupervisor(dataDir, native);
+}
+
 /**
- * Starts the processes, and starts a new supervisor should this one be killed: it takes over what still runs.
+ * Starts a new supervisor should this one be killed: it takes over what still runs.
  * @returns when the signal has fired and everything has ended
  */
 export async function keepRunning(options: RunOptions, link: SupervisorLink, signal: AbortSignal): Promise<void> {
@@ -20,31 +26,26 @@ export async function keepRunning(options: RunOptions, link: SupervisorLink, sig
     signal.addEventListener("abort", () => resolve("stop"), { once: true });
   });
   while (await Promise.race([current.gone.then(() => "gone" as const), stopped]) === "gone") {
-    if (!await wasKilled(options.dataDir)) throw new Problem("k3ts was stopped from elsewhere.");
+    if (await wasStopped(options.dataDir)) throw new Problem("k3ts was stopped from elsewhere.");
     console.error("The supervisor has ended; a new one takes over.");
     current = await start(options);
   }
   await stop(current);
 }
 
-/** A supervisor that was asked to stop leaves no record of processes behind. */
-async function wasKilled(dataDir: string): Promise<boolean> {
-  return (await leftovers(dataDir)).length > 0;
-}
-
-export async function start({ dataDir, native, config }: RunOptions): Promise<SupervisorLink> {
-  try {
-    return await startSupervisor(dataDir, native, config);
-  } catch (error) {
-    if (error instanceof SupervisorProblem) throw new Problem(error.message, undefined, { cause: error });
-    throw error;
-  }
-}
-
 export async function stop(link: SupervisorLink): Promise<void> {
   await link.supervisor.stop({});
   await link.gone;
   await link[Symbol.asyncDispose]();
+}
+
+/** Stops what runs on a data directory, also what a killed supervisor has left. @returns whether anything ran */
+export async function stopAll(dataDir: string, native: string): Promise<boolean> {
+  const link = await findSupervisor(dataDir) ??
+    ((await leftovers(dataDir)).length > 0 ? await startSupervisor(dataDir, native) : undefined);
+  if (link === undefined) return false;
+  await stop(link);
+  return true;
 }
 
 /** @throws when somebody already supervises this data directory */
@@ -66,19 +67,34 @@ interface ProcessRecord {
 
 /** Processes of an earlier supervisor that still run. */
 export async function leftovers(dataDir: string): Promise<number[]> {
-  const text = await Deno.readTextFile(`${dataDir}/run/processes.json`).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  });
-  if (text === undefined) return [];
-  const records = (JSON.parse(text) as { processes: ProcessRecord[] }).processes;
   const alive = await Promise.all(
-    records.map(async ({ pid, startTicks }) => await startTicksOf(pid) === startTicks ? [pid] : []),
+    (await recorded(dataDir)).map(async ({ pid, startTicks }) => await startTicksOf(pid) === startTicks ? [pid] : []),
   );
   return alive.flat();
 }
 
+/** A supervisor that was asked to stop leaves no record of processes behind; one that was killed does. */
+async function wasStopped(dataDir: string): Promise<boolean> {
+  return (await recorded(dataDir)).length === 0;
+}
+
+/** What the supervisor wrote down; it replaces the file as a whole. */
+async function recorded(dataDir: string): Promise<ProcessRecord[]> {
+  try {
+    const text = await Deno.readTextFile(`${dataDir}/run/processes.json`);
+    return (JSON.parse(text) as { processes: ProcessRecord[] }).processes;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return [];
+    throw error;
+  }
+}
+
 async function startTicksOf(pid: number): Promise<number | undefined> {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => undefined);
-  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+  return stat === undefined ? undefined : parseStartTicks(stat);
+}
+
+/** Of `/proc/<pid>/stat` (proc(5)): the 22nd field; the second, in brackets, may hold anything. */
+export function parseStartTicks(stat: string): number {
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
 }

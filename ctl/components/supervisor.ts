@@ -1,9 +1,12 @@
 /** The supervisor as `k3ts` sees it: found by its unix socket, started when it is not there. */
 import { type Client, createClient } from "@connectrpc/connect";
 import { toJsonString } from "@bufbuild/protobuf";
-import { setTimeout as delay } from "node:timers/promises";
+import { spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { delay } from "@k3ts/client";
 import { type SupervisorConfig, SupervisorConfigSchema, SupervisorService } from "@k3ts/proto";
 import { connectFrames, type FrameConnection, streamChannel } from "@k3ts/proto/frames";
+import { Problem } from "../problem.ts";
 
 export interface SupervisorLink extends AsyncDisposable {
   readonly supervisor: Client<typeof SupervisorService>;
@@ -21,6 +24,9 @@ export async function findSupervisor(dataDir: string): Promise<SupervisorLink | 
     socket = await Deno.connect({ transport: "unix", path: `${dataDir}/run/supervisor.sock` });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) return undefined;
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new Problem(`Only root may ask what runs on ${dataDir}.`, "Run it again with sudo.", { cause: error });
+    }
     throw error;
   }
   return linkOver(connectFrames(streamChannel(socket), { side: "dialer" }));
@@ -34,41 +40,52 @@ function linkOver(connection: FrameConnection): SupervisorLink {
   };
 }
 
-/** Writes the configuration and starts a supervisor that outlives us. @throws with what it said when it does not come up */
-export async function startSupervisor(
-  dataDir: string,
-  native: string,
-  config: SupervisorConfig,
-): Promise<SupervisorLink> {
+/** What a supervisor started without one would use: that of the last. */
+export async function writeConfig(dataDir: string, config: SupervisorConfig): Promise<void> {
   await Deno.mkdir(`${dataDir}/run`, { recursive: true, mode: 0o700 });
-  await Deno.mkdir(`${dataDir}/logs`, { recursive: true, mode: 0o700 });
   const path = `${dataDir}/run/supervisor.json`;
-  await Deno.writeTextFile(`${path}.next`, toJsonString(SupervisorConfigSchema, config, { prettySpaces: 2 }), {
-    mode: 0o600,
-  });
+  const text = toJsonString(SupervisorConfigSchema, config, { prettySpaces: 2 });
+  await Deno.writeTextFile(`${path}.next`, text, { mode: 0o600 });
   await Deno.rename(`${path}.next`, path);
-  const child = new Deno.Command(`${native}/k3ts-supervisor`, {
-    args: ["--data-dir", dataDir],
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-    detached: true,
-  }).spawn();
-  child.unref();
-  const complaint = new Response(child.stderr).text();
+}
+
+/** Starts a supervisor that outlives us. @throws with what it said when it does not come up */
+export async function startSupervisor(dataDir: string, native: string): Promise<SupervisorLink> {
+  await Deno.mkdir(`${dataDir}/logs`, { recursive: true, mode: 0o700 });
+  const log = `${dataDir}/logs/supervisor.log`;
+  const said = (await Deno.stat(log).catch(() => undefined))?.size ?? 0;
+  const end = spawnDetached(`${native}/k3ts-supervisor`, ["--data-dir", dataDir], log);
   const deadline = Date.now() + START_MS_MAX;
-  let ended = false;
-  child.status.then(() => ended = true);
+  let ended: string | undefined;
+  end.then((reason) => ended = reason);
   while (Date.now() < deadline) {
     const link = await findSupervisor(dataDir);
     if (link !== undefined) return link;
-    if (ended) {
-      throw new SupervisorProblem((await complaint).trim() || "The supervisor ended as soon as it was started.");
+    if (ended !== undefined) {
+      const complaint = new TextDecoder().decode((await Deno.readFile(log)).subarray(said)).trim();
+      throw new Problem(sentence(complaint) ?? `The supervisor could not be started: ${ended}.`);
     }
     await delay(LOOK_EVERY_MS);
   }
-  throw new SupervisorProblem(`The supervisor did not answer within ${START_MS_MAX / 1000} s.`);
+  throw new Problem(`The supervisor did not answer within ${START_MS_MAX / 1000} s.`, `Its log: ${log}`);
 }
 
-/** A sentence for a person; shown without a stack. */
-export class SupervisorProblem extends Error {}
+/** In a session of its own, so that Ctrl-C does not reach it, writing to a file. @returns how it ended, if it does */
+function spawnDetached(program: string, args: string[], log: string): Promise<string> {
+  const fd = openSync(log, "a", 0o600);
+  try {
+    const child = spawn(program, args, { stdio: ["ignore", "ignore", fd], detached: true });
+    child.unref();
+    return new Promise((resolve) => {
+      child.on("error", (error) => resolve(error.message));
+      child.on("exit", (code, signal) => resolve(signal ?? `exit ${code}`));
+    });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The last line, without the program's name. */
+function sentence(complaint: string): string | undefined {
+  return complaint.split("\n").at(-1)?.replace(/^k3ts-supervisor: /, "") || undefined;
+}

@@ -24,6 +24,13 @@ export function renderTable(table: Table, { wide, withNamespace, withHeader }: T
   return align(lines);
 }
 
+/** @param rename of what stands in the column of names */
+export function renameRows(table: Table, rename: (name: string) => string): Table {
+  const column = table.columnDefinitions.findIndex(({ name }) => name === "Name");
+  const renamed = (cells: unknown[]) => cells.map((cell, index) => index === column ? rename(String(cell)) : cell);
+  return { ...table, rows: table.rows.map((row) => ({ ...row, cells: renamed(row.cells) })) };
+}
+
 /** Every column as wide as its widest cell; nothing trails the last one. */
 export function align(lines: readonly (readonly string[])[]): string {
   const widths: number[] = [];

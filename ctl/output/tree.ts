@@ -3,20 +3,23 @@
 /** What is empty or not there is left out. */
 export function renderTree(value: Record<string, unknown>, indent = ""): string {
   const shown = Object.entries(value).filter(([, inner]) => !isEmpty(inner));
-  const width = Math.max(0, ...shown.filter(([, inner]) => !isNested(inner)).map(([key]) => key.length));
+  const width = Math.max(0, ...shown.filter(([, inner]) => isShort(inner)).map(([key]) => key.length));
   return shown.map(([key, inner]) =>
-    isNested(inner)
-      ? `${indent}${key}:\n${renderNested(inner, `${indent}  `)}`
-      : `${indent}${`${key}:`.padEnd(width + 2)}${renderScalar(inner)}`
+    isShort(inner)
+      ? `${indent}${`${key}:`.padEnd(width + 2)}${String(inner)}`
+      : `${indent}${key}:\n${renderInner(inner, `${indent}  `)}`
   ).join("\n");
 }
 
-function renderNested(value: object, indent: string): string {
+function renderInner(value: unknown, indent: string): string {
+  if (!isNested(value)) return String(value).trimEnd().split("\n").map((line) => `${indent}${line}`).join("\n");
   if (!Array.isArray(value)) return renderTree(value as Record<string, unknown>, indent);
-  return value.map((item) => {
-    if (!isNested(item)) return `${indent}- ${renderScalar(item)}`;
-    return `${indent}- ${renderNested(item, `${indent}  `).trimStart()}`;
-  }).join("\n");
+  return value.map((item) => `${indent}- ${renderInner(item, `${indent}  `).trimStart()}`).join("\n");
+}
+
+/** Fits on the line of its key. */
+function isShort(value: unknown): boolean {
+  return !isNested(value) && !String(value).trimEnd().includes("\n");
 }
 
 function isNested(value: unknown): value is object {
@@ -24,9 +27,5 @@ function isNested(value: unknown): value is object {
 }
 
 function isEmpty(value: unknown): boolean {
-  return value === undefined || value === null || (isNested(value) && Object.keys(value).length === 0);
-}
-
-function renderScalar(value: unknown): string {
-  return String(value);
+  return value === undefined || value === null || (isNested(value) && Object.values(value).every(isEmpty));
 }

@@ -1,0 +1,56 @@
+/** Which container `logs` and `exec` mean. */
+import type { Command } from "commander";
+import { isActive, isReady, type LabelSelector, matches, type ObjectMeta, type Pod, resources } from "@k3ts/model";
+import { type ClusterOptions, namespaceOptions } from "../command.ts";
+import type { Connection } from "../connection.ts";
+import { findResource, reference } from "../names.ts";
+import { Problem } from "../problem.ts";
+
+export interface ContainerOptions extends ClusterOptions {
+  container?: string;
+}
+
+export function containerOptions(command: Command): Command {
+  return namespaceOptions(command).option("-c, --container <name>", "which of several (default: the first)");
+}
+
+/** The head of a call of StreamService: the server decides by it alone. */
+export async function targetOf(
+  word: string,
+  { container }: ContainerOptions,
+  connection: Connection,
+  namespace: string,
+): Promise<HeadersInit> {
+  const pod = await podName(word, connection, namespace);
+  return { "k3ts-pod": `${namespace}/${pod}`, ...(container !== undefined && { "k3ts-container": container }) };
+}
+
+/** `web-abc`, `pod/web-abc`, or a pod of `deployment/web`: of whatever has a selector. */
+async function podName(word: string, { clients }: Connection, namespace: string): Promise<string> {
+  if (!word.includes("/")) return word;
+  const [kind = "", name = ""] = word.split("/", 2);
+  const resource = findResource(kind, await clients.discover());
+  if (resource.resource === "pods") return name;
+  const owner = await clients.of(reference(resource)).get(name, { namespace }) as WithSelector;
+  const selector = selectorOf(owner);
+  if (selector === undefined) throw new Problem(`A ${resource.singular} has no pods: name a pod.`);
+  const { items } = await clients.of<Pod>(resources.pods).list({ namespace });
+  const active = items.filter((pod) => isActive(pod) && matches(selector, pod.metadata.labels));
+  const pod = active.find(isReady) ?? active[0];
+  if (pod === undefined) throw new Problem(`No pod of ${word} is active.`, `See why with: k3ts describe ${word}`);
+  return pod.metadata.name;
+}
+
+interface WithSelector {
+  metadata: ObjectMeta;
+  spec?: { selector?: LabelSelector | Record<string, string> };
+}
+
+/** Of a workload, or of a Service, which has labels only. */
+function selectorOf({ spec }: WithSelector): LabelSelector | undefined {
+  const selector = spec?.selector;
+  if (selector === undefined || "matchLabels" in selector || "matchExpressions" in selector) {
+    return selector as LabelSelector;
+  }
+  return { matchLabels: selector as Record<string, string> };
+}

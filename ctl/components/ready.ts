@@ -1,0 +1,130 @@
+/** Waiting until what was started serves; and what to say when it does not. */
+import { createClient } from "@connectrpc/connect";
+import { delay, loadKubeconfig } from "@k3ts/client";
+import { type Lease, type Node, resources } from "@k3ts/model";
+import { ClusterService, type ProcessStatus } from "@k3ts/proto";
+import { type Connection, connectTo } from "../connection.ts";
+import { Problem } from "../problem.ts";
+import type { SupervisorLink } from "./supervisor.ts";
+
+const READY_MS_MAX = 120_000;
+const LOOK_EVERY_MS = 50;
+const CALL_MS_MAX = 5_000;
+const TROUBLE_EVERY_MS = 500;
+/** A process that has ended so often will not come up by waiting. */
+const RESTARTS_MAX = 3;
+const LOG_LINES = 4;
+
+/**
+ * Does work that waits for processes to serve; gives up when one of them ends again and again, or after two minutes.
+ * @throws the signal's reason when it fires
+ */
+export async function whileStarting<T>(
+  dataDir: string,
+  { supervisor }: SupervisorLink,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const done = new AbortController();
+  const deadline = AbortSignal.any([signal, done.signal, AbortSignal.timeout(READY_MS_MAX)]);
+  const trouble = (async () => {
+    let before: ProcessStatus[] | undefined;
+    while (true) {
+      await delay(TROUBLE_EVERY_MS, deadline);
+      // Where the supervisor itself has gone, somebody else deals with it.
+      const { processes } = await supervisor.getStatus({}, { signal: deadline }).catch(() => ({ processes: [] }));
+      before ??= processes;
+      const name = endsAgainAndAgain(before, processes);
+      if (name !== undefined) throw await explainEnds(dataDir, name, processes);
+    }
+  })();
+  try {
+    return await Promise.race([work(deadline), trouble as Promise<never>]);
+  } catch (error) {
+    if (signal.aborted || !deadline.aborted) throw error;
+    const { processes } = await supervisor.getStatus({}).catch(() => ({ processes: [] }));
+    const said = await Promise.all(processes.map(({ name }) => lastWritten(dataDir, name)));
+    throw new Problem(
+      [`Not everything was ready within ${READY_MS_MAX / 1000} s.`, ...said].join("\n"),
+      `The logs: ${dataDir}/logs`,
+      { cause: error },
+    );
+  } finally {
+    done.abort();
+    trouble.catch(() => {});
+  }
+}
+
+/** The name of a process that has ended too often since the first look. */
+export function endsAgainAndAgain(
+  before: readonly Pick<ProcessStatus, "name" | "restarts">[],
+  now: readonly Pick<ProcessStatus, "name" | "restarts">[],
+): string | undefined {
+  return now.find(({ name, restarts }) => {
+    const earlier = before.find((process) => process.name === name)?.restarts ?? 0;
+    return restarts - earlier >= RESTARTS_MAX;
+  })?.name;
+}
+
+async function explainEnds(dataDir: string, name: string, processes: ProcessStatus[]): Promise<Problem> {
+  const how = processes.find((process) => process.name === name)?.lastExit;
+  return new Problem(
+    `The process ${name} ends again and again (${how}).\n${await lastWritten(dataDir, name)}`,
+    `Its log: ${dataDir}/logs/${name}.log`,
+  );
+}
+
+async function lastWritten(dataDir: string, name: string): Promise<string> {
+  const text = (await Deno.readTextFile(`${dataDir}/logs/${name}.log`).catch(() => "")).trim();
+  if (text === "") return `The ${name} has written nothing.`;
+  return [`The ${name} last wrote:`, ...text.split("\n").slice(-LOG_LINES).map((line) => `  ${line}`)].join("\n");
+}
+
+/** The server of this machine, as its administrator. */
+export async function serverAnswers(dataDir: string, signal: AbortSignal): Promise<Connection> {
+  while (true) {
+    signal.throwIfAborted();
+    if (await exists(`${dataDir}/admin.kubeconfig`)) {
+      const connection = connectTo(await loadKubeconfig({ path: `${dataDir}/admin.kubeconfig` }));
+      const cluster = createClient(ClusterService, connection.transport);
+      if (await cluster.getInfo({}, { timeoutMs: CALL_MS_MAX, signal }).then(() => true, () => false)) {
+        return connection;
+      }
+      connection[Symbol.dispose]();
+    }
+    await delay(LOOK_EVERY_MS, signal);
+  }
+}
+
+/** The server elsewhere, as the node that has joined it. */
+export async function nodeJoined(dataDir: string, url: string, signal: AbortSignal): Promise<Connection> {
+  const read = (file: string) => Deno.readTextFile(`${dataDir}/node/${file}`);
+  while (!await exists(`${dataDir}/node/node.crt`)) await delay(LOOK_EVERY_MS, signal);
+  const [caCertificate, certificate, key] = await Promise.all([read("ca.crt"), read("node.crt"), read("node.key")]);
+  return connectTo({ context: "node", namespace: "default", url, caCertificate, certificate, key });
+}
+
+/** @param since milliseconds since the epoch: what a node said in an earlier life does not count */
+export async function nodeReady({ clients }: Connection, name: string, since: number, signal: AbortSignal) {
+  const leases = clients.of<Lease>(resources.leases);
+  const nodes = clients.of<Node>(resources.nodes);
+  const options = { signal, timeoutMs: CALL_MS_MAX };
+  while (true) {
+    const lease = await leases.get(name, { namespace: "kube-node-lease", ...options }).catch(() => undefined);
+    if (Date.parse(lease?.spec?.renewTime ?? "") >= since) {
+      if (isReady(await nodes.get(name, options).catch(() => undefined))) return;
+    }
+    await delay(LOOK_EVERY_MS, signal);
+  }
+}
+
+function isReady(node: Node | undefined): boolean {
+  return node?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, (error) => {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw error;
+  });
+}
