@@ -82,9 +82,16 @@ async fn run(data: &Path) -> Result<(), String> {
         .filter(|socket| socket.is_for("api"))
         .collect();
     if listeners.is_empty() {
-        return Err(
-            "Cannot start as a socket named \"api\" must be handed over in LISTEN_FDS: there is none".to_owned(),
+        // On a machine without a server; what its agent has to say to others does not pass here yet.
+        log::line(
+            PROGRAM,
+            "has nothing to serve, as no socket named \"api\" was handed over",
         );
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        return Ok(());
     }
     let pki = data.join("pki");
     let certificates = tokio::select! {

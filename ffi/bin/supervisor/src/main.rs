@@ -66,8 +66,9 @@ async fn run(data: PathBuf) -> Result<(), String> {
     let mut signals = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let (mut supervisor, mut events) = Supervisor::adopt(paths.clone());
     let (requests, mut asked) = mpsc::channel(REQUESTS_MAX);
-    let control = control::listen(&paths.control())?;
     supervisor.apply(&config).await?;
+    // Not before: whoever can connect may take it that the sockets are bound and the processes begun.
+    let control = control::listen(&paths.control())?;
     log::line(
         PROGRAM,
         &format!(
