@@ -139,39 +139,49 @@ async function watch(views: readonly View[]): Promise<void> {
 }
 
 async function watchTables(view: View, selection: View["selection"]): Promise<void> {
-  const table = await fetchTable(view);
-  if (table.rows.length > 0) console.log(renderRows(table, view));
+  const { client, target } = view;
+  const table = await client.listTable(selection);
+  // A name that is not there is an error, as without -w.
+  if (table.rows.length === 0 && target.names.length > 0) await fetchTable(view);
+  const widths: number[] = [];
+  if (table.rows.length > 0) console.log(renderRows(table, view, widths));
   const changes = follow({
-    open: (resourceVersion) => view.client.watchTable({ ...selection, resourceVersion }),
+    open: (resourceVersion) => client.watchTable({ ...selection, resourceVersion }),
     revisionOf: ({ rows, metadata }) => rows.at(-1)?.object?.metadata.resourceVersion ?? metadata?.resourceVersion,
-    // A single object may be older than what else has happened.
-    from: table.metadata?.resourceVersion ?? table.rows[0]?.object?.metadata.resourceVersion,
+    from: table.metadata?.resourceVersion,
   });
   const headless = { ...view, options: { ...view.options, headers: false } };
-  for await (const change of changes) if (change.rows.length > 0) console.log(renderRows(change, headless));
+  for await (const change of changes) if (change.rows.length > 0) console.log(renderRows(change, headless, widths));
 }
 
 async function watchObjects(view: View, selection: View["selection"]): Promise<void> {
   const { target: { resource }, client, options, format } = view;
+  const show = (object: KubernetesObject) => {
+    if (format === "name") return console.log(displayName(resource, object.metadata.name ?? ""));
+    const text = renderObjects([complete(resource, object, options)], format as "json" | "yaml", true);
+    console.log(format === "yaml" ? `---\n${text}` : text);
+  };
+  const { items, resourceVersion } = await client.list(selection);
+  items.forEach(show);
   const changes = follow({
     open: (resourceVersion) => client.watch({ ...selection, resourceVersion }),
     revisionOf: ({ metadata }) => metadata.resourceVersion,
-    from: undefined,
+    from: resourceVersion,
   });
-  for await (const object of changes) {
-    if (format === "name") console.log(displayName(resource, object.metadata.name ?? ""));
-    else {
-      const text = renderObjects([complete(resource, object, options)], format as "json" | "yaml", true);
-      console.log(format === "yaml" ? `---\n${text}` : text);
-    }
-  }
+  for await (const object of changes) show(object);
 }
 
-function renderRows(table: Table, { target: { resource }, options, format, several }: View): string {
+/** @param widths of columns that were shown before; grows */
+function renderRows(
+  table: Table,
+  { target: { resource }, options, format, several }: View,
+  widths: number[] = [],
+): string {
   const named = several ? renameRows(table, (name) => displayName(resource, name)) : table;
   return renderTable(named, {
     wide: format === "wide",
     withNamespace: resource.namespaced && options.allNamespaces === true,
     withHeader: options.headers,
+    widths,
   });
 }

@@ -9,9 +9,11 @@ export interface TableOptions {
   /** Puts the namespace first. */
   withNamespace: boolean;
   withHeader: boolean;
+  /** Least widths of the columns; grows with what is shown. @default none */
+  widths?: number[];
 }
 
-export function renderTable(table: Table, { wide, withNamespace, withHeader }: TableOptions): string {
+export function renderTable(table: Table, { wide, withNamespace, withHeader, widths }: TableOptions): string {
   const shown = table.columnDefinitions.map((column, index) => ({ column, index })).filter(({ column }) =>
     wide || column.priority === 0
   );
@@ -21,7 +23,7 @@ export function renderTable(table: Table, { wide, withNamespace, withHeader }: T
     return withNamespace ? [row.object?.metadata.namespace ?? "", ...cells] : cells;
   });
   const lines = withHeader ? [withNamespace ? ["NAMESPACE", ...header] : header, ...rows] : rows;
-  return align(lines);
+  return align(lines, widths);
 }
 
 /** @param rename of what stands in the column of names */
@@ -31,9 +33,11 @@ export function renameRows(table: Table, rename: (name: string) => string): Tabl
   return { ...table, rows: table.rows.map((row) => ({ ...row, cells: renamed(row.cells) })) };
 }
 
-/** Every column as wide as its widest cell; nothing trails the last one. */
-export function align(lines: readonly (readonly string[])[]): string {
-  const widths: number[] = [];
+/**
+ * Every column as wide as its widest cell; nothing trails the last one.
+ * @param widths least ones, such as of rows shown before; grows
+ */
+export function align(lines: readonly (readonly string[])[], widths: number[] = []): string {
   for (const line of lines) line.forEach((cell, index) => widths[index] = Math.max(widths[index] ?? 0, cell.length));
   return lines.map((line) =>
     line.map((cell, index) => index === line.length - 1 ? cell : cell.padEnd(widths[index]!)).join(GAP).trimEnd()
