@@ -244,6 +244,8 @@ export const ImageService: GenService<{
    * Unpacks one layer into a directory of its own, as a lower directory for overlayfs: whiteouts become
    * character devices 0/0 and trusted.overlay.opaque. Nothing is ever written outside the target. The
    * target appears whole or not at all, and stays when it is already there.
+   * Device nodes are left out, but for those that every container has (null, zero, full, random, urandom, tty, ptmx),
+   * and so are attributes that mean something to overlayfs.
    *
    * @generated from rpc k3ts.v1.ImageService.UnpackLayer
    */

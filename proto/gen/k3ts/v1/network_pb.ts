@@ -294,6 +294,8 @@ export const NetworkService: GenService<{
   },
   /**
    * Gives a network namespace its interface, address and routes, and brings up its loopback.
+   * On the link is the gateway only: whatever the pod sends passes the machine's packet rules, also what is for a pod
+   * beside it. The hardware address follows from the IP address.
    *
    * @generated from rpc k3ts.v1.NetworkService.Attach
    */

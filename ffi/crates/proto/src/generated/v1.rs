@@ -1047,6 +1047,8 @@ pub trait ImageService: Send + Sync + 'static {
     /// Unpacks one layer into a directory of its own, as a lower directory for overlayfs: whiteouts become
     /// character devices 0/0 and trusted.overlay.opaque. Nothing is ever written outside the target. The
     /// target appears whole or not at all, and stays when it is already there.
+    /// Device nodes are left out, but for those that every container has (null, zero, full, random, urandom, tty, ptmx),
+    /// and so are attributes that mean something to overlayfs.
     fn unpack_layer(
         &self,
         context: ::k3ts_frames::CallContext,
@@ -1405,6 +1407,8 @@ pub trait NetworkService: Send + Sync + 'static {
         Output = Result<RemoveLinkResponse, ::k3ts_frames::RpcError>,
     > + Send;
     /// Gives a network namespace its interface, address and routes, and brings up its loopback.
+    /// On the link is the gateway only: whatever the pod sends passes the machine's packet rules, also what is for a pod
+    /// beside it. The hardware address follows from the IP address.
     fn attach(
         &self,
         context: ::k3ts_frames::CallContext,
