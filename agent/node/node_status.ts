@@ -1,6 +1,6 @@
 /** Registers the node and keeps its status current: at once when it changes, else every five minutes. */
 import type { Client } from "@connectrpc/connect";
-import { backoffMs, delay, type ResourceClient, retryOnConflict } from "@k3ts/client";
+import { backoffMs, delay, isNotFound, type ResourceClient, retryOnConflict } from "@k3ts/client";
 import type { Node } from "@k3ts/model";
 import type { NodeService } from "@k3ts/proto";
 import type { Log } from "../log.ts";
@@ -33,7 +33,8 @@ export async function register(
 /** Runs until the signal fires. `input` is asked anew each time. */
 export async function keepNodeStatus(
   client: ResourceClient<Node>,
-  input: () => Promise<NodeInput>,
+  registration: Client<typeof NodeService>,
+  input: () => NodeInput,
   now: () => number,
   log: Log,
   signal: AbortSignal,
@@ -42,7 +43,7 @@ export async function keepNodeStatus(
   let said: Node["status"];
   while (!signal.aborted) {
     try {
-      const latest = await input();
+      const latest = input();
       const status = nodeStatus(latest, said, now());
       if (isNewsworthy(said, status) || now() - reported >= REPORT_MS) {
         await retryOnConflict(async () => {
@@ -52,7 +53,9 @@ export async function keepNodeStatus(
         reported = now();
       }
     } catch (error) {
-      if (!signal.aborted) log.error("Cannot send the node's status", error);
+      // Somebody has deleted the node; as long as it lives, it comes back.
+      if (isNotFound(error)) await register(registration, input(), now, log, signal).catch(() => {});
+      else if (!signal.aborted) log.error("Cannot send the node's status", error);
     }
     await delay(LOOK_MS, signal).catch(() => {});
   }

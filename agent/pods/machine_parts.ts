@@ -28,8 +28,7 @@ export interface NodeParts {
   events: Events;
   log: Log;
   now: () => number;
-  /** Undefined until the node has joined. */
-  pods(): ResourceClient<Pod> | undefined;
+  pods: Pick<ResourceClient<Pod>, "delete">;
   services(namespace: string): Service[];
   /** Tells the pod's worker to look again. */
   poke(podUid: string): void;

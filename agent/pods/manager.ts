@@ -1,6 +1,6 @@
 /** One worker for each pod of this node, for as long as there is anything of it here. */
 import type { Pod } from "@k3ts/model";
-import { namesIn, readJsonIfThere } from "../files.ts";
+import { namesIn } from "../files.ts";
 import type { Log } from "../log.ts";
 import { podPathsOf } from "../paths.ts";
 import { keyOf, type Reference, referencesOf } from "../sync/references.ts";
@@ -32,16 +32,14 @@ export class PodManager {
   }
 
   /** Follows a pod, or takes over a change of it. */
-  async want(pod: Pod): Promise<void> {
+  want(pod: Pod): void {
     const { uid } = pod.metadata;
     const followed = this.#followed.get(uid);
     if (followed !== undefined) {
       followed.worker.desired = { ...followed.worker.desired, pod };
       return;
     }
-    const record = await this.#record(uid);
-    // Another change may have come in between.
-    if (this.#followed.has(uid)) return await this.want(pod);
+    const record = this.#record(uid);
     this.#follow({
       pod,
       gone: false,
@@ -66,7 +64,7 @@ export class PodManager {
     const found = new Set([...table.podUids(), ...await namesIn(paths.pods), ...await namesIn(paths.sandboxes)]);
     for (const uid of found) {
       if (wanted.has(uid) || this.#followed.has(uid)) continue;
-      const record = await this.#record(uid);
+      const record = this.#record(uid);
       const pod = record?.pod ?? withoutSpec(uid);
       this.#log.info(`Ending pod "${pod.metadata.namespace}/${pod.metadata.name}" as the server no longer has it`);
       this.#follow({ pod, gone: true, seenAt: record?.seenAt ?? 0, hostAddress: this.#parts.node.address });
@@ -119,10 +117,15 @@ export class PodManager {
     });
   }
 
-  async #record(uid: string): Promise<PodRecord | undefined> {
-    const record = await readJsonIfThere<PodRecord>(podPathsOf(this.#parts.paths, uid).record)
-      .catch((error) => this.#log.error(`Cannot read what is known of pod ${uid}`, error));
-    return record?.version === 1 ? record : undefined;
+  /** Read without waiting, once a pod, so that no change of the pod falls in between. */
+  #record(uid: string): PodRecord | undefined {
+    try {
+      const record = JSON.parse(Deno.readTextFileSync(podPathsOf(this.#parts.paths, uid).record)) as PodRecord;
+      return record.version === 1 ? record : undefined;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) this.#log.error(`Cannot read what is known of pod ${uid}`, error);
+      return undefined;
+    }
   }
 }
 

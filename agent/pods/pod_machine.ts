@@ -265,13 +265,9 @@ export class PodMachine implements Machine {
   /** The last status, then the object itself, if it is still this one. */
   async #forget(pod: Pod, plan: PodPlan): Promise<void> {
     const { name, namespace, uid } = pod.metadata;
-    const client = this.#parts.pods();
-    if (client === undefined) {
-      throw new Error("Cannot end the pod at the server as the node must have joined: it has not yet");
-    }
     await this.#parts.outbox.send(pod, plan.status);
     try {
-      await client.delete(name, { namespace, gracePeriodSeconds: 0, preconditions: { uid } });
+      await this.#parts.pods.delete(name, { namespace, gracePeriodSeconds: 0, preconditions: { uid } });
     } catch (error) {
       if (!isNotFound(error) && !isConflict(error)) throw error;
     }

@@ -1,0 +1,28 @@
+/** What this node knows without asking anybody: objects that the server has said, and images. */
+import type { EndpointSlice, Pod, Service } from "@k3ts/model";
+import { type ImageNative, Images } from "./images/images.ts";
+import type { Log } from "./log.ts";
+import type { Paths } from "./paths.ts";
+import { ReferenceWatch } from "./sync/reference_watch.ts";
+import { SavedObjects } from "./sync/saved_objects.ts";
+
+export interface Saved {
+  pods: SavedObjects<Pod>;
+  services: SavedObjects<Service>;
+  slices: SavedObjects<EndpointSlice>;
+  references: ReferenceWatch;
+  images: Images;
+}
+
+/** Reads it all from disk. */
+export async function openSaved(paths: Paths, native: ImageNative, log: Log): Promise<Saved> {
+  const saved: Saved = {
+    pods: new SavedObjects(`${paths.state}/pods`),
+    services: new SavedObjects(`${paths.state}/services`),
+    slices: new SavedObjects(`${paths.state}/endpointslices`),
+    references: new ReferenceWatch(`${paths.state}/references`, log),
+    images: new Images(paths.images, native),
+  };
+  await Promise.all(Object.values(saved).map((one) => one.open()));
+  return saved;
+}
