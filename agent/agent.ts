@@ -13,6 +13,7 @@ import type { MachineFacts } from "./node/facts.ts";
 import type { NodeInput } from "./node/node_object.ts";
 import { type OpenNode, openNode } from "./open_node.ts";
 import type { Paths } from "./paths.ts";
+import { rotateLogs } from "./pods/log_rotation.ts";
 import { openSaved, type Saved } from "./saved.ts";
 import { serve } from "./serve/http.ts";
 import { Targets } from "./serve/targets.ts";
@@ -65,7 +66,10 @@ export async function runAgent(parts: AgentParts): Promise<void> {
     now: parts.now,
     signal: parts.signal,
   });
-  const watching = watchRuntime(parts, node);
+  const watching = Promise.all([
+    watchRuntime(parts, node),
+    rotateLogs(parts.paths, node.table, parts.now, parts.log, parts.signal),
+  ]);
   // From here on the server is needed; all above goes on without it.
   const cluster = await greeted;
   await Promise.all([

@@ -1,4 +1,5 @@
 /** Reads a container's log as core/v1 PodLogOptions asks. */
+import { dirname } from "node:path";
 import { exists } from "../files.ts";
 import { parseLogLine } from "./cri_log.ts";
 
@@ -73,30 +74,56 @@ async function* linesOf(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   // A container that has only just been made has no log yet, and one whose files are being removed none any more.
   if (!await exists(path)) return;
-  using file = await Deno.open(path);
   // Watched from before the first read on, so that nothing is missed in between.
-  using changes = options.follow ? new Changes(path, signal) : undefined;
-  if (options.tailLines !== undefined) await file.seek(await tailOffset(file, options.tailLines), Deno.SeekMode.Start);
-  const buffer = new Uint8Array(CHUNK_BYTES);
-  let kept: Uint8Array = EMPTY;
-  while (!signal.aborted) {
-    const read = await file.read(buffer);
-    if (read !== null) {
-      let rest = join(kept, buffer.subarray(0, read));
-      for (let end = rest.indexOf(LINE_FEED); end !== -1; end = rest.indexOf(LINE_FEED)) {
-        yield rest.subarray(0, end);
-        rest = rest.subarray(end + 1);
-      }
-      if (rest.length > LINE_BYTES_MAX) rest = new Uint8Array();
-      kept = rest;
-      continue;
+  using changes = options.follow ? new Changes(dirname(path), signal) : undefined;
+  let file = await Deno.open(path);
+  try {
+    if (options.tailLines !== undefined) {
+      await file.seek(await tailOffset(file, options.tailLines), Deno.SeekMode.Start);
     }
-    if (changes === undefined) return;
-    // What ends writes its last lines first: one more look after it has ended.
-    if (!changes.ending && !await isLive()) changes.ending = true;
-    else if (changes.ending) return;
-    else await changes.next();
+    const buffer = new Uint8Array(CHUNK_BYTES);
+    let kept: Uint8Array = EMPTY;
+    while (!signal.aborted) {
+      const read: number | null = await file.read(buffer);
+      if (read !== null) {
+        const { lines, rest } = split(join(kept, buffer.subarray(0, read)));
+        yield* lines;
+        kept = rest.length > LINE_BYTES_MAX ? EMPTY : rest;
+        continue;
+      }
+      if (changes === undefined) return;
+      const next = await newerFile(path, file);
+      if (next !== undefined) {
+        file.close();
+        file = next;
+        kept = EMPTY;
+        continue;
+      }
+      // What ends writes its last lines first: one more look after it has ended.
+      if (!changes.ending && !await isLive()) changes.ending = true;
+      else if (changes.ending) return;
+      else await changes.next();
+    }
+  } finally {
+    file.close();
   }
+}
+
+function split(bytes: Uint8Array): { lines: Uint8Array[]; rest: Uint8Array } {
+  const lines: Uint8Array[] = [];
+  let rest = bytes;
+  for (let end = rest.indexOf(LINE_FEED); end !== -1; end = rest.indexOf(LINE_FEED)) {
+    lines.push(rest.subarray(0, end));
+    rest = rest.subarray(end + 1);
+  }
+  return { lines, rest };
+}
+
+/** Opened, when the log was rotated since. The old one has been read to its end by then. */
+async function newerFile(path: string, file: Deno.FsFile): Promise<Deno.FsFile | undefined> {
+  const now = await Deno.stat(path).catch(() => undefined);
+  if (now === undefined || now.ino === (await file.stat()).ino) return undefined;
+  return await Deno.open(path);
 }
 
 /** Where the last lines begin. */
@@ -125,15 +152,15 @@ async function tailOffset(file: Deno.FsFile, lines: number): Promise<number> {
   return 0;
 }
 
-/** Wakes a reader when the file grows, and once a second in any case. */
+/** Wakes a reader when a log in the folder grows, and once a second in any case. */
 class Changes implements Disposable {
   ending = false;
   readonly #watcher: Deno.FsWatcher;
   readonly #onAbort = () => this.#wake();
   #woken = Promise.withResolvers<void>();
 
-  constructor(path: string, readonly signal: AbortSignal) {
-    this.#watcher = Deno.watchFs(path);
+  constructor(directory: string, readonly signal: AbortSignal) {
+    this.#watcher = Deno.watchFs(directory);
     signal.addEventListener("abort", this.#onAbort);
     this.#follow();
   }

@@ -9,26 +9,27 @@ const LINES = [
   "2026-01-01T00:00:04.000000005Z stdout F ",
 ];
 
-async function read(
-  options: Partial<LogOptions>,
-  over: { write?: (path: string) => Promise<void>; live?: () => boolean } = {},
-): Promise<string> {
-  const path = await Deno.makeTempFile();
+/** @param later what is written once the reader has come to the end for the first time */
+async function read(options: Partial<LogOptions>, later?: (path: string) => Promise<void>): Promise<string> {
+  const directory = await Deno.makeTempDir();
+  const path = `${directory}/0.log`;
   try {
     await Deno.writeTextFile(path, LINES.map((line) => `${line}\n`).join(""));
-    const writing = over.write?.(path);
+    let writing: Promise<void> | undefined;
+    let isWritten = later === undefined;
+    const isLive = () => {
+      const live = !isWritten;
+      writing ??= later?.(path).then(() => void (isWritten = true));
+      return Promise.resolve(live);
+    };
     let text = "";
     const decoder = new TextDecoder();
     const all = { follow: false, timestamps: false, ...options };
-    for await (
-      const chunk of readLog(path, all, () => Promise.resolve(over.live?.() ?? false), AbortSignal.timeout(10_000))
-    ) {
-      text += decoder.decode(chunk);
-    }
+    for await (const chunk of readLog(path, all, isLive, AbortSignal.timeout(10_000))) text += decoder.decode(chunk);
     await writing;
     return text;
   } finally {
-    await Deno.remove(path);
+    await Deno.remove(directory, { recursive: true });
   }
 }
 
@@ -49,12 +50,15 @@ Deno.test("times, streams and limits are as they are asked for", async () => {
   equal(await read({ limitBytes: 6 }), "one\ntw");
 });
 
-Deno.test("whoever follows sees what comes, and the end", async () => {
-  let live = true;
-  const write = async (path: string) => {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    await Deno.writeTextFile(path, "2026-01-01T00:00:05Z stdout F late\n", { append: true });
-    live = false;
+Deno.test("whoever follows goes on in the new file when a log is rotated", async () => {
+  const rotate = async (path: string) => {
+    await Deno.rename(path, `${path}.1`);
+    await Deno.writeTextFile(path, "2026-01-01T00:00:05Z stdout F fresh\n");
   };
-  equal(await read({ follow: true, tailLines: 0 }, { write, live: () => live }), "late\n");
+  equal(await read({ follow: true, tailLines: 0 }, rotate), "fresh\n");
+});
+
+Deno.test("whoever follows sees what comes, and the end", async () => {
+  const write = (path: string) => Deno.writeTextFile(path, "2026-01-01T00:00:05Z stdout F late\n", { append: true });
+  equal(await read({ follow: true, tailLines: 0 }, write), "late\n");
 });
