@@ -6,6 +6,7 @@
  */
 import { backoffMs, delay, isNotFound, type ResourceClient, retryOnConflict } from "@k3ts/client";
 import type { Pod, PodStatus } from "@k3ts/model";
+import { FIELD_MANAGER } from "../field_manager.ts";
 import type { Log } from "../log.ts";
 import { sameJson } from "./same_json.ts";
 
@@ -100,7 +101,9 @@ async function write(client: ResourceClient<Pod>, pod: Pod, status: PodStatus): 
       const target = current;
       current = undefined;
       if (target.metadata.uid !== uid || sameJson(target.status, status)) return;
-      await client.updateStatus({ ...target, status: keepForeignConditions(target.status, status) });
+      await client.updateStatus({ ...target, status: keepForeignConditions(target.status, status) }, {
+        fieldManager: FIELD_MANAGER,
+      });
     });
   } catch (error) {
     if (!isNotFound(error)) throw error;
