@@ -14,6 +14,13 @@ export interface Backoff {
 /** What may succeed a moment later: conflicts, a server on its way up. */
 export const SOON: Backoff = { msMin: 20, msMax: 60_000 };
 
+/**
+ * What has failed so often in a row is not tried again at once, whoever asks: it may be its own traces, such as a
+ * status that tells of the failure, by which it is woken.
+ */
+const PATIENT_AFTER = 3;
+const PATIENCE_MS = 1_000;
+
 export class WorkQueue {
   #ready: string[] = [];
   #waiting = new Set<string>();
@@ -22,7 +29,7 @@ export class WorkQueue {
   #again = new Set<string>();
   #timers = new Map<string, { at: number; cancel: () => void }>();
   /** Of real time, whatever the clock says: they spare the server. */
-  #retries = new Map<string, ReturnType<typeof setTimeout>>();
+  #retries = new Map<string, { failedAt: number; at: number; timer: ReturnType<typeof setTimeout> }>();
   #failures = new Map<string, number>();
   #takers: ((key: string) => void)[] = [];
   #closed = false;
@@ -40,7 +47,9 @@ export class WorkQueue {
       this.#again.add(key);
       return;
     }
-    if (this.#waiting.has(key)) return;
+    if (this.#waiting.has(key) || this.#mustWait(key)) return;
+    clearTimeout(this.#retries.get(key)?.timer);
+    this.#retries.delete(key);
     const taker = this.#takers.shift();
     if (taker !== undefined) return taker(this.#start(key));
     this.#waiting.add(key);
@@ -99,14 +108,9 @@ export class WorkQueue {
     const most = Math.min(msMin * 2 ** (failures - 1), msMax);
     // Half fixed, half random, so that what failed together does not return together.
     const delayMs = most / 2 + random() * most / 2;
+    const failedAt = performance.now();
+    this.#retryAt(key, failedAt, failedAt + delayMs);
     this.#end(key);
-    clearTimeout(this.#retries.get(key));
-    if (this.#closed) return delayMs;
-    const retry = () => {
-      this.#retries.delete(key);
-      this.add(key);
-    };
-    this.#retries.set(key, setTimeout(retry, delayMs));
     return delayMs;
   }
 
@@ -114,11 +118,32 @@ export class WorkQueue {
   close(): void {
     this.#closed = true;
     for (const { cancel } of this.#timers.values()) cancel();
-    for (const timer of this.#retries.values()) clearTimeout(timer);
+    for (const { timer } of this.#retries.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#retries.clear();
     this.#ready = [];
     this.#waiting.clear();
+  }
+
+  /** Brings a retry forward as far as patience allows. @returns whether that is not now */
+  #mustWait(key: string): boolean {
+    const retry = this.#retries.get(key);
+    if (retry === undefined || this.failuresOf(key) < PATIENT_AFTER) return false;
+    const soonest = retry.failedAt + PATIENCE_MS;
+    if (soonest <= performance.now()) return false;
+    if (soonest < retry.at) this.#retryAt(key, retry.failedAt, soonest);
+    return true;
+  }
+
+  /** @param at in ms, as `performance.now()` counts them */
+  #retryAt(key: string, failedAt: number, at: number): void {
+    clearTimeout(this.#retries.get(key)?.timer);
+    if (this.#closed) return;
+    const timer = setTimeout(() => {
+      this.#retries.delete(key);
+      this.add(key);
+    }, at - performance.now());
+    this.#retries.set(key, { failedAt, at, timer });
   }
 
   #start(key: string): string {

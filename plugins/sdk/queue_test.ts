@@ -43,10 +43,25 @@ Deno.test("failures come back later and later, up to a minute", async () => {
   const queue = new WorkQueue();
   const delays: number[] = [];
   for (let i = 0; i < 20; i++) {
-    queue.add("a");
-    delays.push(queue.failed(await queue.take(never), undefined, () => 1));
+    // Those that fail for the first time may come back at once.
+    if (i < 3) queue.add("a");
+    const key = i < 3 ? await queue.take(never) : "a";
+    delays.push(queue.failed(key, undefined, () => 1));
   }
   assertEquals(delays.slice(0, 3), [20, 40, 80]);
   equal(delays.at(-1), 60_000);
+  queue.close();
+});
+
+Deno.test("what fails again and again is not tried at once, whoever asks", async () => {
+  const queue = new WorkQueue();
+  for (let i = 0; i < 3; i++) {
+    queue.add("a");
+    queue.failed(await queue.take(never), { msMin: 60_000, msMax: 60_000 });
+  }
+  queue.add("a");
+  equal(queue.length, 0);
+  // But sooner than it would be by itself.
+  equal(await queue.take(AbortSignal.timeout(5_000)), "a");
   queue.close();
 });

@@ -53,13 +53,10 @@ function statusOf(set: ReplicaSet, { status }: ReplicaSetPlan): NonNullable<Repl
   };
 }
 
+/** What was said before stands while the reason is the same: messages name pods, and every try names others. */
 function failure(set: ReplicaSet, action: string, message: string, now: number): ReplicaSetCondition {
   const before = set.status?.conditions?.find(({ type }) => type === FAILURE);
-  return {
-    type: FAILURE,
-    status: "True",
-    reason: action === "delete" ? "FailedDelete" : "FailedCreate",
-    message,
-    lastTransitionTime: before?.lastTransitionTime ?? formatTime(now),
-  };
+  const reason = action === "delete" ? "FailedDelete" : "FailedCreate";
+  if (before?.status === "True" && before.reason === reason) return before;
+  return { type: FAILURE, status: "True", reason, message, lastTransitionTime: formatTime(now) };
 }
