@@ -7,17 +7,16 @@ import { type ApiObject, cloneJson } from "@k3ts/model";
 import { timestamp } from "../clock.ts";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
-import { badRequest, deleted, notFound, StatusError } from "../status.ts";
+import { badRequest, deleted, notFound } from "../status.ts";
 import { authorize } from "./authorize.ts";
 import type { Verbs } from "./context.ts";
 import { graceOf } from "./grace.ts";
 import { mayVanish, preconditionFailed } from "./metadata.ts";
+import { orOvertaken, retryOvertaken } from "./overtaken.ts";
 import { type DeleteOptions, type DeleteRequest, objectReply, type Reply, valueReply } from "./request.ts";
 
 const ORPHAN = "orphan";
 const FOREGROUND = "foregroundDeletion";
-/** Conflicts borne by one delete. */
-const TRIES_MAX = 16;
 
 export async function remove(request: DeleteRequest, verbs: Verbs): Promise<Reply> {
   authorize(request, "delete", verbs);
@@ -33,19 +32,8 @@ export async function deleteObject(
   verbs: Verbs,
 ): Promise<{ object: StoredObject; gone: boolean }> {
   refuseContradictory(request.options);
-  for (let tried = 1;; tried++) {
-    try {
-      return await deleteOnce(request, verbs);
-    } catch (error) {
-      const raced = error instanceof Raced;
-      if (raced && tried < TRIES_MAX && !request.signal.aborted) continue;
-      throw raced ? error.cause : error;
-    }
-  }
+  return await retryOvertaken(() => deleteOnce(request, verbs), true, request.signal);
 }
-
-/** Another write came between reading and deleting. */
-class Raced extends Error {}
 
 async function deleteOnce(
   request: DeleteRequest,
@@ -66,9 +54,7 @@ async function deleteOnce(
     : next === "vanish" || mayVanish(next)
     ? registry.remove(resource, from, next === "vanish" ? old : next, { dryRun })
     : registry.replace(resource, next, from, { dryRun });
-  const object = await write.catch((error) => {
-    throw error instanceof StatusError && error.status.reason === "Conflict" ? new Raced("", { cause: error }) : error;
-  });
+  const object = await orOvertaken(write);
   return { object, gone: next === "vanish" || (next !== "keep" && mayVanish(next)) };
 }
 
@@ -76,7 +62,7 @@ async function deleteOnce(
  * What a delete makes of an object: nothing more, its end, or a state in which it waits for its end.
  * @param now ms since the epoch
  */
-export function planDelete(
+function planDelete(
   resource: ServedResource,
   old: ApiObject,
   options: DeleteOptions,

@@ -4,10 +4,11 @@
  */
 import type { ApiObject } from "@k3ts/model";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
-import { notFound, StatusError } from "../status.ts";
+import { notFound } from "../status.ts";
 import type { Verbs } from "./context.ts";
 import { record } from "./managers.ts";
 import { inOrder, keepMetadata, mayVanish, sameObject } from "./metadata.ts";
+import { orOvertaken, retryOvertaken } from "./overtaken.ts";
 import type { WriteRequest } from "./request.ts";
 import { refuseIfInvalid } from "./validity.ts";
 
@@ -28,24 +29,10 @@ export interface Revision {
   managed?: boolean;
 }
 
-/** Conflicts borne by one write. */
-const TRIES_MAX = 16;
-
 /** @returns the new state; the old one when nothing would change */
 export async function revise(request: WriteRequest, revision: Revision, verbs: Verbs): Promise<StoredObject> {
-  for (let tried = 1;; tried++) {
-    try {
-      return await reviseOnce(request, revision, verbs);
-    } catch (error) {
-      const conflicted = error instanceof Conflicted;
-      if (conflicted && revision.retries && tried < TRIES_MAX && !request.signal.aborted) continue;
-      throw conflicted ? error.cause : error;
-    }
-  }
+  return await retryOvertaken(() => reviseOnce(request, revision, verbs), revision.retries, request.signal);
 }
-
-/** The state was written over between reading and writing. */
-class Conflicted extends Error {}
 
 async function reviseOnce(request: WriteRequest, revision: Revision, verbs: Verbs): Promise<StoredObject> {
   const { resource, namespace, name, dryRun } = request;
@@ -73,11 +60,9 @@ async function reviseOnce(request: WriteRequest, revision: Revision, verbs: Verb
   const judging = admission.validate(admitted);
   if (judging !== undefined) await judging;
   if (sameObject(object, old)) return from;
-  const write = mayVanish(object)
-    ? () => registry.remove(resource, from, object, { dryRun })
-    : () => registry.replace(resource, object, from, { dryRun, mayBeLost: namespace === resource.heartbeatsIn });
-  return await write().catch((error) => {
-    const conflicted = error instanceof StatusError && error.status.reason === "Conflict";
-    throw conflicted ? new Conflicted("", { cause: error }) : error;
-  });
+  return await orOvertaken(
+    mayVanish(object)
+      ? registry.remove(resource, from, object, { dryRun })
+      : registry.replace(resource, object, from, { dryRun, mayBeLost: namespace === resource.heartbeatsIn }),
+  );
 }
