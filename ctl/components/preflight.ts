@@ -82,10 +82,15 @@ async function isMountable(filesystem: string): Promise<boolean> {
   return (await Deno.readTextFile("/proc/filesystems")).split(/\s+/).includes(filesystem);
 }
 
-/** A filesystem that is a module is not known before it is loaded. */
+/** A filesystem that is a module is not known before it is loaded; where there are no modules there is no modprobe. */
 async function loadModule(name: string): Promise<boolean> {
-  const load = new Deno.Command("modprobe", { args: ["--quiet", name], stdout: "null", stderr: "null" });
-  return await load.output().then(({ success }) => success, () => false);
+  try {
+    return (await new Deno.Command("modprobe", { args: ["--quiet", name], stdout: "null", stderr: "null" }).output())
+      .success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** A regular file that may be run. */

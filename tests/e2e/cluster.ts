@@ -103,6 +103,14 @@ export class TestCluster implements AsyncDisposable {
     return code;
   }
 
+  /** `k3ts up` itself is killed; what it started goes on. */
+  async killUp(): Promise<void> {
+    this.#up!.kill("SIGKILL");
+    await this.#up!.status;
+    await this.#read;
+    this.#up = undefined;
+  }
+
   /** A program on the node: in its network. */
   command(words: string[], options: Deno.CommandOptions = {}): Deno.Command {
     return new Deno.Command("nsenter", {
@@ -132,7 +140,17 @@ export class TestCluster implements AsyncDisposable {
   }
 
   async k3ts(...words: string[]): Promise<string> {
-    return succeeded(["k3ts", ...words], await this.run(this.#k3ts(words)));
+    return succeeded(["k3ts", ...words], await this.tryK3ts(...words));
+  }
+
+  /** Whatever comes of it. */
+  tryK3ts(...words: string[]): Promise<Output> {
+    return this.run(this.#k3ts(words));
+  }
+
+  /** The words of a command, for a command that runs it. */
+  k3tsCommand(...words: string[]): string[] {
+    return this.#k3ts(words);
   }
 
   #k3ts(words: string[]): string[] {
@@ -152,6 +170,14 @@ export class TestCluster implements AsyncDisposable {
     const found = processes.find(({ process }) => process.name === name);
     if (found === undefined) throw new Error(`The process ${name} does not run`);
     return found.pid;
+  }
+
+  /** The numbers of all processes that the supervisor has written down, and its own. */
+  async pids(): Promise<number[]> {
+    const { processes } = JSON.parse(await Deno.readTextFile(`${this.dataDir}/run/processes.json`)) as {
+      processes: { pid: number }[];
+    };
+    return [await this.pidOf("supervisor"), ...processes.map(({ pid }) => pid)];
   }
 
   /** The ends of all logs, for a failure's message. */
