@@ -13,13 +13,3 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
-
-/** RFC 3339 in whole seconds: meta/v1 Time. */
-export function timestamp(now: number): string {
-  return new Date(now).toISOString().slice(0, 19) + "Z";
-}
-
-/** RFC 3339 in microseconds: meta/v1 MicroTime. */
-export function microTimestamp(now: number): string {
-  return new Date(now).toISOString().slice(0, 23) + "000Z";
-}

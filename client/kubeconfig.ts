@@ -114,7 +114,7 @@ async function userAccess(context: string, { entry, directory }: Found<User>) {
 
 /** Data goes before a file, as with kubectl. */
 async function pem(data: string | undefined, file: string | undefined, directory: string): Promise<string | undefined> {
-  if (data) return new TextDecoder().decode(Uint8Array.from(atob(data), (char) => char.charCodeAt(0)));
+  if (data) return new TextDecoder().decode(Uint8Array.fromBase64(data));
   return file ? await readFile(resolve(directory, file), "utf8") : undefined;
 }
 

@@ -8,15 +8,6 @@ export function controllerOf(
   return object.metadata.ownerReferences?.find(({ controller }) => controller === true);
 }
 
-/** Whether the object is managed by this owner. */
-export function isControlledBy(
-  object: { metadata: { ownerReferences?: readonly OwnerReferenceData[] } },
-  owner: { metadata: { uid?: string } },
-): boolean {
-  const controller = controllerOf(object);
-  return controller !== undefined && controller.uid === owner.metadata.uid;
-}
-
 /** What an object that `owner` manages names as its owner. */
 export function controllerReference(owner: ApiObject, apiVersion: string, kind: string): OwnerReferenceData {
   return {
@@ -27,10 +18,6 @@ export function controllerReference(owner: ApiObject, apiVersion: string, kind: 
     controller: true,
     blockOwnerDeletion: true,
   };
-}
-
-export function isBeingDeleted(object: { metadata: { deletionTimestamp?: string } }): boolean {
-  return object.metadata.deletionTimestamp !== undefined;
 }
 
 /** A condition of whatever kind. */
@@ -53,6 +40,7 @@ export function findCondition<C extends { type: string }>(
   return conditions?.find((condition) => condition.type === type);
 }
 
+/** Whether the condition of this type holds; one that is not there does not. */
 export function isConditionTrue(
   conditions: readonly { type: string; status: string }[] | undefined,
   type: string,

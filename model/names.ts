@@ -13,11 +13,10 @@ const SEARCH_DOMAIN = `${SEARCH_LABEL}(\\.${SEARCH_LABEL})*`;
 const LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?";
 const QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 const LABEL_VALUE = `(${QUALIFIED})?`;
-const C_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*";
 const CONFIG_KEY = "[-._a-zA-Z0-9]+";
 
-export const LABEL_LENGTH_MAX = 63;
-export const SUBDOMAIN_LENGTH_MAX = 253;
+const LABEL_LENGTH_MAX = 63;
+const SUBDOMAIN_LENGTH_MAX = 253;
 
 const LABEL_WORDS = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', " +
   "and must start and end with an alphanumeric character";
@@ -102,16 +101,6 @@ export function environmentNameProblems(value: string): string[] {
   return /^[\x20-\x3c\x3e-\x7e]+$/.test(value)
     ? []
     : ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
-}
-
-/** What is wrong with a name that code uses as an identifier. */
-export function cIdentifierProblems(value: string): string[] {
-  return unlike(
-    value,
-    C_IDENTIFIER,
-    "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'",
-    ["my_name", "MY_NAME", "MyName"],
-  );
 }
 
 /** What is wrong with a key of a ConfigMap or Secret: it becomes a file's name. */

@@ -1,6 +1,6 @@
 /** What can be said of a pod from its object alone. */
 import type { Pod } from "./types/mod.ts";
-import { findCondition } from "./meta.ts";
+import { findCondition, isConditionTrue } from "./meta.ts";
 import { tryParseQuantity } from "./quantity.ts";
 import { parseTime } from "./time.ts";
 
@@ -16,7 +16,7 @@ export function isTerminal(pod: Pod): boolean {
 
 /** It serves. */
 export function isReady(pod: Pod): boolean {
-  return findCondition(pod.status?.conditions, "Ready")?.status === "True";
+  return isConditionTrue(pod.status?.conditions, "Ready");
 }
 
 /** Since when it serves, in ms since the epoch; NaN where it does not. */
@@ -29,11 +29,6 @@ export function readySince(pod: Pod): number {
 /** It has served for `minReadySeconds` without a break. */
 export function isAvailable(pod: Pod, minReadySeconds: number, now: number): boolean {
   return isReady(pod) && readySince(pod) + minReadySeconds * 1000 <= now;
-}
-
-/** How it ended or how far it is; `Pending` where nobody has said. */
-export function podPhase(pod: Pod): "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown" {
-  return pod.status?.phase ?? "Pending";
 }
 
 /** It has been given a node. */

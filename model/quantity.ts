@@ -94,20 +94,6 @@ export function canonicalQuantity(text: string | number): string {
   return quantity === undefined ? String(text) : formatQuantity(quantity);
 }
 
-/** Negative, zero or positive as `a` is less than, equal to or more than `b`. */
-export function compareQuantities(a: Quantity, b: Quantity): number {
-  return a.nanos < b.nanos ? -1 : a.nanos > b.nanos ? 1 : 0;
-}
-
-/** The sum, in the first one's format unless it is zero. */
-export function addQuantities(a: Quantity, b: Quantity): Quantity {
-  return { nanos: a.nanos + b.nanos, format: a.nanos === 0n ? b.format : a.format };
-}
-
-export function subtractQuantities(a: Quantity, b: Quantity): Quantity {
-  return addQuantities(a, { nanos: -b.nanos, format: b.format });
-}
-
 /** In whole units, rounded up: bytes of memory. */
 export function quantityValue({ nanos }: Quantity): number {
   return Number(divideUp(nanos, NANO));

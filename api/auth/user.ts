@@ -8,7 +8,7 @@ export interface User {
 
 export const MASTERS = "system:masters";
 export const AUTHENTICATED = "system:authenticated";
-export const UNAUTHENTICATED = "system:unauthenticated";
+const UNAUTHENTICATED = "system:unauthenticated";
 const SERVICE_ACCOUNT = "system:serviceaccount:";
 
 export const ANONYMOUS: User = { name: "system:anonymous", groups: [UNAUTHENTICATED] };

@@ -10,13 +10,15 @@ export interface ContinueToken {
 
 export function formatContinue({ revision, start }: ContinueToken): string {
   const text = JSON.stringify({ v: "meta.k8s.io/v1", rv: revision, start: `${start.namespace}/${start.name}` });
-  return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return new TextEncoder().encode(text).toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
 /** @throws {StatusError} 400 when it is none of ours */
 export function parseContinue(text: string): ContinueToken {
   try {
-    const { v, rv, start } = JSON.parse(atob(text.replaceAll("-", "+").replaceAll("_", "/")));
+    const { v, rv, start } = JSON.parse(
+      new TextDecoder().decode(Uint8Array.fromBase64(text, { alphabet: "base64url" })),
+    );
     const [namespace, name, ...rest] = String(start).split("/");
     if (v !== "meta.k8s.io/v1" || !Number.isSafeInteger(rv) || rv < 0 || name === undefined || rest.length > 0) {
       throw new TypeError("unknown shape");

@@ -14,7 +14,7 @@ export interface HistoryLimits {
   ageMsMax: number;
 }
 
-export const HISTORY_LIMITS: HistoryLimits = {
+const HISTORY_LIMITS: HistoryLimits = {
   changesMax: 8192,
   bytesMax: 16 * 1024 * 1024,
   ageMsMax: 15 * 60 * 1000,

@@ -46,7 +46,7 @@ export async function connect(request: ConnectRequest, verbs: Verbs): Promise<Re
 }
 
 /** The pod of a request, which must have a node, and the container that is meant. */
-export function findContainer(request: ConnectRequest, verbs: Verbs): { pod: PodData; container: string } {
+function findContainer(request: ConnectRequest, verbs: Verbs): { pod: PodData; container: string } {
   const { resource, namespace, name, query } = request;
   const stored = verbs.registry.cache.get(resource, namespace, name);
   if (stored === undefined) throw notFound(resource, name);

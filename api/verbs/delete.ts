@@ -3,8 +3,7 @@
  *
  * Follows k8s.io/apiserver `registry/rest/delete.go` and `registry/generic/registry/store.go` (1.35).
  */
-import { type ApiObject, cloneJson } from "@k3ts/model";
-import { timestamp } from "../clock.ts";
+import { type ApiObject, cloneJson, formatTime } from "@k3ts/model";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
 import { badRequest, deleted, notFound } from "../status.ts";
@@ -82,7 +81,7 @@ function planDelete(
   else delete next.metadata.finalizers;
   if (!hastens) return JSON.stringify(next) === JSON.stringify(old) ? "keep" : next;
   const since = pending ? Date.parse(deletionTimestamp) - before * 1000 : now;
-  next.metadata.deletionTimestamp = timestamp(since + grace * 1000);
+  next.metadata.deletionTimestamp = formatTime(since + grace * 1000);
   next.metadata.deletionGracePeriodSeconds = grace;
   if (metadata.generation !== undefined && !pending) next.metadata.generation = metadata.generation + 1;
   markTerminating(resource, next);

@@ -1,6 +1,5 @@
 /** What the machinery writes into an object's metadata, whatever its kind. */
-import { type ApiObject, equalJson, generateName, type ObjectMetadata } from "@k3ts/model";
-import { timestamp } from "../clock.ts";
+import { type ApiObject, equalJson, formatTime, generateName, type ObjectMetadata } from "@k3ts/model";
 import type { ServedResource } from "../resources.ts";
 import { badRequest, conflict, invalid, modifiedMeanwhile } from "../status.ts";
 import type { Request } from "./request.ts";
@@ -26,7 +25,7 @@ export function newMetadata(metadata: ObjectMetadata, now: number): ObjectMetada
     // Room for what the registry gives.
     resourceVersion: "",
     ...(generation !== undefined && { generation }),
-    creationTimestamp: timestamp(now),
+    creationTimestamp: formatTime(now),
     ...(labels && { labels }),
     ...(annotations && { annotations }),
     ...(ownerReferences && { ownerReferences }),
@@ -91,7 +90,7 @@ export function giveName(object: ApiObject, request: Request, random: () => numb
 }
 
 /** @throws {StatusError} 400 when the object names another namespace than the request */
-export function giveNamespace({ metadata }: ApiObject, { namespace, resource }: Request): void {
+function giveNamespace({ metadata }: ApiObject, { namespace, resource }: Request): void {
   if (!resource.namespaced) {
     delete metadata.namespace;
     return;

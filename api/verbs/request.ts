@@ -108,7 +108,7 @@ export type Reply =
   /** The gateway is to join the client's stream with the agent of a node. */
   | { type: "splice"; node: string; path: string };
 
-export const NO_WARNINGS: readonly string[] = [];
+const NO_WARNINGS: readonly string[] = [];
 
 export function objectReply(
   resource: ServedResource,

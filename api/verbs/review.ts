@@ -1,10 +1,9 @@
 /** Questions that are answered and not stored: may somebody do something, who is somebody. */
-import type { ApiObject } from "@k3ts/model";
+import { type ApiObject, formatTime } from "@k3ts/model";
 import { denied } from "../auth/rbac.ts";
 import type { Action } from "../auth/rules.ts";
 import { TokenRefused, userOfToken } from "../auth/service_account_tokens.ts";
 import type { User } from "../auth/user.ts";
-import { timestamp } from "../clock.ts";
 import { badRequest, invalid, methodNotSupported } from "../status.ts";
 import type { Verbs } from "./context.ts";
 import { decodeObject } from "./decode.ts";
@@ -60,7 +59,7 @@ export async function answerReview(request: CreateRequest, verbs: Verbs): Promis
   const review = object as Review;
   const status = await answer(review, request, verbs);
   const metadata = resource.resource === "selfsubjectreviews"
-    ? { creationTimestamp: timestamp(verbs.clock.now()) }
+    ? { creationTimestamp: formatTime(verbs.clock.now()) }
     : { ...review.metadata, creationTimestamp: null };
   const { kind, apiVersion, spec } = review;
   const answered = { kind, apiVersion, metadata, ...(spec && { spec }), status };

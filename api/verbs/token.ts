@@ -1,5 +1,4 @@
-import { type ApiObject, typeFacts } from "@k3ts/model";
-import { timestamp } from "../clock.ts";
+import { type ApiObject, formatTime, typeFacts } from "@k3ts/model";
 import type { BoundObject } from "../auth/service_account_tokens.ts";
 import { parseObject } from "../registry/stored_object.ts";
 import { badRequest, conflict, invalid, notFound } from "../status.ts";
@@ -40,7 +39,7 @@ export async function requestToken(request: CreateRequest, verbs: Verbs): Promis
     expirationSeconds: seconds,
     ...bound,
   });
-  const shown = { name, namespace, creationTimestamp: timestamp(verbs.clock.now()) };
+  const shown = { name, namespace, creationTimestamp: formatTime(verbs.clock.now()) };
   const answer = {
     ...TOKEN_REQUEST,
     metadata: shown,
@@ -49,7 +48,7 @@ export async function requestToken(request: CreateRequest, verbs: Verbs): Promis
       audiences: audiences.length === 0 ? [verbs.tokens.issuer] : audiences,
       expirationSeconds: seconds,
     },
-    status: { token: signed.token, expirationTimestamp: timestamp(signed.expiresAt) },
+    status: { token: signed.token, expirationTimestamp: formatTime(signed.expiresAt) },
   };
   return valueReply(answer, 201);
 }

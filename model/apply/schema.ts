@@ -24,7 +24,7 @@ export function placeOf(type: TypeView): Place {
   return place;
 }
 
-export function placeOfField(field: FieldView): Place {
+function placeOfField(field: FieldView): Place {
   let place = places.get(field);
   if (place === undefined) places.set(field, place = makePlace(field));
   return place;

@@ -1,5 +1,4 @@
 /** The three encodings of objects: JSON, YAML and Kubernetes protobuf. */
-export { decodeBase64, encodeBase64 } from "./base64.ts";
 export { decodeJson, decodeValue, encodeJson, parseJson } from "./json.ts";
 export {
   type Decoded,

@@ -1,5 +1,4 @@
 /** Messages from protobuf, by the facts of their types. */
-import { encodeBase64 } from "./base64.ts";
 import type { FieldFacts } from "../facts/fields.ts";
 import { typeByKey, type TypeFacts, typeFacts } from "../facts/types.ts";
 import { parseApiVersion } from "../facts/resources.ts";
@@ -122,7 +121,7 @@ function readValue(reader: WireReader, field: FieldFacts, wireType: number, dept
     case "double":
       return reader.double();
     case "bytes":
-      return encodeBase64(reader.bytes());
+      return reader.bytes().toBase64();
     case "Quantity": {
       // A quantity of zero, as Go leaves it, is an empty message.
       let text = "0";

@@ -1,7 +1,6 @@
 /** Messages to protobuf, by the facts of their types. */
 import type { FieldFacts } from "../facts/fields.ts";
 import { typeByKey, type TypeFacts } from "../facts/types.ts";
-import { decodeBase64 } from "./base64.ts";
 import { parseDuration, splitTime } from "./scalars.ts";
 import { BYTES, FIXED64, VARINT, type WireWriter } from "./wire.ts";
 
@@ -65,7 +64,7 @@ function writeValue(writer: WireWriter, field: FieldFacts, number: number, value
       writer.double(value as number);
       return writer.tag(number, FIXED64);
     case "bytes":
-      writer.bytes(decodeBase64(value as string));
+      writer.bytes(Uint8Array.fromBase64(value as string));
       return writer.tag(number, BYTES);
     default:
       return writePart(writer, number, () => writeSpecial(writer, field, value));

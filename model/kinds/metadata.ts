@@ -5,7 +5,7 @@ import { type FieldError, forbidden, invalid, required, tooLong } from "./field_
 import type { ApiObject, ObjectMetadata, OwnerReferenceData } from "./kind.ts";
 import { validateLabels } from "./labels.ts";
 
-export const IMMUTABLE = "field is immutable";
+const IMMUTABLE = "field is immutable";
 const ANNOTATIONS_BYTES_MAX = 256 * 1024;
 const STANDARD_FINALIZERS = ["kubernetes", "orphan", "foregroundDeletion"];
 const MANAGER_LENGTH_MAX = 128;

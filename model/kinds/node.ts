@@ -96,7 +96,7 @@ export const node = defineKind<Node>({
   keepsStatusOnCreate: true,
 });
 
-export function validateTaints(taints: readonly Taint[], path: string): FieldError[] {
+function validateTaints(taints: readonly Taint[], path: string): FieldError[] {
   const seen = new Set<string>();
   return taints.flatMap((taint, index) => {
     const at = `${path}[${index}]`;

@@ -64,11 +64,11 @@ export function validateResourceValue(name: string, amount: string, path: string
 }
 
 /** A resource that somebody brings: it has a domain that is not Kubernetes's own. */
-export function isExtended(name: string): boolean {
+function isExtended(name: string): boolean {
   return isForeign(name) && !name.startsWith("requests.") && qualifiedNameProblems(`requests.${name}`).length === 0;
 }
 
-export function isHugePage(name: string): boolean {
+function isHugePage(name: string): boolean {
   return name.startsWith("hugepages-");
 }
 
@@ -76,7 +76,7 @@ function isForeign(name: string): boolean {
   return name.includes("/") && !name.includes("kubernetes.io/");
 }
 
-export function validateContainerResourceName(name: string, path: string): FieldError[] {
+function validateContainerResourceName(name: string, path: string): FieldError[] {
   const errors = qualifiedNameProblems(name).map((problem) => invalid(path, name, problem));
   if (errors.length > 0) return errors;
   if (!name.includes("/") && !CONTAINER.has(name) && !isHugePage(name)) {

@@ -64,15 +64,9 @@ export const secret = defineKind<Secret>({
 function takeStringData(object: Secret): void {
   if (object.stringData === undefined) return;
   for (const [key, text] of Object.entries(object.stringData)) {
-    (object.data ??= {})[key] = encodeBase64(text);
+    (object.data ??= {})[key] = new TextEncoder().encode(text).toBase64();
   }
   delete object.stringData;
-}
-
-function encodeBase64(text: string): string {
-  let binary = "";
-  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
-  return btoa(binary);
 }
 
 function validateType({ type = "", metadata }: Secret, data: Record<string, string>): FieldError[] {
@@ -98,7 +92,7 @@ function validateType({ type = "", metadata }: Secret, data: Record<string, stri
 
 function isJsonText(base64: string): boolean {
   try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))));
+    const value: unknown = JSON.parse(new TextDecoder().decode(Uint8Array.fromBase64(base64)));
     return typeof value === "object" && !Array.isArray(value);
   } catch {
     return false;

@@ -2,7 +2,6 @@
 import { normalForm } from "../apply/normal_form.ts";
 import { typeByKey } from "../facts/mod.ts";
 import type { JsonObject } from "../json.ts";
-import { tryParseQuantity } from "../quantity.ts";
 
 /** An object without what its type cannot tell from absent. @param type its key in the facts */
 export function normalObject<T extends object>(object: T, type: string | undefined): T {
@@ -22,20 +21,6 @@ export function equalSemantically(a: unknown, b: unknown): boolean {
     if (!equalSemantically(left[name], right[name])) return false;
   }
   return true;
-}
-
-/** Equality of two lists of resources, by value: `1` is `1000m`. */
-export function equalResources(
-  a: Readonly<Record<string, string>> | undefined,
-  b: Readonly<Record<string, string>> | undefined,
-): boolean {
-  const names = new Set([...Object.keys(a ?? {}), ...Object.keys(b ?? {})]);
-  return [...names].every((name) => {
-    const left = a?.[name];
-    const right = b?.[name];
-    if (left === undefined || right === undefined) return false;
-    return left === right || tryParseQuantity(left)?.nanos === tryParseQuantity(right)?.nanos;
-  });
 }
 
 function isVoid(value: unknown): boolean {

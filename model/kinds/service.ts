@@ -80,7 +80,7 @@ export const service = defineKind<Service>({
   selectableFields: ({ spec }) => ({ "spec.clusterIP": spec?.clusterIP ?? "", "spec.type": spec?.type ?? "" }),
 });
 
-export function isExternallyAccessible({ spec }: Service): boolean {
+function isExternallyAccessible({ spec }: Service): boolean {
   return spec?.type === "LoadBalancer" || spec?.type === "NodePort" ||
     (spec?.type === "ClusterIP" && (spec.externalIPs?.length ?? 0) > 0);
 }

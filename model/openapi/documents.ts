@@ -84,7 +84,7 @@ export class OpenApi {
 }
 
 /** The OpenAPI v3 document of a group and version. */
-export function openApiV3(served: readonly ServedResource[]): JsonObject {
+function openApiV3(served: readonly ServedResource[]): JsonObject {
   const schemas = new SchemaSet();
   const paths: JsonObject = {};
   for (const resource of served) Object.assign(paths, resourcePaths(resource, schemas));

@@ -6,7 +6,7 @@ import { type FieldError, invalid, notSupported, required } from "../field_error
 import { validateQualifiedName } from "../values.ts";
 
 /** What a variable may show of its pod. */
-export const ENVIRONMENT_FIELDS = [
+const ENVIRONMENT_FIELDS = [
   "metadata.name",
   "metadata.namespace",
   "metadata.uid",

@@ -1,4 +1,5 @@
 /** A pod as `kubectl get` shows it. */
+import { isConditionTrue } from "../../meta.ts";
 import { isSidecar, isTerminal } from "../../pods.ts";
 import { ageOf, formatAge, parseTime } from "../../time.ts";
 import type { ContainerStatus, Pod } from "../../types/mod.ts";
@@ -23,9 +24,7 @@ export function podRow(pod: Pod, now: number): Cell[] {
   const sidecars = (spec.initContainers ?? []).filter(isSidecar).length;
   const age = lastRestart > 0 ? ` (${formatAge(now - lastRestart)} ago)` : "";
   const gates = spec.readinessGates ?? [];
-  const open = gates.filter(({ conditionType }) =>
-    status?.conditions?.find(({ type }) => type === conditionType)?.status === "True"
-  );
+  const open = gates.filter(({ conditionType }) => isConditionTrue(status?.conditions, conditionType));
   return [
     metadata.name,
     `${ready}/${(spec.containers ?? []).length + sidecars}`,
@@ -61,9 +60,7 @@ function summarize(pod: Pod): Summary {
   );
   const start = isGated ? "SchedulingGated" : phase;
   const init = summarizeInit(pod, start);
-  const isInitialized = status?.conditions?.some((condition) =>
-    condition.type === "Initialized" && condition.status === "True"
-  );
+  const isInitialized = isConditionTrue(status?.conditions, "Initialized");
   return init.initializing && !isInitialized ? init : summarizeMain(pod, init);
 }
 
@@ -122,8 +119,7 @@ function summarizeMain({ status }: Pod, init: InitSummary): Summary {
     }
   }
   if (summary.reason !== "Completed") return summary;
-  const isReady = status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True");
-  if (isRunning && isReady) summary.reason = "Running";
+  if (isRunning && isConditionTrue(status?.conditions, "Ready")) summary.reason = "Running";
   else if (failure !== "") summary.reason = failure;
   else if (isRunning) summary.reason = "NotReady";
   return summary;

@@ -23,7 +23,7 @@ export function validateScheduling(spec: PodSpec, path: string): FieldError[] {
   ];
 }
 
-export function validateTolerations(tolerations: readonly Toleration[], path: string): FieldError[] {
+function validateTolerations(tolerations: readonly Toleration[], path: string): FieldError[] {
   return tolerations.flatMap((toleration, index) => validateToleration(toleration, `${path}[${index}]`));
 }
 
