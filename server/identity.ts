@@ -1,7 +1,7 @@
 /** Who sent a request: what the gateway has verified, and what the request says of itself. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { type ApiServer, badRequest, type Credentials, unauthorized, type User } from "@k3ts/api";
-import { VerifiedIdentitySchema } from "@k3ts/proto";
+import { type VerifiedIdentity, VerifiedIdentitySchema } from "@k3ts/proto";
 
 /** Only the gateway can set it: it takes it off whatever comes from outside. */
 export const IDENTITY_HEADER = "k3ts-identity";
@@ -15,10 +15,7 @@ export function credentialsOf(headers: Headers): Credentials {
   const identity = headers.get(IDENTITY_HEADER);
   // Whoever reaches this socket without the gateway's word is a mistake, not a user.
   if (identity === null) throw unauthorized();
-  const { commonName, organizations, certificateRefused } = fromBinary(
-    VerifiedIdentitySchema,
-    Uint8Array.fromBase64(identity, { alphabet: "base64url" }),
-  );
+  const { commonName, organizations, certificateRefused } = readIdentity(identity);
   const authorization = headers.get("authorization");
   if (certificateRefused && authorization === null) throw unauthorized();
   const impersonated = impersonationOf(headers);
@@ -27,6 +24,15 @@ export function credentialsOf(headers: Headers): Credentials {
     ...(authorization !== null && { authorization }),
     ...(impersonated !== undefined && { impersonate: impersonated }),
   };
+}
+
+/** What the gateway did not write is no word of the gateway's. @throws {StatusError} 401 */
+function readIdentity(header: string): VerifiedIdentity {
+  try {
+    return fromBinary(VerifiedIdentitySchema, Uint8Array.fromBase64(header, { alphabet: "base64url" }));
+  } catch {
+    throw unauthorized();
+  }
 }
 
 const EXTRA_PREFIX = "impersonate-extra-";
@@ -38,7 +44,7 @@ function impersonationOf(headers: Headers): Credentials["impersonate"] {
   const uid = headers.get("impersonate-uid");
   const extra: Record<string, string[]> = {};
   for (const [name, value] of headers) {
-    if (name.startsWith(EXTRA_PREFIX)) extra[decodeURIComponent(name.slice(EXTRA_PREFIX.length))] = listOf(value);
+    if (name.startsWith(EXTRA_PREFIX)) extra[decodeKey(name.slice(EXTRA_PREFIX.length))] = listOf(value);
   }
   if (user === null) {
     if (groups.length > 0 || uid !== null || Object.keys(extra).length > 0) {
@@ -47,6 +53,15 @@ function impersonationOf(headers: Headers): Credentials["impersonate"] {
     return undefined;
   }
   return { user, groups, extra, ...(uid !== null && { uid }) };
+}
+
+/** What is no percent-encoding is taken as it is, as Kubernetes does. */
+function decodeKey(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
 }
 
 /** Repeated headers arrive as one, joined by commas. */

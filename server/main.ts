@@ -14,6 +14,7 @@ import {
 } from "@k3ts/api";
 import { createResourceClient } from "@k3ts/client";
 import { openNative } from "@k3ts/ffi";
+import { KUBERNETES_VERSION } from "@k3ts/model";
 import { ClusterService, NodeService } from "@k3ts/proto";
 import { clusterService } from "./cluster/cluster_service.ts";
 import { nodeService } from "./cluster/node_service.ts";
@@ -22,10 +23,11 @@ import { addressAt, type ClusterRanges } from "./cluster/ranges.ts";
 import { TokenStore } from "./cluster/token_store.ts";
 import { dispatch } from "./dispatch.ts";
 import { restFace } from "./faces/rest.ts";
+import type { OnFault } from "./faults.ts";
 import { userOf } from "./identity.ts";
 import { hostPlugins, type PluginHostLog } from "./plugin_host/host.ts";
 import { slateDbStore } from "./stores/slatedb.ts";
-import { KUBERNETES_VERSION, VERSION } from "./version.ts";
+import { VERSION } from "./version.ts";
 
 const { values } = parseArgs({
   options: {
@@ -57,6 +59,9 @@ const ending = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => ending.abort(new Error(name)));
 
 const log: PluginHostLog = (level, message) => console.error(`${new Date().toISOString()} ${level} ${message}`);
+const onFault: OnFault = (error, call) => {
+  log("error", `${call} failed: ${error instanceof Error ? error.stack ?? error.message : error}`);
+};
 
 await using native = await openNative();
 const clusterAddress = addressAt(ranges.serviceCidr, 1);
@@ -93,22 +98,27 @@ const clients = createResourceClient(
   createRouterTransport((router) => routeResources(router, server, () => SYSTEM_USER)),
 );
 const identify = (context: HandlerContext) => userOf(context.requestHeader, server);
-const handler = dispatch(server, (router) => {
-  routeResources(router, server, identify);
-  router.service(
-    ClusterService,
-    clusterService({
-      server,
-      ca: pki.ca,
-      tokens: new TokenStore(clients),
-      ranges,
-      versions: { k3ts: VERSION, kubernetes: KUBERNETES_VERSION },
-      identify,
-      now: Date.now,
-    }),
-  );
-  router.service(NodeService, nodeService({ clients, podCidr: ranges.podCidr, identify }));
-}, restFace(server));
+const handler = dispatch(
+  server,
+  (router) => {
+    routeResources(router, server, identify);
+    router.service(
+      ClusterService,
+      clusterService({
+        server,
+        ca: pki.ca,
+        tokens: new TokenStore(clients),
+        ranges,
+        versions: { k3ts: VERSION, kubernetes: `v${KUBERNETES_VERSION}` },
+        identify,
+        now: Date.now,
+      }),
+    );
+    router.service(NodeService, nodeService({ clients, podCidr: ranges.podCidr, identify }));
+  },
+  restFace(server, { onFault }),
+  onFault,
+);
 
 const socket = `${dataDir}/run/server.sock`;
 await Deno.remove(socket).catch((error) => {

@@ -1,4 +1,5 @@
 /** What a URL's path is about. Pure. */
+import { badRequest } from "@k3ts/api";
 
 export type ApiPath =
   | {
@@ -15,9 +16,9 @@ export type ApiPath =
   /** Discovery, health, documents. */
   | { type: "other"; path: string };
 
-/** @param path as in the URL, percent-encoded */
+/** @param path as in the URL, percent-encoded @throws {StatusError} 400 where that is malformed */
 export function parseApiPath(path: string): ApiPath {
-  const parts = path.split("/").slice(1).map(decodeURIComponent);
+  const parts = path.split("/").slice(1).map(decode);
   if (parts.at(-1) === "") parts.pop();
   const core = parts[0] === "api";
   if (!core && parts[0] !== "apis") return { type: "other", path };
@@ -25,6 +26,14 @@ export function parseApiPath(path: string): ApiPath {
   const rest = parts.slice(core ? 2 : 3);
   if (apiVersion === undefined || rest.length === 0) return { type: "other", path };
   return { type: "resource", apiVersion, ...parseRest(rest) };
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (cause) {
+    throw badRequest(`invalid URL escape in ${JSON.stringify(part)}`, { cause });
+  }
 }
 
 /** A namespace's own subresources, which stand where a resource within it would. */

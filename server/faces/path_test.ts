@@ -1,4 +1,5 @@
-import { deepEqual } from "node:assert/strict";
+import { deepEqual, throws } from "node:assert/strict";
+import { StatusError } from "@k3ts/api";
 import { parseApiPath } from "./path.ts";
 
 Deno.test("paths are taken apart as Kubernetes does", () => {
@@ -25,4 +26,8 @@ Deno.test("what names no resource is another document", () => {
   for (const path of ["/", "/api", "/api/v1", "/apis/apps", "/apis/apps/v1", "/version", "/openapi/v3/api/v1"]) {
     deepEqual(parseApiPath(path), { type: "other", path });
   }
+});
+
+Deno.test("a path that is no percent-encoding is a bad request", () => {
+  throws(() => parseApiPath("/api/v1/%zz"), (error) => error instanceof StatusError && error.status.code === 400);
 });

@@ -24,6 +24,7 @@ import {
   update,
   type WriteRequest,
 } from "@k3ts/api";
+import type { OnFault } from "../faults.ts";
 import { credentialsOf } from "../identity.ts";
 import { chooseForm, PRODUCED, type Wanted } from "./negotiation.ts";
 import { type ApiPath, parseApiPath } from "./path.ts";
@@ -36,8 +37,7 @@ import { respondWatch } from "./rest_watch.ts";
 export interface RestOptions {
   /** @default what the gateway says in its header, and the request in its own */
   credentials?: (headers: Headers) => Credentials;
-  /** Told of errors that are no refusals: faults of ours. */
-  onFault?: (error: unknown, request: Request) => void;
+  onFault?: OnFault;
 }
 
 /** Answers every request: refusals and faults are answers too. */
@@ -54,7 +54,9 @@ export function restFace(
       if (target.type === "other") return await respondDocument(request, url.pathname, user, server);
       return await answer({ http: request, query: url.searchParams, target, user, server });
     } catch (error) {
-      if (!(error instanceof StatusError) && !request.signal.aborted) options.onFault?.(error, request);
+      if (!(error instanceof StatusError) && !request.signal.aborted) {
+        options.onFault?.(error, `${request.method} ${url.pathname}`);
+      }
       return respondStatus(statusOf(error), { pretty: isForPeople(request, url.searchParams) });
     }
   };

@@ -1,5 +1,5 @@
 /** Bodies of requests: how large they may be, and what they may be written in. */
-import { type Body, type PatchType, tooLargeEntity, unsupportedMediaType } from "@k3ts/api";
+import { type Body, concat, type PatchType, tooLargeEntity, unsupportedMediaType } from "@k3ts/api";
 import { JSON_TYPE, PRODUCED, PROTOBUF_TYPE, YAML_TYPE } from "./negotiation.ts";
 
 /** Bytes of a body: as many as Kubernetes takes. */
@@ -56,11 +56,5 @@ async function readBytes(request: Request): Promise<Uint8Array> {
     parts.push(part);
   }
   if (parts.length === 1) return parts[0]!;
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return concat(parts);
 }

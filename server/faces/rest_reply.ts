@@ -13,11 +13,7 @@ import {
 } from "@k3ts/api";
 import { encodeProtobuf, encodeYaml, parseApiVersion, typeFacts } from "@k3ts/model";
 import { JSON_TYPE, PROTOBUF_TYPE, type Wanted, YAML_TYPE } from "./negotiation.ts";
-
-/** The node whose agent is to be joined with the client's stream. */
-export const SPLICE_NODE_HEADER = "k3ts-splice-node";
-/** The path that the agent is asked for. */
-export const SPLICE_PATH_HEADER = "k3ts-splice-path";
+import { spliceResponse } from "./streams.ts";
 
 /** Lists of more bytes are compressed for who takes that. */
 const COMPRESS_BYTES_MIN = 128 * 1024;
@@ -39,10 +35,7 @@ export interface ReplyStyle {
 export function respond(reply: Reply, style: ReplyStyle, server: ApiServer): Response {
   switch (reply.type) {
     case "splice":
-      return new Response(null, {
-        status: 200,
-        headers: { [SPLICE_NODE_HEADER]: encodeURI(reply.node), [SPLICE_PATH_HEADER]: reply.path },
-      });
+      return spliceResponse(reply);
     case "list":
       return respondList(reply, style, server);
     case "value":
@@ -66,7 +59,7 @@ export function respondStatus(status: Status, style: Pick<ReplyStyle, "pretty"> 
   });
 }
 
-export function respondValue(
+function respondValue(
   value: ApiValue,
   code: number,
   style: ReplyStyle,

@@ -1,5 +1,5 @@
 /** Keeps a plugin process running: starts it, passes on what it reports, and starts it again when it has ended. */
-import { setTimeout as delay } from "node:timers/promises";
+import { backoffMs, delay } from "@k3ts/client";
 import { type PluginController, PluginLog_Level, type RunResponse } from "@k3ts/proto";
 import { type PluginProcessOptions, runPluginProcess } from "./process.ts";
 
@@ -9,14 +9,13 @@ export interface PluginHostOptions extends Omit<PluginProcessOptions, "onStarted
 
 export type PluginHostLog = (level: "debug" | "info" | "warn" | "error", message: string) => void;
 
-const BACKOFF_MS_MIN = 100;
-const BACKOFF_MS_MAX = 10_000;
+const BACKOFF = { initialMs: 100, maxMs: 10_000 };
 /** A process that lived so long starts again at once. */
 const STABLE_MS = 30_000;
 
 /** Runs until the signal fires; never rejects. */
 export async function hostPlugins(options: PluginHostOptions, signal: AbortSignal): Promise<void> {
-  let backoffMs = BACKOFF_MS_MIN;
+  let failures = 0;
   while (!signal.aborted) {
     const started = performance.now();
     try {
@@ -29,9 +28,8 @@ export async function hostPlugins(options: PluginHostOptions, signal: AbortSigna
       if (signal.aborted) return;
       options.log("error", `plugins ended and start again: ${error instanceof Error ? error.message : error}`);
     }
-    if (performance.now() - started > STABLE_MS) backoffMs = BACKOFF_MS_MIN;
-    await delay(backoffMs, undefined, { signal }).catch(() => {}); // rejects only when the signal fires
-    backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX);
+    failures = performance.now() - started > STABLE_MS ? 1 : failures + 1;
+    await delay(backoffMs(failures, BACKOFF), signal).catch(() => {}); // rejects only when the signal fires
   }
 }
 
