@@ -9,8 +9,17 @@ export function amountOf(resource: string, quantity: string | number): number {
   return resource === "cpu" ? quantityMilliValue(parsed) : quantityValue(parsed);
 }
 
+/** Every pod is counted again for every pod that is placed, and an object that was read never changes. */
+const known = new WeakMap<Pod, Amounts>();
+
 /** What a pod may use at any moment of its life. */
 export function requestsOf(pod: Pod): Amounts {
+  const found = known.get(pod) ?? computeRequests(pod);
+  known.set(pod, found);
+  return found;
+}
+
+function computeRequests(pod: Pod): Amounts {
   const { containers = [], initContainers = [], overhead } = pod.spec ?? {};
   const running = sum(containers.map(requests));
   // Init containers run one after the other, beside the sidecars that were started before them.

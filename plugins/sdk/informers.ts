@@ -53,7 +53,7 @@ function keyOf({ group, version, resource }: ResourceRef): string {
   return `${group}/${version}/${resource}`;
 }
 
-/** Drops, of all that is read, what is not metadata, and who manages which field. */
+/** Drops, of all that is read, what is not metadata, and who manages which field. For an informer, which lists and watches only. */
 function onlyMetadata(client: ResourceClient<KubernetesObject>): ResourceClient<KubernetesObject> {
   const reduced: ResourceClient<KubernetesObject> = Object.create(client);
   reduced.list = async (options) => {

@@ -1,5 +1,5 @@
 /** Nodes that run nothing and say that they do: bound pods become ready, pods that are to go are gone. */
-import { delay, Informer, isConflict, isNotFound, retryOnConflict } from "@k3ts/client";
+import { Informer, isConflict, isNotFound, retryOnConflict } from "@k3ts/client";
 import { formatTime, isTerminal, type Node, type Pod, resources } from "@k3ts/model";
 import type { TestCluster } from "./cluster.ts";
 
@@ -33,10 +33,12 @@ export async function fakeKubelet(cluster: TestCluster, options: KubeletOptions 
     const node = pod.spec.nodeName;
     if (node === undefined || !nodes.includes(node)) return;
     const { uid } = pod.metadata;
-    const next = (busy.get(uid) ?? Promise.resolve()).then(() =>
-      tend(pod.metadata.namespace!, pod.metadata.name, node)
-    );
-    busy.set(uid, next.finally(() => busy.get(uid) === next && busy.delete(uid)).catch(() => {}));
+    const before = busy.get(uid) ?? Promise.resolve();
+    const next: Promise<void> = before
+      .then(() => tend(pod.metadata.namespace!, pod.metadata.name, node))
+      .catch(() => {}) // as above
+      .finally(() => busy.get(uid) === next && busy.delete(uid));
+    busy.set(uid, next);
   }
 
   async function tend(namespace: string, name: string, node: string): Promise<void> {
@@ -66,8 +68,7 @@ export async function fakeKubelet(cluster: TestCluster, options: KubeletOptions 
     async [Symbol.asyncDispose]() {
       ending.abort(new Error("the kubelet is stopped"));
       await running;
-      await Promise.allSettled(busy.values());
-      await delay(0);
+      await Promise.all(busy.values());
     },
   };
 }
