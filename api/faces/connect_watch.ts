@@ -12,6 +12,8 @@ import { connectErrorOfStatus } from "./connect_errors.ts";
 const WAITING_BYTES_MAX = 256 * 1024;
 /** A watch that asks for no time of its own ends after half an hour, so that load can move. */
 const SECONDS_DEFAULT = 1800;
+/** A day: longer ones are shortened to it, also since timers cannot wait for long. */
+const SECONDS_MAX = 24 * 3600;
 
 const TYPES: Readonly<Record<WatchEventType, EventType>> = {
   ADDED: EventType.ADDED,
@@ -46,7 +48,8 @@ export async function* watchResponses(
   );
   const end = () => watching.end();
   request.signal.addEventListener("abort", end);
-  const callOff = verbs.clock.after((timeoutSeconds || SECONDS_DEFAULT) * 1000, end);
+  if (request.signal.aborted) end(); // while the watch was being opened
+  const callOff = verbs.clock.after(Math.min(timeoutSeconds || SECONDS_DEFAULT, SECONDS_MAX) * 1000, end);
   try {
     for (;;) {
       watching.resume();
