@@ -9,6 +9,7 @@ export * from "./types/mod.ts";
 export * from "./json.ts";
 export * from "./quantity.ts";
 export * from "./int_or_string.ts";
+export * from "./ipv4.ts";
 export * from "./names.ts";
 export * from "./time.ts";
 export * from "./meta.ts";

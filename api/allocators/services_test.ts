@@ -18,7 +18,7 @@ Deno.test("a range gives out neither its first nor its last address", () => {
     undefined,
     6,
   ]);
-  throws(() => new AddressRange("10.43.0.0/33"), TypeError);
+  throws(() => new AddressRange("10.43.0.0/33"), RangeError);
 });
 
 Deno.test("whatever is taken, what is picked is free, and nothing is picked only when nothing is free", () => {

@@ -1,3 +1,4 @@
+import { isIPv4 } from "../ipv4.ts";
 import { dnsLabelProblems, dnsSubdomainProblems, labelValueProblems } from "../names.ts";
 import { ageOf } from "../time.ts";
 import type { Endpoint, EndpointSlice } from "../types/mod.ts";
@@ -8,7 +9,6 @@ import { immutable } from "./metadata.ts";
 import { validateNodeName } from "./names_of_others.ts";
 import { equalSemantically } from "./semantics.ts";
 import {
-  isIPv4,
   isIPv6,
   validateDnsLabel,
   validateEndpointIP,

@@ -6,7 +6,8 @@ import { duplicate, type FieldError, forbidden, invalid, notSupported, required 
 import { validateLabelName } from "./labels.ts";
 import { labelValueProblems } from "../names.ts";
 import { canonicalResources, validateResourceValue } from "./resources.ts";
-import { isIPv4, validateCidr } from "./values.ts";
+import { isIPv4 } from "../ipv4.ts";
+import { validateCidr } from "./values.ts";
 
 const ROLE_PREFIX = "node-role.kubernetes.io/";
 const ROLE_LABEL = "kubernetes.io/role";

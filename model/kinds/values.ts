@@ -1,6 +1,7 @@
 /** Checks of values that several resources share. */
 import { dnsLabelProblems, portNameProblems, portNumberProblems, qualifiedNameProblems } from "../names.ts";
 import type { IntOrString } from "../int_or_string.ts";
+import { isIPv4 } from "../ipv4.ts";
 import { type FieldError, invalid, notSupported, required } from "./field_error.ts";
 
 export const PROTOCOLS = ["SCTP", "TCP", "UDP"];
@@ -42,11 +43,6 @@ export function validateNonnegative(value: number | undefined, path: string): Fi
 /** One of a set, or an error that names the set in order. */
 export function validateOneOf(value: string, supported: readonly string[], path: string): FieldError[] {
   return supported.includes(value) ? [] : [notSupported(path, value, [...supported].sort())];
-}
-
-export function isIPv4(text: string): boolean {
-  return /^(\d{1,3}\.){3}\d{1,3}$/.test(text) &&
-    text.split(".").every((part) => Number(part) <= 255 && (part === "0" || !part.startsWith("0")));
 }
 
 export function isIPv6(text: string): boolean {
