@@ -22,13 +22,16 @@ function sentence(message: string, next: string | undefined): string {
   return `Error: ${message}${next === undefined ? "" : `\n${next}`}`;
 }
 
-function hint({ code, reason, details }: ApiError): string | undefined {
+function hint({ code, reason, details, message }: ApiError): string | undefined {
   if (reason === "Unauthorized") {
     return "The credentials of this kubeconfig are not accepted: get a new one, or set KUBECONFIG.";
   }
   if (reason === "Forbidden") return "Ask an administrator of the cluster for a role that allows it.";
   if (reason === "NotFound" && details.name) {
     return "See what there is with `k3ts get`, or name another namespace with -n.";
+  }
+  if (/certificate/i.test(message) && reason === "InternalError") {
+    return "This kubeconfig trusts another cluster's CA: was the cluster made anew? Use its new admin.kubeconfig.";
   }
   if (code === 503 || code === 504) {
     return "Is the server running? Start it with `k3ts up`, or name another one with --kubeconfig.";

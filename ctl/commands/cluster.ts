@@ -57,9 +57,7 @@ export function registerCluster(program: Command): void {
         const { token, expiresAt } = await createClient(ClusterService, transport)
           .createToken({ ttlSeconds: BigInt(parseDuration(options.ttl)), description: options.description });
         console.log(token);
-        console.error(
-          `Valid until ${expiresAt}. On the machine that is to join: k3ts agent --server ${access.url} --token TOKEN`,
-        );
+        console.error(`Valid until ${expiresAt}. On the machine that is to join:\n  ${joinCommand(access.url)}`);
       })
     );
 }
@@ -70,4 +68,11 @@ async function version(options: ClusterOptions & { client?: boolean }): Promise<
   using connection = await connect(options);
   const info = await createClient(ClusterService, connection.transport).getInfo({});
   console.log(`server ${info.version} (Kubernetes API ${info.kubernetesVersion})`);
+}
+
+/** Our own address is of no use to another machine. */
+export function joinCommand(url: string): string {
+  const { hostname, port } = new URL(url);
+  const isOwn = hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+  return `k3ts agent --server ${isOwn ? `https://ADDRESS-OF-THE-SERVER:${port || 443}` : url} --token TOKEN`;
 }

@@ -28,6 +28,7 @@ interface NodeOptions {
 
 /** A node joins as soon as it is started. */
 const LOCAL_TOKEN_SECONDS = 600n;
+const TOKEN = /^K3TS1\.[0-9a-f]{64}\.[^.\s]+\.[^.\s]+$/i;
 const PORT_DEFAULT = "6443";
 
 export function registerUp(program: Command): void {
@@ -96,7 +97,8 @@ async function server(options: ServerOptions): Promise<void> {
       "",
       `export KUBECONFIG=${dataDir}/admin.kubeconfig`,
       "",
-      "Next, for a node to join: k3ts token create",
+      "Next, for a machine to join: make a token with `k3ts token create`, and there run",
+      `  k3ts agent --server https://${addresses[0] ?? "ADDRESS"}:${port} --token TOKEN`,
     ].join("\n"));
   });
 }
@@ -112,6 +114,9 @@ async function agent(options: NodeOptions & { server: string; token?: string }):
       "A machine that has not joined yet needs --token.",
       "Make one where the cluster's administrator is: k3ts token create",
     );
+  }
+  if (options.token !== undefined && !TOKEN.test(options.token)) {
+    throw new Problem("--token must have the form K3TS1.<hash of the CA>.<id>.<secret>: it has another.");
   }
   const run = await prepare({
     roles: ["node"],

@@ -77,8 +77,12 @@ export function planComponents(options: ComponentOptions): SupervisorConfig {
   return create(SupervisorConfigSchema, {
     sockets,
     processes: [
-      process("gateway", [`${options.native}/k3ts-gateway`, "--data-dir", dataDir], isServer ? ["api"] : []),
-      ...(isServer ? [process("server", serverCommand(options))] : []),
+      ...(isServer
+        ? [
+          process("gateway", [`${options.native}/k3ts-gateway`, "--data-dir", dataDir], ["api"]),
+          process("server", serverCommand(options)),
+        ]
+        : []),
       ...(isNode
         ? [
           process("agent", agentCommand(options)),

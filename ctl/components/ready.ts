@@ -11,9 +11,11 @@ const READY_MS_MAX = 120_000;
 const LOOK_EVERY_MS = 50;
 const CALL_MS_MAX = 5_000;
 const TROUBLE_EVERY_MS = 500;
+/** When a person is told what goes on; a multiple of the above. */
+const SLOW_MS = 8_000;
 /** A process that has ended so often will not come up by waiting. */
 const RESTARTS_MAX = 3;
-const LOG_LINES = 4;
+const LOG_LINES = 3;
 
 /**
  * Does work that waits for processes to serve; gives up when one of them ends again and again, or after two minutes.
@@ -29,13 +31,16 @@ export async function whileStarting<T>(
   const deadline = AbortSignal.any([signal, done.signal, AbortSignal.timeout(READY_MS_MAX)]);
   const trouble = (async () => {
     let before: ProcessStatus[] | undefined;
-    while (true) {
+    for (let looks = 1;; looks++) {
       await delay(TROUBLE_EVERY_MS, deadline);
       // Where the supervisor itself has gone, somebody else deals with it.
       const { processes } = await supervisor.getStatus({}, { signal: deadline }).catch(() => ({ processes: [] }));
       before ??= processes;
       const name = endsAgainAndAgain(before, processes);
       if (name !== undefined) throw await explainEnds(dataDir, name, processes);
+      if (looks * TROUBLE_EVERY_MS === SLOW_MS) {
+        console.error(await soFar("This takes longer than usual.", dataDir, processes));
+      }
     }
   })();
   try {
@@ -43,9 +48,8 @@ export async function whileStarting<T>(
   } catch (error) {
     if (signal.aborted || !deadline.aborted) throw error;
     const { processes } = await supervisor.getStatus({}).catch(() => ({ processes: [] }));
-    const said = await Promise.all(processes.map(({ name }) => lastWritten(dataDir, name)));
     throw new Problem(
-      [`Not everything was ready within ${READY_MS_MAX / 1000} s.`, ...said].join("\n"),
+      await soFar(`Not everything was ready within ${READY_MS_MAX / 1000} s.`, dataDir, processes),
       `The logs: ${dataDir}/logs`,
       { cause: error },
     );
@@ -74,10 +78,20 @@ async function explainEnds(dataDir: string, name: string, processes: ProcessStat
   );
 }
 
+async function soFar(title: string, dataDir: string, processes: ProcessStatus[]): Promise<string> {
+  return [title, ...await Promise.all(processes.map(({ name }) => lastWritten(dataDir, name)))].join("\n");
+}
+
 async function lastWritten(dataDir: string, name: string): Promise<string> {
-  const text = (await Deno.readTextFile(`${dataDir}/logs/${name}.log`).catch(() => "")).trim();
-  if (text === "") return `The ${name} has written nothing.`;
-  return [`The ${name} last wrote:`, ...text.split("\n").slice(-LOG_LINES).map((line) => `  ${line}`)].join("\n");
+  const lines = lastLines(await Deno.readTextFile(`${dataDir}/logs/${name}.log`).catch(() => ""));
+  if (lines.length === 0) return `The ${name} has written nothing.`;
+  return [`The ${name} last wrote:`, ...lines.map((line) => `  ${line}`)].join("\n");
+}
+
+/** Those that tell the most: without stacks and what has just been said. */
+export function lastLines(log: string): string[] {
+  const lines = log.split("\n").filter((line) => line.trim() !== "" && !/^\s+at /.test(line));
+  return lines.filter((line, index) => line !== lines[index - 1]).slice(-LOG_LINES);
 }
 
 /** The server of this machine, as its administrator. */

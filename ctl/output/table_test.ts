@@ -1,5 +1,5 @@
 import { equal } from "node:assert/strict";
-import { renderTable } from "./table.ts";
+import { align, renameRows, renderTable } from "./table.ts";
 
 const column = (name: string, priority = 0) => ({ name, priority, type: "string", format: "", description: "" });
 const table = {
@@ -18,4 +18,14 @@ Deno.test("columns are aligned and those of low priority left out", () => {
 Deno.test("wide shows every column, and an empty cell as <none>", () => {
   const shown = renderTable(table, { wide: true, withNamespace: true, withHeader: true });
   equal(shown.split("\n")[2], "kube-system   b             0/1     <none>");
+});
+
+Deno.test("rows that are shown later keep to the columns", () => {
+  const widths: number[] = [];
+  align([["long-name", "1"]], widths);
+  equal(align([["b", "2"]], widths), "b           2");
+});
+
+Deno.test("names can be shown with their resource", () => {
+  equal(renameRows(table, (name) => `pod/${name}`).rows[1]!.cells[0], "pod/b");
 });

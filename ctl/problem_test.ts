@@ -1,0 +1,21 @@
+import { equal, match } from "node:assert/strict";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { ApiError } from "@k3ts/client";
+import { explain, Problem } from "./problem.ts";
+
+Deno.test("a problem is a sentence and what to do next", () => {
+  equal(explain(new Problem("It broke.", "Mend it.")), "Error: It broke.\nMend it.");
+  equal(explain(new Problem("It broke.")), "Error: It broke.");
+});
+
+Deno.test("errors of the server bring a hint, by whichever way they came", () => {
+  match(explain(new ApiError({ code: 403, reason: "Forbidden", message: "no" })), /^Error: no\nAsk an administrator/);
+  match(explain(new ConnectError("refused", Code.Unavailable)), /^Error: refused\nIs the server running\?/);
+  match(explain(new ConnectError("who?", Code.Unauthenticated)), /KUBECONFIG/);
+  match(explain(new ConnectError("self-signed certificate", Code.Internal)), /another cluster's CA/);
+  equal(explain(new ApiError({ code: 422, reason: "Invalid", message: "bad" })), "Error: bad");
+});
+
+Deno.test("a mistake of ours is shown with its stack", () => {
+  match(explain(new TypeError("oh")), /TypeError: oh\n +at /);
+});
