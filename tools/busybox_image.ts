@@ -5,7 +5,7 @@
 import { ociArchive } from "./oci_archive.ts";
 import { output, which } from "./run.ts";
 
-export const REFERENCE = "docker.io/library/busybox:1.37";
+const REFERENCE = "docker.io/library/busybox:1.37";
 
 /** @returns an OCI archive */
 export async function busyboxImage(reference: string = REFERENCE): Promise<Uint8Array<ArrayBuffer>> {

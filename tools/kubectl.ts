@@ -5,7 +5,7 @@
 import { CACHE } from "./paths.ts";
 import { output, run, which } from "./run.ts";
 
-export const KUBECTL_VERSION = "1.35.4";
+const KUBECTL_VERSION = "1.35.4";
 
 /** @returns the path of the program */
 export async function ensureKubectl(

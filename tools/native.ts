@@ -7,7 +7,8 @@ import { CACHE, NATIVE_LINK, ROOT } from "./paths.ts";
 import { run } from "./run.ts";
 
 const WORKSPACE = `${ROOT}/ffi`;
-const MUSL = `${Deno.build.arch}-unknown-linux-musl`;
+/** What the shim is compiled for: static, so that it is small and starts fast. */
+export const MUSL_TARGET: string = `${Deno.build.arch}-unknown-linux-musl`;
 
 /** What the build leaves behind: where cargo puts it, and its name in the folder of native parts. */
 const PRODUCTS = [
@@ -15,7 +16,7 @@ const PRODUCTS = [
   { from: "release/k3ts-supervisor", to: "k3ts-supervisor" },
   { from: "release/k3ts-gateway", to: "k3ts-gateway" },
   { from: "release/k3ts-dataplane", to: "k3ts-dataplane" },
-  { from: `${MUSL}/release/k3ts-shim`, to: "k3ts-shim" },
+  { from: `${MUSL_TARGET}/release/k3ts-shim`, to: "k3ts-shim" },
 ];
 
 /** Seconds of one core that a build from nothing took when it was last measured. */
@@ -86,7 +87,7 @@ async function build(folder: string, say: (line: string) => void): Promise<void>
       onLine,
       tail,
     );
-    await cargo(["build", "--release", "--locked", "--target", MUSL, "-p", "k3ts-shim"], onLine, tail);
+    await cargo(["build", "--release", "--locked", "--target", MUSL_TARGET, "-p", "k3ts-shim"], onLine, tail);
   } finally {
     clearInterval(timer);
   }

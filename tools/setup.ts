@@ -7,7 +7,7 @@
  */
 import { parseArgs } from "node:util";
 import { ensureKubectl } from "./kubectl.ts";
-import { ensureNative } from "./native.ts";
+import { ensureNative, MUSL_TARGET } from "./native.ts";
 import { ROOT } from "./paths.ts";
 import { output, run, which } from "./run.ts";
 
@@ -29,7 +29,6 @@ const TEST_TOOLS: Tool[] = [
   { program: "docker-registry", package: "docker-registry" },
 ];
 
-const MUSL = `${Deno.build.arch}-unknown-linux-musl`;
 const RUST_MINIMUM = [1, 95] as const;
 
 async function setup(): Promise<void> {
@@ -94,13 +93,13 @@ async function ensureRust(say: (line: string) => void): Promise<void> {
     );
   }
   const sysroot = await output(["rustc", "--print", "sysroot"]);
-  const target = await Deno.stat(`${sysroot}/lib/rustlib/${MUSL}`).catch(() => undefined);
+  const target = await Deno.stat(`${sysroot}/lib/rustlib/${MUSL_TARGET}`).catch(() => undefined);
   if (target !== undefined) return;
   if (await which("rustup") === undefined) {
-    throw new Problem(`Rust's target ${MUSL} is missing, and rustup, which would add it, is not installed`);
+    throw new Problem(`Rust's target ${MUSL_TARGET} is missing, and rustup, which would add it, is not installed`);
   }
-  say(`Adding Rust's target ${MUSL}`);
-  await output(["rustup", "target", "add", MUSL]);
+  say(`Adding Rust's target ${MUSL_TARGET}`);
+  await output(["rustup", "target", "add", MUSL_TARGET]);
 }
 
 async function writeLauncher(path: string, say: (line: string) => void): Promise<void> {

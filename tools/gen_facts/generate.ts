@@ -5,7 +5,7 @@
  * a difference. Needs Go and its module registry.
  */
 import { type Document, prefixOf } from "./document.ts";
-import { jsonLines, typeLine } from "./lines.ts";
+import { jsonLines, typeLine } from "./compact.ts";
 import { typeScriptFiles } from "./typescript.ts";
 
 const KUBERNETES = "1.35.4";
