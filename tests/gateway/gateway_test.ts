@@ -179,6 +179,32 @@ Deno.test("an early answer ends a large upload instead of waiting for it", async
   equal((await connection.get("/")).status, 403);
 });
 
+Deno.test("the server learns that a client has given up, whatever it asked", async () => {
+  await using gateway = await Gateway.start();
+  let begun = 0;
+  let ended = 0;
+  await using _server = serve(gateway.serverSocket, (request) => {
+    begun++;
+    return new Promise((resolve) => {
+      request.signal.addEventListener("abort", () => {
+        ended++;
+        resolve(new Response("too late"));
+      });
+    });
+  });
+  using connection = gateway.connect(gateway.admin);
+  const rounds = 20;
+  for (let round = 1; round <= rounds; round++) {
+    const method = round % 2 === 0 ? "GET" : "POST";
+    const stream = connection.session.request({ ":method": method, ":path": "/wait" }, { endStream: method === "GET" });
+    stream.on("error", () => {});
+    if (method === "POST") stream.end("a body");
+    await until("the server has begun", () => begun === round);
+    stream.close(8);
+  }
+  await until("the server has heard of each", () => ended === rounds);
+});
+
 Deno.test("headers beyond 64 KiB are refused", async () => {
   await using gateway = await Gateway.start();
   await using server = serve(gateway.serverSocket);

@@ -96,7 +96,11 @@ impl Upstream {
                 None => self.connect(deadline).await?,
             };
             let before = connection.observer.written();
-            match connection.sender.try_send_request(request).await {
+            // A client that gives up is to be noticed at once: the server learns of it by the connection's end.
+            let given_up = EndsConnection(Some(connection.task.clone()));
+            let outcome = connection.sender.try_send_request(request).await;
+            given_up.disarm();
+            match outcome {
                 Ok(response) => return Ok(self.answered(response, connection)),
                 Err(mut failed) => match failed.take_message() {
                     Some(unsent) => request = unsent,
@@ -177,6 +181,23 @@ impl Upstream {
             "the process behind {} must answer: {reason}",
             self.path.display()
         ))
+    }
+}
+
+/// Ends a connection when it is dropped.
+struct EndsConnection(Option<AbortHandle>);
+
+impl EndsConnection {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for EndsConnection {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
     }
 }
 
