@@ -45,10 +45,10 @@ export async function attempt(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Fires at Ctrl-C or SIGTERM, for work that has to be ended in order. */
+/** Fires at Ctrl-C, SIGTERM or the end of the terminal, for work that has to be ended in order. */
 export function interruption(): AbortSignal {
   const controller = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(name, () => controller.abort(new Error(name)));
   }
   return controller.signal;

@@ -1,4 +1,5 @@
 /** A cluster's processes on this machine, from before they run until they are gone. */
+import { delay } from "@k3ts/client";
 import type { SupervisorConfig } from "@k3ts/proto";
 import { Problem } from "../problem.ts";
 import { findSupervisor, startSupervisor, type SupervisorLink, writeConfig } from "./supervisor.ts";
@@ -33,9 +34,15 @@ export async function keepRunning(options: RunOptions, link: SupervisorLink, sig
   await stop(current);
 }
 
+/** Each process has its time to end, which the supervisor sees to; it is waited for a little longer than for all of them. */
+const STOP_MS_MAX = 60_000;
+
 export async function stop(link: SupervisorLink): Promise<void> {
   await link.supervisor.stop({});
-  await link.gone;
+  const late = new AbortController();
+  const ended = await Promise.race([link.gone.then(() => true), delay(STOP_MS_MAX, late.signal).then(() => false)]);
+  late.abort();
+  if (!ended) throw new Problem(`The supervisor has not ended within ${STOP_MS_MAX / 1000} s.`, "Try again: k3ts down");
   await link[Symbol.asyncDispose]();
 }
 
