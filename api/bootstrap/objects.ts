@@ -1,5 +1,5 @@
 /** The objects that every cluster has from its first start on. */
-import type { ApiObject } from "@k3ts/model";
+import { type ApiObject, SYSTEM_PRIORITIES } from "@k3ts/model";
 import { bootstrapBindings, bootstrapRoles } from "./roles.ts";
 
 export interface BootstrapObject {
@@ -40,17 +40,13 @@ export function bootstrapObjects(api: ApiAddress): BootstrapObject[] {
 }
 
 function priorityClasses(): BootstrapObject[] {
-  const make = (name: string, value: number, description: string): BootstrapObject => ({
+  const make = (name: string, description: string): BootstrapObject => ({
     resource: "priorityclasses.scheduling.k8s.io",
-    object: { metadata: { name }, value, description, preemptionPolicy: "PreemptLowerPriority" } as ApiObject,
+    object: { metadata: { name }, value: SYSTEM_PRIORITIES[name], description } as ApiObject,
   });
   return [
-    make(
-      "system-cluster-critical",
-      2_000_000_000,
-      "For what the cluster must have, though it may run on another node.",
-    ),
-    make("system-node-critical", 2_000_001_000, "For what must not be moved from its node."),
+    make("system-cluster-critical", "For what the cluster must have, though it may run on another node."),
+    make("system-node-critical", "For what must not be moved from its node."),
   ];
 }
 

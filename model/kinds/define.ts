@@ -34,7 +34,7 @@ export interface KindDefinition<T extends ApiObject> {
   /** What may not change; added to `validate` of the object as a whole. */
   validateChange?: (next: T, old: T) => FieldError[];
   validateStatus?: (next: T, old: T) => FieldError[];
-  /** Without the name's and the age's. */
+  /** @default name and age */
   columns?: readonly Column[];
   /** Every cell, the name's and the age's included. @default name and age */
   row?: (object: T, now: number) => Cell[];

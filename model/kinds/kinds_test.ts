@@ -68,6 +68,34 @@ Deno.test("every kind that has rules is a resource of the facts", () => {
   for (const { resource } of kinds) assert(known.has(resource), resource);
 });
 
+Deno.test("a priority class keeps its value, and those above the users' are the system's alone", () => {
+  const kind = kindOf("scheduling.k8s.io", "priorityclasses");
+  const make = (name: string, value: number) => {
+    const metadata = { name, resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" };
+    const object = { metadata, value };
+    kind.defaults(object);
+    kind.prepareForCreate(object);
+    return object;
+  };
+  const problems = (name: string, value: number) => kind.validate(make(name, value)).map(formatFieldError);
+  assertEquals(problems("high", 1_000_000_000), []);
+  assertEquals(problems("high", 1_000_000_001), [
+    "value: Forbidden: maximum allowed value of a user defined priority is 1000000000",
+  ]);
+  assertEquals(problems("system-node-critical", 2_000_001_000), []);
+  for (const [name, value] of [["system-node-critical", 1], ["system-mine", 1]] as const) {
+    assert(problems(name, value)[0]?.startsWith("metadata.name: Forbidden: priority class names with 'system-'"));
+  }
+  const old = make("high", 1);
+  assertEquals(kind.validateUpdate(make("high", 2), old, "").map(formatFieldError), [
+    "value: Forbidden: may not be changed in an update.",
+  ]);
+  const next = make("high", 1);
+  kind.prepareForUpdate(next, old, "");
+  assertEquals(kind.validateUpdate(next, old, ""), []);
+  assertEquals(kind.row(old, NOW), ["high", 1, false, "60m", "PreemptLowerPriority"]);
+});
+
 Deno.test("a resource without rules of its own has those of every object", () => {
   const kind = kindOf("batch", "jobs");
   const object: ApiObject = {

@@ -3,4 +3,5 @@ export { causesOf, type FieldError, type FieldErrorType, formatFieldError, forma
 export type { ApiObject, Cell, Column, Kind, ObjectMetadata, ScaleRules } from "./kind.ts";
 export { kindOf, kindOfFacts, kinds } from "./table.ts";
 export { defaultKind } from "./default_kind.ts";
+export { SYSTEM_PRIORITIES } from "./priority_class.ts";
 export { BindingRefused, bindPod, validateBinding } from "./pod/binding.ts";

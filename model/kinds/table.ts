@@ -13,6 +13,7 @@ import { lease } from "./lease.ts";
 import { namespace } from "./namespace.ts";
 import { node } from "./node.ts";
 import { pod } from "./pod.ts";
+import { priorityClass } from "./priority_class.ts";
 import { replicaSet } from "./replica_set.ts";
 import { role } from "./role.ts";
 import { roleBinding } from "./role_binding.ts";
@@ -34,6 +35,7 @@ export const kinds: readonly Kind[] = [
   namespace,
   node,
   pod,
+  priorityClass,
   replicaSet,
   role,
   roleBinding,
