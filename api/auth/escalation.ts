@@ -2,6 +2,7 @@
  * Nobody may give away by a role or a binding what they may not do themselves, unless they hold the verb `escalate` on
  * roles or `bind` on the role. Source: Kubernetes "Privilege escalation prevention and bootstrapping".
  */
+import { equalJson } from "@k3ts/model";
 import { forbidden } from "../status.ts";
 import { type BindingData, RBAC_GROUP, type RoleBasedAccess, type RoleData } from "./rbac.ts";
 import { type PolicyRule, showRule, uncovered } from "./rules.ts";
@@ -17,11 +18,13 @@ export function refuseEscalatingRole(
 ): void {
   if (user.groups.includes(MASTERS)) return;
   const { name, namespace = "" } = role.metadata;
-  if (before !== undefined && JSON.stringify(before.rules) === JSON.stringify(role.rules)) return;
+  const sameRules = before !== undefined && equalJson(before.rules, role.rules);
+  const sameAggregation = equalJson(before?.aggregationRule, role.aggregationRule);
+  if (sameRules && sameAggregation) return;
   if (access.allowed(user, { verb: "escalate", group: RBAC_GROUP, resource, namespace, name })) return;
   refuse(access, user, resource, name, namespace, role.rules ?? []);
   // An aggregating role takes over whatever is labelled for it later.
-  if (role.aggregationRule !== undefined && before?.aggregationRule === undefined) {
+  if (role.aggregationRule !== undefined && !sameAggregation) {
     refuse(access, user, resource, name, namespace, [
       { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
       { verbs: ["*"], nonResourceURLs: ["*"] },

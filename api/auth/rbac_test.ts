@@ -113,6 +113,35 @@ Deno.test("nobody gives away by a role what they do not hold", async () => {
   );
 });
 
+Deno.test("an aggregating role is given more to take over by those alone who may do everything", async () => {
+  await using server = await testApiServer();
+  const editor = authenticatedUser("eve", ["role-editors"]);
+  await server.create({ resource: CLUSTER_ROLES }, {
+    metadata: { name: "role-editor" },
+    rules: [{
+      verbs: ["create", "update", "get", "patch"],
+      apiGroups: ["rbac.authorization.k8s.io"],
+      resources: ["clusterroles"],
+    }],
+  });
+  await server.create({ resource: CLUSTER_BINDINGS }, binding("ClusterRole", "role-editor", "Group", "role-editors"));
+  const selecting = (label: string) => ({ clusterRoleSelectors: [{ matchLabels: { [label]: "true" } }] });
+  await server.create({ resource: CLUSTER_ROLES }, { metadata: { name: "plain" } });
+  await server.create({ resource: CLUSTER_ROLES }, { metadata: { name: "sum" }, aggregationRule: selecting("x") });
+  for (const name of ["plain", "sum"]) {
+    await rejects(
+      server.patch({ resource: CLUSTER_ROLES, name, user: editor }, "merge", {
+        aggregationRule: { clusterRoleSelectors: [{}] },
+      }),
+      refusal(403, /not currently held/),
+    );
+  }
+  // What leaves the rule as it is, or takes it away, gives nothing.
+  const sum = { resource: CLUSTER_ROLES, name: "sum", user: editor };
+  await server.patch(sum, "merge", { metadata: { labels: { a: "b" } } });
+  await server.patch(sum, "merge", { aggregationRule: null });
+});
+
 const name = (...values: string[]) => fc.constantFrom(...values);
 const lists = (arbitrary: fc.Arbitrary<string>) => fc.array(arbitrary, { minLength: 1, maxLength: 3 });
 const arbitraryRule: fc.Arbitrary<PolicyRule> = fc.record({

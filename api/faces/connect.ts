@@ -20,7 +20,7 @@ import type { Form } from "../cache/encoding.ts";
 import type { FormChoice } from "../forms/forms.ts";
 import { tableOf } from "../forms/table.ts";
 import type { ApiServer } from "../server.ts";
-import { badRequest, internalError, noSuchResource } from "../status.ts";
+import { badRequest, internalError, methodNotSupported, noSuchResource, tooLargeEntity } from "../status.ts";
 import { create } from "../verbs/create.ts";
 import { deleteCollection } from "../verbs/delete_collection.ts";
 import { remove } from "../verbs/delete.ts";
@@ -37,6 +37,9 @@ import { watchResponses } from "./connect_watch.ts";
 export type Identify = (context: HandlerContext) => User | Promise<User>;
 
 const encoder = new TextEncoder();
+
+/** Bytes of an object or a patch. */
+const OBJECT_BYTES_MAX = 3 * 1024 * 1024;
 
 const PATCH_TYPES: Readonly<Record<number, PatchType>> = {
   [PatchTypeMessage.JSON]: "json",
@@ -58,7 +61,7 @@ export function resourceService(server: ApiServer, identify: Identify): ServiceI
   return {
     async discover(_message, context) {
       return await answer(async () => {
-        await identify(context);
+        verbs.access.require(await identify(context), { verb: "get", path: "/apis" });
         return { resources: server.resources.all.map(discovered) };
       });
     },
@@ -114,6 +117,9 @@ export function resourceService(server: ApiServer, identify: Identify): ServiceI
     async create(message, context) {
       return await answer(async () => {
         const request = writeOf(await requestOf(message.resource, context), message.options, context);
+        if (request.resource.namespaced && request.namespace === "") {
+          throw methodNotSupported(request.resource, "create");
+        }
         const reply = await create({ ...request, body: bodyOf(message) }, verbs);
         return { object: render(reply, message.encoding, server), warnings: warningsOf(reply) };
       });
@@ -134,6 +140,7 @@ export function resourceService(server: ApiServer, identify: Identify): ServiceI
         if (type === undefined) throw badRequest("the type of the patch must be given");
         // An apply is told by its client who it is: a name made up here would own fields for ever.
         const fieldManager = type === "apply" ? message.options?.fieldManager ?? "" : request.fieldManager;
+        refuseTooLarge(message.patch);
         const body: Body = { bytes: message.patch, encoding: type === "apply" ? "yaml" : "json" };
         const reply = await patch({ ...request, fieldManager, body, type, force: message.force }, verbs);
         return {
@@ -183,7 +190,8 @@ async function resolve(
   const apiVersion = name.group === "" ? name.version : `${name.group}/${name.version}`;
   const resource = resources.find(apiVersion, name.resource);
   const { namespace, subresource } = name;
-  if (resource === undefined) throw noSuchResource();
+  // A role binding allows what it allows within its namespace: what has none must not be asked for in one.
+  if (resource === undefined || (namespace !== "" && !resource.namespaced)) throw noSuchResource();
   if (subresource !== "" && !resource.subresources.some((one) => one.name === subresource)) throw noSuchResource();
   return { user, resource, namespace, name: name.name, subresource, signal: context.signal };
 }
@@ -206,7 +214,13 @@ function writeOf(
 }
 
 function bodyOf({ object, encoding }: Pick<CreateMessage, "object" | "encoding">): Body {
+  refuseTooLarge(object);
   return { bytes: object, encoding: encoding === Encoding.PROTOBUF ? "protobuf" : "json" };
+}
+
+/** As much as Kubernetes takes: a call may carry more, which nobody could store. @throws {StatusError} 413 */
+function refuseTooLarge({ length }: Uint8Array): void {
+  if (length > OBJECT_BYTES_MAX) throw tooLargeEntity(`limit is ${OBJECT_BYTES_MAX}`);
 }
 
 function deleteOptionsOf(message: DeleteOptionsMessage | undefined): DeleteOptions {

@@ -2,7 +2,7 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { decodeProtobuf } from "@k3ts/model";
 import { Encoding, EventType, PatchType, ResourceService, StatusDetailSchema } from "@k3ts/proto";
-import { authenticatedUser } from "../auth/user.ts";
+import { ANONYMOUS, authenticatedUser } from "../auth/user.ts";
 import { type TestApiServer, testApiServer } from "../testing/test_api_server.ts";
 
 const encode = (object: object) => new TextEncoder().encode(JSON.stringify(object));
@@ -87,6 +87,40 @@ Deno.test("a watch with a time of its own ends by itself", async () => {
   await turnsUntil(() => server.registry.cache.watchCount === 1);
   server.clock.advance(6_000);
   deepEqual(await watching, []);
+});
+
+Deno.test("what a binding allows in its namespace is not allowed of the cluster", async () => {
+  await using server = await testApiServer();
+  await server.create({ resource: "rolebindings.rbac.authorization.k8s.io", namespace: "default" }, {
+    metadata: { name: "bob" },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "bob" }],
+  });
+  const bob = createClient(ResourceService, server.transport(authenticatedUser("bob", [])));
+  await bob.create({ resource: maps, object: encode({ metadata: { name: "a" } }) });
+  const refused = (code: Code) => (error: unknown) => ConnectError.from(error).code === code;
+  const inDefault = { version: "v1", resource: "namespaces", namespace: "default" };
+  const object = encode({ metadata: { name: "more" } });
+  await rejects(bob.create({ resource: inDefault, object }), refused(Code.NotFound));
+  await rejects(bob.get({ resource: { ...inDefault, name: "default" } }), refused(Code.NotFound));
+  await rejects(bob.create({ resource: { ...inDefault, namespace: "" }, object }), refused(Code.PermissionDenied));
+  const admin = createClient(ResourceService, server.transport());
+  await rejects(admin.create({ resource: { ...maps, namespace: "" }, object }), refused(Code.Unimplemented));
+});
+
+Deno.test("an object or a patch may not be larger than Kubernetes takes", async () => {
+  await using server = await testApiServer();
+  const client = createClient(ResourceService, server.transport());
+  const large = encode({ metadata: { name: "a" }, data: { x: "y".repeat(3 * 1024 * 1024) } });
+  const refused = (error: unknown) => ConnectError.from(error).code === Code.ResourceExhausted;
+  await rejects(client.create({ resource: maps, object: large }), refused);
+  await rejects(client.patch({ resource: { ...maps, name: "a" }, type: PatchType.MERGE, patch: large }), refused);
+});
+
+Deno.test("those who have proved nothing are told nothing, not even what is served", async () => {
+  await using server = await testApiServer();
+  const anybody = createClient(ResourceService, server.transport(ANONYMOUS));
+  await rejects(anybody.discover({}), (error) => ConnectError.from(error).code === Code.PermissionDenied);
 });
 
 Deno.test("discovery lists what is served", async () => {
