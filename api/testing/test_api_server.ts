@@ -12,7 +12,7 @@ import { remove } from "../verbs/delete.ts";
 import { get } from "../verbs/get.ts";
 import { list } from "../verbs/list.ts";
 import { patch } from "../verbs/patch.ts";
-import type { DeleteOptions, PatchType, Reply, WriteRequest } from "../verbs/request.ts";
+import type { CreateRequest, DeleteOptions, PatchType, Reply } from "../verbs/request.ts";
 import { update } from "../verbs/update.ts";
 import { FakeClock } from "./fake_clock.ts";
 
@@ -33,13 +33,21 @@ export interface TestApiServer extends ApiServer {
   readonly clock: FakeClock;
   /** Speaks ResourceService in this process. @param user an administrator unless told otherwise */
   transport(user?: User): Transport;
-  create<T extends ApiObject = ApiObject>(target: CallTarget, object: object, more?: Partial<WriteRequest>): Promise<T>;
-  update<T extends ApiObject = ApiObject>(target: CallTarget, object: object, more?: Partial<WriteRequest>): Promise<T>;
+  create<T extends ApiObject = ApiObject>(
+    target: CallTarget,
+    object: object,
+    more?: Partial<CreateRequest>,
+  ): Promise<T>;
+  update<T extends ApiObject = ApiObject>(
+    target: CallTarget,
+    object: object,
+    more?: Partial<CreateRequest>,
+  ): Promise<T>;
   patch<T extends ApiObject = ApiObject>(
     target: CallTarget,
     type: PatchType,
     change: unknown,
-    more?: Partial<WriteRequest> & { force?: boolean },
+    more?: Partial<CreateRequest> & { force?: boolean },
   ): Promise<T>;
   get<T extends ApiObject = ApiObject>(target: CallTarget): Promise<T>;
   list<T extends ApiObject = ApiObject>(target: CallTarget, more?: { labelSelector?: string }): Promise<T[]>;
@@ -65,7 +73,7 @@ export async function testApiServer(options: Partial<ApiServerOptions> = {}): Pr
     subresource,
     signal: new AbortController().signal,
   });
-  const writeOf = (target: CallTarget, body: unknown, more: Partial<WriteRequest> = {}) => ({
+  const writeOf = (target: CallTarget, body: unknown, more: Partial<CreateRequest> = {}) => ({
     ...requestOf(target),
     dryRun: false,
     fieldManager: "test",
@@ -77,15 +85,15 @@ export async function testApiServer(options: Partial<ApiServerOptions> = {}): Pr
     ...server,
     clock,
     transport: (user = ADMIN) => createRouterTransport((router) => routeResources(router, server, () => user)),
-    create: async <T>(target: CallTarget, object: object, more?: Partial<WriteRequest>) =>
+    create: async <T>(target: CallTarget, object: object, more?: Partial<CreateRequest>) =>
       read<T>(await create(writeOf(target, object, more), verbs)),
-    update: async <T>(target: CallTarget, object: object, more?: Partial<WriteRequest>) =>
+    update: async <T>(target: CallTarget, object: object, more?: Partial<CreateRequest>) =>
       read<T>(await update(writeOf(target, object, more), verbs)),
     patch: async <T>(
       target: CallTarget,
       type: PatchType,
       change: unknown,
-      more: Partial<WriteRequest> & { force?: boolean } = {},
+      more: Partial<CreateRequest> & { force?: boolean } = {},
     ) => read<T>(await patch({ ...writeOf(target, change, more), type, force: more.force ?? false }, verbs)),
     get: async <T>(target: CallTarget) => read<T>(await get({ ...requestOf(target), resourceVersion: "" }, verbs)),
     async list<T>(target: CallTarget, { labelSelector = "" } = {}) {

@@ -3,7 +3,7 @@ import { badRequest, nameNotGenerated, StatusError } from "../status.ts";
 import { authorize } from "./authorize.ts";
 import type { Verbs } from "./context.ts";
 import { decodeObject } from "./decode.ts";
-import { record } from "./managers.ts";
+import { record, refuseManager } from "./managers.ts";
 import { giveName, inOrder, newMetadata } from "./metadata.ts";
 import { refuseIfInvalid } from "./validity.ts";
 import { type CreateRequest, objectReply, type Reply } from "./request.ts";
@@ -16,6 +16,7 @@ const NAMES_TRIED_MAX = 8;
 /** A new object; or a question that is answered and forgotten, or something done to an object. */
 export async function create(request: CreateRequest, verbs: Verbs): Promise<Reply> {
   authorize(request, "create", verbs);
+  refuseManager(request.fieldManager, "CreateOptions");
   if (request.subresource !== "") return await createSubresource(request, verbs);
   if (!request.resource.stored) return await answerReview(request, verbs);
   const { object, problems } = decodeObject(request.resource, request.body, request.fieldValidation);

@@ -14,6 +14,7 @@ import {
 import type { ServedResource } from "../resources.ts";
 import { badRequest } from "../status.ts";
 import type { Body, DeleteOptions } from "./request.ts";
+import { refuseLaboriousYaml } from "./yaml_effort.ts";
 
 /** @throws {StatusError} 400 when the body is not an object of the kind, or strictly seen has faults */
 export function decodeObject(resource: ServedResource, body: Body, validation: FieldValidation): Decoded<ApiObject> {
@@ -46,7 +47,10 @@ export function decodeAs<T extends object>(
 function decode<T extends object>(body: Body, type: TypeFacts, fieldValidation: FieldValidation): Decoded<T> {
   const { bytes, encoding } = body;
   if (encoding === "json") return decodeJson<T>(bytes, type, { fieldValidation });
-  if (encoding === "yaml") return decodeYaml<T>(bytes, type, { fieldValidation });
+  if (encoding === "yaml") {
+    refuseLaboriousYaml(bytes);
+    return decodeYaml<T>(bytes, type, { fieldValidation });
+  }
   const { contentType, message } = openEnvelope(bytes);
   if (contentType === "application/json") return decodeJson<T>(message, type, { fieldValidation });
   return { object: decodeProtobuf<T>(bytes, type), problems: [] };

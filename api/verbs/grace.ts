@@ -3,6 +3,8 @@ import type { ApiObject } from "@k3ts/model";
 import type { ServedResource } from "../resources.ts";
 
 const POD_GRACE_SECONDS = 30;
+/** About thirty years: what is longer would end in a year that no clock shows. */
+const GRACE_SECONDS_MAX = 1_000_000_000;
 
 interface PodData extends ApiObject {
   spec?: { nodeName?: string; terminationGracePeriodSeconds?: number };
@@ -17,5 +19,5 @@ export function graceOf(resource: ServedResource, object: ApiObject, asked: numb
   // No node has it, or nothing of it runs.
   if (!spec?.nodeName || status?.phase === "Failed" || status?.phase === "Succeeded") return 0;
   // Less than none is as little as can be told apart from "at once".
-  return wanted < 0 ? 1 : wanted;
+  return wanted < 0 ? 1 : Math.min(wanted, GRACE_SECONDS_MAX);
 }

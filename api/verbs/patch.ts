@@ -22,13 +22,16 @@ import { badRequest, invalid, StatusError } from "../status.ts";
 import { authorize } from "./authorize.ts";
 import type { Verbs } from "./context.ts";
 import { createObject } from "./create.ts";
+import { refuseManager } from "./managers.ts";
 import { refuseOtherObject, refuseStale } from "./metadata.ts";
 import { objectReply, type PatchRequest, type Reply } from "./request.ts";
 import { revise } from "./revise.ts";
 import { patchScale } from "./scale.ts";
+import { refuseLaboriousYaml } from "./yaml_effort.ts";
 
 export async function patch(request: PatchRequest, verbs: Verbs): Promise<Reply> {
   authorize(request, "patch", verbs);
+  refuseManager(request.fieldManager, "PatchOptions");
   if (request.subresource === "scale") return await patchScale(request, verbs);
   return request.type === "apply" ? await apply(request, verbs) : await change(request, verbs);
 }
@@ -107,8 +110,10 @@ function applyTo(request: PatchRequest, applied: ApiObject, live: ApiObject | un
 /** What is applied stays as it was written: nulls, zeros and all, since leaving something out says something. */
 function readApplied({ body, resource, fieldValidation }: PatchRequest): { object: ApiObject; problems: string[] } {
   // Most clients send JSON, which is YAML too but read much faster as what it is.
-  const read = body.bytes[0] === "{".charCodeAt(0) ? decodeJson<ApiObject> : decodeYaml<ApiObject>;
+  const isJson = body.bytes[0] === "{".charCodeAt(0);
+  const read = isJson ? decodeJson<ApiObject> : decodeYaml<ApiObject>;
   try {
+    if (!isJson) refuseLaboriousYaml(body.bytes);
     const { object, problems } = read(body.bytes, resource.type, { fieldValidation, normalize: false });
     if (object.kind !== resource.kind || object.apiVersion !== resource.apiVersion) {
       throw badRequest(
@@ -143,6 +148,8 @@ export function applyChanges({ type, resource, name }: PatchRequest, document: J
     if (type === "merge") return mergePatch(document, changes);
     return strategicMergePatch(document as JsonObject, changes, resource.type);
   } catch (cause) {
+    // The stack has ended: no object of any kind is that deep.
+    if (cause instanceof RangeError) throw badRequest("error decoding patch: json: exceeded max depth", { cause });
     if (!(cause instanceof PatchError)) throw cause;
     if (cause.reason === "malformed") throw badRequest(cause.message, { cause });
     throw new StatusError(

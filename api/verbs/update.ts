@@ -4,6 +4,7 @@ import type { Verbs } from "./context.ts";
 import { createObject } from "./create.ts";
 import { decodeObject } from "./decode.ts";
 import { finalize } from "./finalize.ts";
+import { refuseManager } from "./managers.ts";
 import { refuseOtherObject, refuseStale } from "./metadata.ts";
 import { objectReply, type Reply, type UpdateRequest } from "./request.ts";
 import { revise } from "./revise.ts";
@@ -12,6 +13,7 @@ import { updateScale } from "./scale.ts";
 /** A whole object in the place of another. */
 export async function update(request: UpdateRequest, verbs: Verbs): Promise<Reply> {
   authorize(request, "update", verbs);
+  refuseManager(request.fieldManager, "UpdateOptions");
   const { resource, namespace, name, subresource } = request;
   if (subresource === "scale") return await updateScale(request, verbs);
   if (subresource === "finalize") return await finalize(request, verbs);
