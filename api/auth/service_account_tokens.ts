@@ -4,6 +4,7 @@
  *
  * Claims as Kubernetes writes them (KEP-1205); signatures ES256 or RS256 (RFC 7518) by WebCrypto.
  */
+import { isJsonObject } from "@k3ts/model";
 import { serviceAccountUser, type User } from "./user.ts";
 
 export interface TokenKey {
@@ -224,7 +225,8 @@ function parse<T>(part: string): T | undefined {
   const bytes = decode(part);
   if (bytes === undefined) return undefined;
   try {
-    return JSON.parse(decoder.decode(bytes)) as T;
+    const value: unknown = JSON.parse(decoder.decode(bytes));
+    return isJsonObject(value) ? value as T : undefined;
   } catch {
     return undefined;
   }

@@ -48,6 +48,19 @@ Deno.test("an expired token is refused, though it was believed before", async ()
   await rejects(tokens.verify(token), TokenRefused);
 });
 
+Deno.test("what is no token of ours is nobody's, whatever its parts hold", async () => {
+  const tokens = await makeTokens();
+  const part = (value: unknown) => btoa(JSON.stringify(value)).replaceAll("=", "");
+  const ours = part({ iss: ISSUER });
+  for (const odd of [null, 1, "x", [], [null]]) {
+    equal(await tokens.verify(`${part(odd)}.${ours}.x`).catch((error) => ok(error instanceof TokenRefused)), undefined);
+    equal(await tokens.verify(`${part({ alg: "ES256" })}.${part(odd)}.x`), undefined);
+  }
+  for (const text of ["", ".", "..", "...", "a.b.c", "é.é.é", ".".repeat(100_000)]) {
+    equal(await tokens.verify(text), undefined);
+  }
+});
+
 Deno.test("a token that was tampered with is refused", async () => {
   const tokens = await makeTokens();
   const [head, body, signature] = (await tokens.sign(order)).token.split(".") as [string, string, string];
