@@ -95,12 +95,14 @@ export class CertificateAuthority {
   /**
    * Signs a request's key for a subject of our choosing: nothing that the request says of itself is believed.
    * @param request PKCS #10, DER
-   * @throws when it is malformed or not signed by its own key
+   * @throws when it is malformed, not signed by its own key, or the key is of a kind that is not good
    */
   async signClientRequest(request: Uint8Array<ArrayBuffer>, subject: Subject): Promise<string> {
-    const parsed = new x509.Pkcs10CertificateRequest(request);
+    const parsed = parseRequest(request);
     if (!await parsed.verify()) throw new Error("Cannot sign the certificate request as its own signature must verify");
-    return await this.#sign(await parsed.publicKey.export(), subject, x509.ExtendedKeyUsage.clientAuth, []);
+    const publicKey = await parsed.publicKey.export();
+    refuseWeakKey(publicKey.algorithm as KeyAlgorithm);
+    return await this.#sign(publicKey, subject, x509.ExtendedKeyUsage.clientAuth, []);
   }
 
   async #sign(
@@ -144,6 +146,31 @@ export function readCertificate(pem: string): { notAfter: number; names: string[
   const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items.map((name) => name.value) ??
     [];
   return { notAfter: certificate.notAfter.getTime(), names };
+}
+
+function parseRequest(request: Uint8Array<ArrayBuffer>): x509.Pkcs10CertificateRequest {
+  try {
+    return new x509.Pkcs10CertificateRequest(request);
+  } catch (cause) {
+    throw new Error("Cannot sign the certificate request as it must be PKCS #10 in DER: it cannot be read", { cause });
+  }
+}
+
+type KeyAlgorithm = { name: string; namedCurve?: string; modulusLength?: number };
+
+/** RSA keys of less are broken, of more cost every handshake too much. */
+const RSA_BITS_MIN = 2048;
+const RSA_BITS_MAX = 4096;
+
+function refuseWeakKey({ name, namedCurve, modulusLength = 0 }: KeyAlgorithm): void {
+  const good = name === "ECDSA"
+    ? namedCurve === "P-256" || namedCurve === "P-384"
+    : name === "Ed25519" || (name.startsWith("RSA") && modulusLength >= RSA_BITS_MIN && modulusLength <= RSA_BITS_MAX);
+  if (good) return;
+  throw new Error(
+    `Cannot sign the certificate request as its key must be ECDSA on P-256 or P-384, Ed25519, or RSA of ` +
+      `${RSA_BITS_MIN} to ${RSA_BITS_MAX} bits: it is ${name} ${namedCurve ?? modulusLength}`,
+  );
 }
 
 function subjectName({ user, groups }: Subject): x509.Name {

@@ -45,3 +45,30 @@ Deno.test("a request whose signature does not verify is refused", async () => {
   bytes[bytes.length - 1]! ^= 1;
   await rejects(ca.signClientRequest(bytes, { user: "system:node:a", groups: [] }));
 });
+
+Deno.test("keys that are too weak, or too much work for every handshake, are refused", async () => {
+  const ca = await anAuthority();
+  const sign = async (alg: RsaHashedKeyGenParams | EcKeyGenParams, hash: string) => {
+    const keys = await crypto.subtle.generateKey(alg, true, ["sign", "verify"]) as CryptoKeyPair;
+    const signingAlgorithm = { ...alg, hash } as EcdsaParams;
+    const request = await x509.Pkcs10CertificateRequestGenerator.create({ name: "CN=a", keys, signingAlgorithm });
+    return await ca.signClientRequest(new Uint8Array(request.rawData), { user: "system:node:a", groups: [] });
+  };
+  const rsa = (modulusLength: number) => ({
+    name: "RSASSA-PKCS1-v1_5",
+    modulusLength,
+    publicExponent: new Uint8Array([1, 0, 1]),
+    hash: "SHA-256",
+  });
+  await rejects(sign(rsa(1024), "SHA-256"), /its key must be .*: it is RSASSA-PKCS1-v1_5 1024/);
+  await sign(rsa(2048), "SHA-256");
+  await sign({ name: "ECDSA", namedCurve: "P-384" }, "SHA-384");
+});
+
+Deno.test("what is no certificate request is refused in words", async () => {
+  const ca = await anAuthority();
+  const subject = { user: "system:node:a", groups: [] };
+  for (const bytes of [new Uint8Array(), new Uint8Array([1, 2, 3]), new TextEncoder().encode("-----BEGIN")]) {
+    await rejects(ca.signClientRequest(bytes, subject), /must be PKCS #10 in DER/);
+  }
+});

@@ -55,11 +55,13 @@ export function clusterService(options: ClusterServiceOptions): ServiceImpl<type
         description,
         now: now(),
       }).catch(invalidArgument);
-      await tokens.add(made.stored, now());
+      await tokens.add(made.stored, now()).catch((error) => {
+        throw error instanceof RangeError ? new ConnectError(error.message, Code.ResourceExhausted) : error;
+      });
       return { token: made.token, expiresAt: made.stored.expiresAt };
     },
 
-    async join({ token, nodeName, certificateRequest }) {
+    async join({ token, nodeName, certificateRequest }, context) {
       const id = tokenId(token);
       const stored = id === undefined ? undefined : await tokens.find(id);
       if (stored === undefined || !await isValid(token, stored, now())) {
@@ -73,6 +75,15 @@ export function clusterService(options: ClusterServiceOptions): ServiceImpl<type
         throw new ConnectError(
           `Cannot join as "${nodeName}" must be a name for a node: ${problem}`,
           Code.InvalidArgument,
+        );
+      }
+      // A token lets machines in; it must not let one take the place of another. A node itself may ask for a new one.
+      const taken = server.registry.cache.get(server.resources.get("nodes"), "", nodeName) !== undefined;
+      if (taken && (await identify(context)).name !== `system:node:${nodeName}`) {
+        throw new ConnectError(
+          `Cannot join as "${nodeName}" must be the name of a new node: there is one already. ` +
+            "Choose another name, or delete that node first if its machine is gone",
+          Code.AlreadyExists,
         );
       }
       if (certificateRequest.length > CERTIFICATE_REQUEST_BYTES_MAX) {

@@ -12,6 +12,7 @@ const ID_BYTES = 4;
 const SECRET_BYTES = 24;
 const TTL_SECONDS_DEFAULT = 24 * 60 * 60;
 const TTL_SECONDS_MAX = 365 * 24 * 60 * 60;
+const DESCRIPTION_LENGTH_MAX = 1024;
 
 /** What is stored of a token. */
 export interface StoredToken {
@@ -31,6 +32,12 @@ export async function makeToken(
   if (!Number.isInteger(seconds) || seconds < 1 || seconds > TTL_SECONDS_MAX) {
     throw new RangeError(
       `Cannot create a token as its lifetime must be 1 to ${TTL_SECONDS_MAX} seconds: it is ${ttlSeconds}`,
+    );
+  }
+  if (description.length > DESCRIPTION_LENGTH_MAX) {
+    throw new RangeError(
+      `Cannot create a token as its description must have at most ${DESCRIPTION_LENGTH_MAX} characters: ` +
+        `it has ${description.length}`,
     );
   }
   const id = crypto.getRandomValues(new Uint8Array(ID_BYTES)).toHex();
