@@ -127,7 +127,17 @@ await Deno.remove(socket).catch((error) => {
 const listener = Deno.serve({
   path: socket,
   signal: ending.signal,
-  onListen: () => log("info", `serving on ${socket}`),
+  onListen() {
+    // Whoever can connect may say who they are, so that it is the gateway's and root's alone.
+    Deno.chmodSync(socket, 0o600);
+    log("info", `serving on ${socket}`);
+  },
+  // The handler answers its own errors; what is left is a request that cannot be read, such as with a Host that is none.
+  onError(error) {
+    if (error instanceof TypeError) return new Response("Bad Request", { status: 400 });
+    onFault(error, "a request");
+    return new Response("Internal Server Error", { status: 500 });
+  },
 }, handler);
 const plugins = hostPlugins({
   command: pluginCommand(),

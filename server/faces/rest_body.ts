@@ -5,25 +5,25 @@ import { JSON_TYPE, PRODUCED, PROTOBUF_TYPE, YAML_TYPE } from "./negotiation.ts"
 /** Bytes of a body: as many as Kubernetes takes. */
 const BODY_BYTES_MAX = 3 * 1024 * 1024;
 
-const ENCODINGS: Readonly<Record<string, Body["encoding"]>> = {
-  "": "json",
-  "*/*": "json",
-  [JSON_TYPE]: "json",
-  [YAML_TYPE]: "yaml",
-  [PROTOBUF_TYPE]: "protobuf",
-};
+const ENCODINGS: ReadonlyMap<string, Body["encoding"]> = new Map([
+  ["", "json"],
+  ["*/*", "json"],
+  [JSON_TYPE, "json"],
+  [YAML_TYPE, "yaml"],
+  [PROTOBUF_TYPE, "protobuf"],
+]);
 
-const PATCHES: Readonly<Record<string, PatchType>> = {
-  "application/json-patch+json": "json",
-  "application/merge-patch+json": "merge",
-  "application/strategic-merge-patch+json": "strategic",
-  "application/apply-patch+yaml": "apply",
-};
+const PATCHES: ReadonlyMap<string, PatchType> = new Map([
+  ["application/json-patch+json", "json"],
+  ["application/merge-patch+json", "merge"],
+  ["application/strategic-merge-patch+json", "strategic"],
+  ["application/apply-patch+yaml", "apply"],
+]);
 
 /** @throws {StatusError} 413 or 415 */
 export async function readObjectBody(request: Request): Promise<Body> {
   const type = contentTypeOf(request);
-  const encoding = ENCODINGS[type];
+  const encoding = ENCODINGS.get(type);
   if (encoding === undefined) throw unsupportedMediaType(PRODUCED);
   return { bytes: await readBytes(request), encoding };
 }
@@ -31,8 +31,8 @@ export async function readObjectBody(request: Request): Promise<Body> {
 /** @throws {StatusError} 413 or 415 */
 export async function readPatchBody(request: Request): Promise<{ type: PatchType; body: Body }> {
   const media = contentTypeOf(request);
-  const type = PATCHES[media];
-  if (type === undefined) throw unsupportedMediaType(Object.keys(PATCHES));
+  const type = PATCHES.get(media);
+  if (type === undefined) throw unsupportedMediaType([...PATCHES.keys()]);
   return { type, body: { bytes: await readBytes(request), encoding: type === "apply" ? "yaml" : "json" } };
 }
 

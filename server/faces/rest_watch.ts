@@ -17,6 +17,8 @@ import { contentTypeOf, headersOf } from "./rest_reply.ts";
 const WAITING_BYTES_MAX = 256 * 1024;
 /** Seconds that a watch lasts which asks for no time of its own: that much, up to twice as much. */
 const SECONDS_DEFAULT = 1800;
+/** A day: longer ones are shortened to it, also since timers cannot wait for long. */
+const SECONDS_MAX = 24 * 3600;
 
 const encoder = new TextEncoder();
 const NEWLINE = encoder.encode("}\n");
@@ -42,7 +44,7 @@ export async function respondWatch(
   const sink = new StreamSink(choice.as === "protobuf" ? FRAMES : LINES);
   const form = forms.of(request.resource, choice);
   const watching = await watch(request, form, sink, verbs);
-  const seconds = timeoutSeconds || SECONDS_DEFAULT * (1 + verbs.random());
+  const seconds = Math.min(timeoutSeconds || SECONDS_DEFAULT * (1 + verbs.random()), SECONDS_MAX);
   const end = () => {
     watching.bookmark();
     watching.end();

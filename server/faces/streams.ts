@@ -12,10 +12,10 @@ const CONTAINER_HEADER = "k3ts-container";
 const PREFIX = `/${StreamService.typeName}/`;
 
 /** What each method needs, as subresources of pods. */
-const METHODS: Readonly<Record<string, { subresource: string; verb: "get" | "create" }>> = {
-  Logs: { subresource: "log", verb: "get" },
-  Exec: { subresource: "exec", verb: "create" },
-};
+const METHODS: ReadonlyMap<string, { subresource: string; verb: "get" | "create" }> = new Map([
+  ["Logs", { subresource: "log", verb: "get" }],
+  ["Exec", { subresource: "exec", verb: "create" }],
+]);
 
 export function isStream(path: string): boolean {
   return path.startsWith(PREFIX);
@@ -30,7 +30,7 @@ export async function spliceStream(
   signal: AbortSignal,
 ): Promise<{ node: string; path: string }> {
   const name = path.slice(PREFIX.length);
-  const method = METHODS[name];
+  const method = METHODS.get(name);
   if (method === undefined) throw new ConnectError(`StreamService has no method "${name}"`, Code.Unimplemented);
   const [namespace, pod, ...rest] = (headers.get(POD_HEADER) ?? "").split("/");
   if (!namespace || !pod || rest.length > 0) {
