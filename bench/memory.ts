@@ -1,7 +1,7 @@
 /** What a cluster of one node holds and does while nobody asks it for anything. */
 import { delay } from "@k3ts/client";
 import { type ProcessName, TestCluster } from "@k3ts/tests/cluster";
-import { type Memory, memoryOf, processesWith, runSeconds, wakeUps } from "./processes.ts";
+import { type Memory, memoryOf, processesWith, usedBetween, useOf } from "./processes.ts";
 import type { Table } from "./report.ts";
 import { provideImage, sleeper } from "./workload.ts";
 
@@ -15,8 +15,8 @@ export async function* memory(): AsyncGenerator<Table> {
   await pause(SETTLE_MS);
   yield await measure("Idle, no pods", cluster);
   await provideImage(cluster);
-  const list = { apiVersion: "v1", kind: "List", items: Array.from({ length: PODS }, (_, n) => sleeper(`idle-${n}`)) };
-  const created = await cluster.run([cluster.kubectlPath, "create", "-f", "-"], { input: JSON.stringify(list) });
+  const manifests = Array.from({ length: PODS }, (_, number) => JSON.stringify(sleeper(`idle-${number}`)));
+  const created = await cluster.run([cluster.kubectlPath, "create", "-f", "-"], { input: manifests.join("\n---\n") });
   if (created.code !== 0) throw new Error(created.stderr);
   await cluster.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s");
   await pause(SETTLE_MS);
@@ -29,34 +29,28 @@ async function measure(title: string, cluster: TestCluster): Promise<Table> {
   groups.push(["k3ts up (the command itself)", await processesWith("ctl/main.ts", cluster.dataDir)]);
   const shims = await processesWith("k3ts-shim", cluster.dataDir);
   if (shims.length > 0) groups.push([`${shims.length} shims`, shims]);
-  const before = await Promise.all(groups.map(([, pids]) => use(pids)));
+  const usesOf = () => Promise.all(groups.map(([, pids]) => Promise.all(pids.map(useOf))));
+  const before = await usesOf();
   await pause(IDLE_MS);
-  const after = await Promise.all(groups.map(([, pids]) => use(pids)));
+  const after = await usesOf();
   const sizes = await Promise.all(groups.map(([, pids]) => held(pids)));
   const seconds = IDLE_MS / 1000;
-  const rows = groups.map(([name], index) => {
-    const { rss, pss, unique } = sizes[index]!;
-    const run = (after[index]!.run - before[index]!.run) / seconds;
-    return { name, rss, pss, unique, share: run * 100, wakes: (after[index]!.wakes - before[index]!.wakes) / seconds };
+  const rows = groups.map(([name, pids], index) => {
+    const used = pids.map((_, each) => usedBetween(before[index]![each]!, after[index]![each]!));
+    const share = total(used, "seconds") / seconds * 100;
+    return { name, ...sizes[index]!, share, wakes: total(used, "wakeUps") / seconds };
   });
-  const sum = (field: "rss" | "pss" | "unique" | "share" | "wakes") => rows.reduce((all, row) => all + row[field], 0);
-  const total = { rss: sum("rss"), pss: sum("pss"), unique: sum("unique"), share: sum("share"), wakes: sum("wakes") };
+  const fields = ["rss", "pss", "unique", "share", "wakes"] as const;
+  const all = {
+    name: "all",
+    ...Object.fromEntries(fields.map((field) => [field, total(rows, field)])),
+  } as typeof rows[0];
   return {
     title: `${title}: after ${SETTLE_MS / 1000} s, over ${seconds} s`,
     columns: ["process", "RSS MB", "PSS MB", "unique MB", "% of a core", "wake-ups/s"],
-    rows: [...rows, { name: "all", ...total }].map(({ name, rss, pss, unique, share, wakes }) => [
-      name,
-      ...[rss, pss, unique].map((value) => value.toFixed(1)),
-      share.toFixed(2),
-      wakes.toFixed(1),
-    ]),
+    rows: [...rows, all].map((row) => [row.name, ...fields.map((field) => row[field].toFixed(1))]),
     notes: ["PSS counts a page that n processes share as 1/n in each; the sum of RSS counts it n times."],
   };
-}
-
-async function use(pids: number[]): Promise<{ run: number; wakes: number }> {
-  const uses = await Promise.all(pids.map(async (pid) => ({ run: await runSeconds(pid), wakes: await wakeUps(pid) })));
-  return { run: total(uses, "run"), wakes: total(uses, "wakes") };
 }
 
 async function held(pids: number[]): Promise<Memory> {

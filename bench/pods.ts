@@ -1,7 +1,8 @@
 /** From a pod that has a node to a pod that runs, beside the OCI runtime alone with the same bundle. */
-import { TestCluster } from "@k3ts/tests/cluster";
+import { eventually, type ProcessName, TestCluster } from "@k3ts/tests/cluster";
 import type { Input as CrunInput } from "./inside/bare_crun.ts";
 import type { Input as PodInput, PodTimes } from "./inside/pod_starts.ts";
+import { usedBetween, useOf } from "./processes.ts";
 import { quantile, round, spread, type Table } from "./report.ts";
 import { provideImage, runInside, sleeper } from "./workload.ts";
 
@@ -24,12 +25,16 @@ export async function* pods(): AsyncGenerator<Table> {
   const config = await bundleOf(cluster, "model");
   const crun = (count: number, together: boolean) =>
     runInside<number[]>(cluster, "bare_crun", { config, count, together } satisfies CrunInput, WITHOUT_CGROUP_V2);
-  const start = (count: number, together: boolean) =>
-    runInside<PodTimes[]>(
+  const start = async (count: number, together: boolean) => {
+    const kubeconfig = `${cluster.dataDir}/admin.kubeconfig`;
+    const times = await runInside<PodTimes[]>(
       cluster,
       "pod_starts",
-      { kubeconfig: `${cluster.dataDir}/admin.kubeconfig`, count, together } satisfies PodInput,
+      { kubeconfig, count, together } satisfies PodInput,
     );
+    await eventually(() => onlyOneLeft(cluster), 60);
+    return times;
+  };
   await start(3, false); // what only the first pods pay
   const before = await crun(ONE_BY_ONE / 2, false);
   const single = await start(ONE_BY_ONE, false);
@@ -47,7 +52,9 @@ export async function* pods(): AsyncGenerator<Table> {
     notes: [`bound to Running is ${round(quantile(bound, 0.5) / quantile(bare, 0.5))} times crun run at the median.`],
   };
 
+  const usesBefore = await usesOf(cluster);
   const many = await start(TOGETHER, true);
+  const usesAfter = await usesOf(cluster);
   const bareMany = await crun(TOGETHER, true);
   const end = (values: number[]) => Math.max(...values);
   yield {
@@ -63,6 +70,27 @@ export async function* pods(): AsyncGenerator<Table> {
       `${round(end(bareMany))} ms: ${round(end(many.map(({ running }) => running)) / end(bareMany))} times.`,
     ],
   };
+  yield {
+    title: `CPU time of a pod's life, from create to removed, of the ${TOGETHER}`,
+    columns: ["process", "ms a pod"],
+    rows: BUSY.map((
+      name,
+      index,
+    ) => [name, round(usedBetween(usesBefore[index]!, usesAfter[index]!).seconds * 1000 / TOGETHER)]),
+  };
+}
+
+/** What is left of a pod that was deleted keeps the node busy for some time. */
+async function onlyOneLeft(cluster: TestCluster): Promise<void> {
+  const folder = `${cluster.dataDir}/node/sandboxes`;
+  const left = (await Array.fromAsync(Deno.readDir(folder))).length;
+  if (left !== 1) throw new Error(`${left} sandboxes are in ${folder}, and 1 should be`);
+}
+
+const BUSY: ProcessName[] = ["gateway", "server", "plugins", "agent"];
+
+function usesOf(cluster: TestCluster) {
+  return Promise.all(BUSY.map(async (name) => useOf(await cluster.pidOf(name))));
 }
 
 /** A pod that stays, whose bundle the runtime alone is given. @returns the path of its config.json */

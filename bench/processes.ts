@@ -1,8 +1,5 @@
 /** What processes hold and use, as the kernel counts it (proc(5)). */
 
-/** The kernel's clock ticks a second, the same on every Linux that Deno runs on. */
-const TICKS_PER_SECOND = 100;
-
 export interface Memory {
   /** All in MB (2^20 bytes). */
   rss: number;
@@ -18,31 +15,38 @@ export async function memoryOf(pid: number): Promise<Memory> {
   return { rss: field("Rss"), pss: field("Pss"), unique: field("Private_Dirty") + field("Private_Clean") };
 }
 
-/** Seconds of a core that a process has used, its ended children not included. */
-export async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+/** What a thread has used up to now: seconds of a core, and how often it gave a core up as it had nothing to do. */
+export interface Use {
+  seconds: number;
+  wakeUps: number;
 }
 
-/** Seconds of a core with the resolution of the scheduler, which idle processes need. */
-export async function runSeconds(pid: number): Promise<number> {
-  let nanoseconds = 0;
+/** By thread, with the resolution of the scheduler, which idle processes need. */
+export async function useOf(pid: number): Promise<Map<string, Use>> {
+  const threads = new Map<string, Use>();
   for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) {
-    const text = await Deno.readTextFile(`/proc/${pid}/task/${name}/schedstat`).catch(() => "0");
-    nanoseconds += Number(text.split(" ")[0]);
+    const task = `/proc/${pid}/task/${name}`;
+    // A thread may have ended meanwhile.
+    const [times, status] = await Promise.all(
+      [`${task}/schedstat`, `${task}/status`].map((path) => Deno.readTextFile(path).catch(() => "")),
+    );
+    if (times === "" || status === "") continue;
+    threads.set(name, {
+      seconds: Number(times!.split(" ")[0]) / 1e9,
+      wakeUps: Number(status!.match(/^voluntary_ctxt_switches:\s+(\d+)/m)?.[1] ?? 0),
+    });
   }
-  return nanoseconds / 1e9;
+  return threads;
 }
 
-/** How often its threads gave up a core because they had nothing to do: each is a wake-up. */
-export async function wakeUps(pid: number): Promise<number> {
-  let count = 0;
-  for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) {
-    const status = await Deno.readTextFile(`/proc/${pid}/task/${name}/status`).catch(() => "");
-    count += Number(status.match(/^voluntary_ctxt_switches:\s+(\d+)/m)?.[1] ?? 0);
+/** What was used in between. Of threads that have ended nothing is known. */
+export function usedBetween(before: ReadonlyMap<string, Use>, after: ReadonlyMap<string, Use>): Use {
+  const used = { seconds: 0, wakeUps: 0 };
+  for (const [thread, { seconds, wakeUps }] of after) {
+    used.seconds += seconds - (before.get(thread)?.seconds ?? 0);
+    used.wakeUps += wakeUps - (before.get(thread)?.wakeUps ?? 0);
   }
-  return count;
+  return used;
 }
 
 /** The processes whose command line has these words, oldest first. */

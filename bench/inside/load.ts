@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import http2 from "node:http2";
-import { runSeconds } from "../processes.ts";
+import { type Use, usedBetween, useOf } from "../processes.ts";
 
 export interface Input {
   url: string;
@@ -103,14 +103,16 @@ async function run(step: Step): Promise<Result> {
     p95: at(0.95),
     p99: at(0.99),
     cpu: Object.fromEntries(
-      Object.keys(after).map((name) => [name, (after[name]! - before[name]!) * 1e6 / times.length]),
+      Object.keys(after).map((
+        name,
+      ) => [name, usedBetween(before[name]!, after[name]!).seconds * 1e6 / times.length]),
     ),
   };
 }
 
-async function cpu(): Promise<Record<string, number>> {
-  const used: Record<string, number> = { client: await runSeconds(Deno.pid) };
-  for (const [name, pid] of Object.entries(input.processes)) used[name] = await runSeconds(pid);
+async function cpu(): Promise<Record<string, Map<string, Use>>> {
+  const used: Record<string, Map<string, Use>> = { client: await useOf(Deno.pid) };
+  for (const [name, pid] of Object.entries(input.processes)) used[name] = await useOf(pid);
   return used;
 }
 
