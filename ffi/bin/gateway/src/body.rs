@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -43,11 +43,14 @@ impl fmt::Display for Broken {
 
 impl Error for Broken {}
 
+/// A part of a request's body; None is its end, so that a pump that was stopped is never taken for a body that ended.
+type Piece = Result<Option<Bytes>, Broken>;
+
 /// What the server is sent.
 pub enum RequestBody {
     Empty,
     Pumped {
-        pieces: mpsc::Receiver<Result<Bytes, Broken>>,
+        pieces: mpsc::Receiver<Piece>,
         size: SizeHint,
     },
 }
@@ -100,7 +103,7 @@ impl Drop for Pump {
     }
 }
 
-async fn carry(mut body: Incoming, sender: &mpsc::Sender<Result<Bytes, Broken>>, rule: BodyRule) -> Result<(), Broken> {
+async fn carry(mut body: Incoming, sender: &mpsc::Sender<Piece>, rule: BodyRule) -> Result<(), Broken> {
     let mut total = 0;
     loop {
         let frame = match rule {
@@ -109,7 +112,11 @@ async fn carry(mut body: Incoming, sender: &mpsc::Sender<Result<Bytes, Broken>>,
                 .await
                 .map_err(|_| Broken::TooSlow)?,
         };
-        let Some(frame) = frame else { return Ok(()) };
+        let Some(frame) = frame else {
+            // Fails when nobody wants it any more.
+            let _ = sender.send(Ok(None)).await;
+            return Ok(());
+        };
         // Trailers of requests mean nothing to anybody here.
         let Ok(piece) = frame.map_err(|_| Broken::Aborted)?.into_data() else {
             continue;
@@ -119,7 +126,7 @@ async fn carry(mut body: Incoming, sender: &mpsc::Sender<Result<Bytes, Broken>>,
             BodyRule::Bounded(limit) if total > limit => return Err(Broken::TooLarge(limit)),
             _ => {}
         }
-        if sender.send(Ok(piece)).await.is_err() {
+        if sender.send(Ok(Some(piece))).await.is_err() {
             return Ok(());
         }
     }
@@ -130,11 +137,17 @@ impl Body for RequestBody {
     type Error = Broken;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut *self {
-            RequestBody::Empty => Poll::Ready(None),
-            RequestBody::Pumped { pieces, .. } => pieces
-                .poll_recv(context)
-                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
+        let RequestBody::Pumped { pieces, .. } = &mut *self else {
+            return Poll::Ready(None);
+        };
+        match ready!(pieces.poll_recv(context)) {
+            Some(Ok(Some(piece))) => Poll::Ready(Some(Ok(Frame::data(piece)))),
+            Some(Ok(None)) => {
+                *self = RequestBody::Empty;
+                Poll::Ready(None)
+            }
+            Some(Err(reason)) => Poll::Ready(Some(Err(reason))),
+            None => Poll::Ready(Some(Err(Broken::Aborted))),
         }
     }
 
@@ -240,6 +253,30 @@ impl Drop for CutShort {
     fn drop(&mut self) {
         if self.pump.as_ref().is_some_and(|pump| !pump.is_done()) {
             self.connection.abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pump_that_was_stopped_is_no_end() {
+        for (sent, whole) in [
+            (vec![Ok(Some(Bytes::from("a"))), Ok(None)], true),
+            (vec![Ok(Some(Bytes::from("a")))], false),
+        ] {
+            let (sender, pieces) = mpsc::channel(PIECES_MAX);
+            for piece in sent {
+                sender.send(piece).await.unwrap();
+            }
+            drop(sender);
+            let body = RequestBody::Pumped {
+                pieces,
+                size: SizeHint::default(),
+            };
+            assert_eq!(body.collect().await.is_ok(), whole);
         }
     }
 }

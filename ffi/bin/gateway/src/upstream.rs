@@ -3,13 +3,17 @@
 //! A request is sent once. It is sent again only when it certainly has not been read: the connection could not be
 //! made, nothing of it was written, or the kernel says that it was still unread when the process ended.
 
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method, Request, Response, Uri};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::sync::Semaphore;
@@ -25,6 +29,8 @@ const IDLE_MAX: usize = 256;
 const IDLE_TIME: Duration = Duration::from_secs(20);
 /// Between two attempts to connect.
 const ATTEMPTS: Duration = Duration::from_millis(20);
+/// Before a connection is ended whose client has given up: Deno's server misses an end that comes right behind a request.
+const GIVE_UP_AFTER: Duration = Duration::from_millis(100);
 /// Sendings of one request; each but the last proved that it was not read.
 const SENDINGS_MAX: usize = 8;
 
@@ -96,11 +102,12 @@ impl Upstream {
                 None => self.connect(deadline).await?,
             };
             let before = connection.observer.written();
-            // A client that gives up is to be noticed at once: the server learns of it by the connection's end.
-            let given_up = EndsConnection(Some(connection.task.clone()));
-            let outcome = connection.sender.try_send_request(request).await;
-            given_up.disarm();
-            match outcome {
+            let task = connection.task.clone();
+            let sending = Sending {
+                answer: Some(Box::pin(connection.sender.try_send_request(request))),
+                task,
+            };
+            match sending.await {
                 Ok(response) => return Ok(self.answered(response, connection)),
                 Err(mut failed) => match failed.take_message() {
                     Some(unsent) => request = unsent,
@@ -184,19 +191,37 @@ impl Upstream {
     }
 }
 
-/// Ends a connection when it is dropped.
-struct EndsConnection(Option<AbortHandle>);
+type Answer = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
-impl EndsConnection {
-    fn disarm(mut self) {
-        self.0 = None;
+/// Waits for an answer. Dropped before, as its client has given up, it ends the connection, by which the server learns
+/// of it.
+struct Sending {
+    answer: Option<Pin<Box<dyn Future<Output = Answer> + Send>>>,
+    task: AbortHandle,
+}
+
+impl Future for Sending {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let Some(answer) = &mut self.answer else {
+            return Poll::Pending;
+        };
+        let answer = ready!(answer.as_mut().poll(context));
+        self.answer = None;
+        Poll::Ready(answer)
     }
 }
 
-impl Drop for EndsConnection {
+impl Drop for Sending {
     fn drop(&mut self) {
-        if let Some(task) = &self.0 {
-            task.abort();
+        if let Some(answer) = self.answer.take() {
+            let task = self.task.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(GIVE_UP_AFTER).await;
+                drop(answer);
+                task.abort();
+            });
         }
     }
 }
