@@ -8,6 +8,7 @@ export * from "./status.ts";
 export { versionInfo } from "./version.ts";
 export * from "./server.ts";
 export * from "./resources.ts";
+export { refuseIfOutOfBounds } from "./store/bounds.ts";
 export * from "./store/store.ts";
 export * from "./store/memory.ts";
 export * from "./registry/stored_object.ts";

@@ -3,6 +3,7 @@
  *
  * Bindings are indexed by subject; the index is made anew after any of them, or a role, has changed.
  */
+import { type LabelSelectorData, matches } from "@k3ts/model";
 import type { Cache } from "../cache/cache.ts";
 import { Projection } from "../cache/projection.ts";
 import { groupResource, StatusError } from "../status.ts";
@@ -21,11 +22,6 @@ export interface RoleData {
   metadata: Metadata;
   rules?: PolicyRule[] | null;
   aggregationRule?: { clusterRoleSelectors?: LabelSelectorData[] };
-}
-
-interface LabelSelectorData {
-  matchLabels?: Record<string, string>;
-  matchExpressions?: { key: string; operator: string; values?: string[] }[];
 }
 
 export interface BindingData {
@@ -114,7 +110,7 @@ export class RoleBasedAccess {
     const selectors = role.aggregationRule?.clusterRoleSelectors;
     if (selectors === undefined) return role.rules ?? [];
     const parts = [...this.#clusterRoles.all()].filter((other) =>
-      selectors.some((selector) => selects(selector, other.metadata.labels ?? {}))
+      selectors.some((selector) => matches(selector, other.metadata.labels))
     );
     return parts.flatMap((part) => this.#aggregate(part, seen));
   }
@@ -144,16 +140,6 @@ function addBinding(index: BindingIndex, namespace: string, binding: BindingData
     if (others === undefined) bySubject.set(key, [binding]);
     else others.push(binding);
   }
-}
-
-function selects({ matchLabels = {}, matchExpressions = [] }: LabelSelectorData, labels: Record<string, string>) {
-  return Object.entries(matchLabels).every(([name, value]) => labels[name] === value) &&
-    matchExpressions.every(({ key, operator, values = [] }) => {
-      const value = labels[key];
-      if (operator === "In") return value !== undefined && values.includes(value);
-      if (operator === "NotIn") return value === undefined || !values.includes(value);
-      return (operator === "Exists") === (value !== undefined);
-    });
 }
 
 /** The refusal, as Kubernetes words it. */

@@ -23,7 +23,6 @@ interface ApiResource {
   verbs: readonly string[];
   shortNames?: readonly string[];
   categories?: readonly string[];
-  storageVersionHash?: string;
 }
 
 export class Discovery {

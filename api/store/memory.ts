@@ -4,6 +4,7 @@
  * Data belongs to the {@link MemoryStore}, not to a writer, so a test may "restart" a server by opening
  * a second writer on the same store.
  */
+import { refuseIfOutOfBounds } from "./bounds.ts";
 import {
   type Batch,
   type Change,
@@ -11,7 +12,6 @@ import {
   type Entry,
   Expired,
   Fenced,
-  LIMITS,
   type Revision,
   type Store,
   type StoreReader,
@@ -129,35 +129,6 @@ class MemoryWriter extends MemoryReader implements StoreWriter {
       `Cannot write to the store as its writer must be the last to open it: ` +
         `"${this.contents.writer?.name}" has opened it since`,
     );
-  }
-}
-
-const encoder = new TextEncoder();
-
-function refuseIfOutOfBounds(changes: Change[], last: Revision): void {
-  if (changes.length > LIMITS.batchChangesMax) {
-    throw new RangeError(`Cannot append a batch of ${changes.length} changes as at most ${LIMITS.batchChangesMax} fit`);
-  }
-  let bytes = 0;
-  changes.forEach((change, index) => {
-    const keyBytes = encoder.encode(change.key).length;
-    bytes += keyBytes + change.value.length;
-    if (change.revision !== last + 1 + index) {
-      throw new RangeError(
-        `Cannot append a change as revisions must follow each other: ${change.revision} came after ${last + index}`,
-      );
-    }
-    if (keyBytes > LIMITS.keyBytesMax) {
-      throw new RangeError(`Cannot append a key of ${keyBytes} bytes as at most ${LIMITS.keyBytesMax} fit`);
-    }
-    if (change.value.length > LIMITS.valueBytesMax) {
-      throw new RangeError(
-        `Cannot append a value of ${change.value.length} bytes as at most ${LIMITS.valueBytesMax} fit`,
-      );
-    }
-  });
-  if (bytes > LIMITS.batchBytesMax) {
-    throw new RangeError(`Cannot append a batch of ${bytes} bytes as at most ${LIMITS.batchBytesMax} fit`);
   }
 }
 
