@@ -32,6 +32,7 @@ const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 const PING_INTERVAL_MS = 15_000;
 const PING_TIMEOUT_MS = 10_000;
 
+/** The connection is made by the first call, and anew by the next one after it was lost. */
 export function createHttp2Transport(options: Http2TransportOptions): Http2Transport {
   const sessions = new TellingSessionManager(
     options.url,

@@ -24,6 +24,7 @@ export interface Index<T> {
 /** About so long the server is asked to keep a watch open, so that one that died unnoticed is opened anew. */
 const WATCH_SECONDS = 300;
 
+/** Reads are of memory: as new as the last event that has arrived, empty before the first list. */
 export class Informer<T extends KubernetesObject> {
   /** Resolves once the first list is in; rejects with the signal's reason where that comes first. */
   readonly synced: Promise<void>;

@@ -5,6 +5,7 @@ import type { Native } from "./native.ts";
 
 export type Images = Client<typeof ImageService>;
 
+/** The calls of ImageService. Nothing has to be closed: they are as long-lived as `native`. */
 export function openImages(native: Pick<Native, "transport">): Images {
   return createClient(ImageService, native.transport);
 }

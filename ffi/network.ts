@@ -5,6 +5,7 @@ import type { Native } from "./native.ts";
 
 export type Network = Client<typeof NetworkService>;
 
+/** The calls of NetworkService. Nothing has to be closed: they are as long-lived as `native`. */
 export function openNetwork(native: Pick<Native, "transport">): Network {
   return createClient(NetworkService, native.transport);
 }

@@ -20,6 +20,7 @@ export function parseIPv4(text: string): number {
   return text.split(".").reduce((value, part) => value * 256 + Number(part), 0);
 }
 
+/** `10.42.0.1` @param address from 0 to below 2^32 */
 export function formatIPv4(address: number): string {
   return [24, 16, 8, 0].map((bits) => (address >>> bits) & 255).join(".");
 }
@@ -34,6 +35,7 @@ export function parseIPv4Range(text: string): IPv4Range {
   return { base: Math.floor(parseIPv4(address) / size) * size, prefix: Number(bits) };
 }
 
+/** @param address as a number */
 export function isInIPv4Range({ base, prefix }: IPv4Range, address: number): boolean {
   return address >= base && address < base + 2 ** (32 - prefix);
 }

@@ -33,6 +33,7 @@ export interface ConditionData {
   observedGeneration?: number;
 }
 
+/** At most one condition has the type. */
 export function findCondition<C extends { type: string }>(
   conditions: readonly C[] | undefined,
   type: string,

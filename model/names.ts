@@ -88,6 +88,7 @@ export function qualifiedNameProblems(value: string): string[] {
   return problems;
 }
 
+/** What is wrong with a label's value; it may be empty. */
 export function labelValueProblems(value: string): string[] {
   return [
     ...longerThan(value, LABEL_LENGTH_MAX, "bytes"),

@@ -9,6 +9,7 @@ const BLOCK = 512;
 const TYPE_FLAGS = { file: "0", link: "2", folder: "5" } as const;
 const MODES = { file: 0o644, link: 0o777, folder: 0o755 } as const;
 
+/** @throws {RangeError} where a path or link is longer than the format holds */
 export function tar(entries: readonly TarEntry[]): Uint8Array<ArrayBuffer> {
   const blocks: Uint8Array[] = [];
   for (const entry of entries) {

@@ -27,6 +27,7 @@ const STREAMS: Readonly<Record<string, { path: string; alsoNeeds?: string }>> = 
   exec: { path: "exec", alsoNeeds: "create" },
 };
 
+/** Answers with the node and the path by which the gateway joins the client with the container. */
 export async function connect(request: ConnectRequest, verbs: Verbs): Promise<Reply> {
   const { resource, namespace, name, subresource, verb, query } = request;
   authorize(request, verb, verbs);

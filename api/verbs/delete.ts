@@ -17,6 +17,7 @@ import { type DeleteOptions, type DeleteRequest, objectReply, type Reply, valueR
 const ORPHAN = "orphan";
 const FOREGROUND = "foregroundDeletion";
 
+/** Answers with the object where it lives on, or where its resource says so; else with a Status. */
 export async function remove(request: DeleteRequest, verbs: Verbs): Promise<Reply> {
   authorize(request, "delete", verbs);
   const { resource, name } = request;

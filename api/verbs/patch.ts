@@ -29,6 +29,7 @@ import { revise } from "./revise.ts";
 import { patchScale } from "./scale.ts";
 import { refuseLaboriousYaml } from "./yaml_effort.ts";
 
+/** Changes what is there; an apply may also make it. @throws {StatusError} */
 export async function patch(request: PatchRequest, verbs: Verbs): Promise<Reply> {
   authorize(request, "patch", verbs);
   refuseManager(request.fieldManager, "PatchOptions");

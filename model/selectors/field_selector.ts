@@ -33,6 +33,7 @@ export function matchesFields(
   });
 }
 
+/** The text that reads as the same requirements. */
 export function formatFieldSelector(selector: readonly FieldRequirement[]): string {
   return selector.map(({ field, equal, value }) => `${field}${equal ? "=" : "!="}${value.replace(/[\\,=]/g, "\\$&")}`)
     .join(",");

@@ -41,6 +41,7 @@ export function matches(
   return requirements.every((requirement) => holds(requirement, labels ?? {}));
 }
 
+/** @throws {SelectorError} for an operator that there is not */
 export function requirementsOf(selector: LabelSelectorData): Requirements {
   const requirements: Requirement[] = Object.entries(selector.matchLabels ?? {})
     .map(([key, value]) => ({ key, operator: "in", values: [value] }));
