@@ -6,8 +6,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -19,6 +20,10 @@ use crate::connect_stream::EndedStream;
 use crate::grpc::GrpcWebToGrpc;
 use crate::limits::{BODY_PROGRESS, BodyRule};
 
+/// A request's body up to this is sent along with its head, in one piece.
+const WHOLE_BYTES_MAX: usize = 64 * 1024;
+/// How long the beginning of a stream is waited for, as it may also be its end.
+const BEGINNING: Duration = Duration::from_millis(2);
 /// Pieces of a request's body between the client and the server.
 const PIECES_MAX: usize = 4;
 
@@ -49,6 +54,7 @@ type Piece = Result<Option<Bytes>, Broken>;
 /// What the server is sent.
 pub enum RequestBody {
     Empty,
+    Whole(Bytes),
     Pumped {
         pieces: mpsc::Receiver<Piece>,
         size: SizeHint,
@@ -62,29 +68,47 @@ pub struct Pump {
 }
 
 impl Pump {
-    /// Begins to carry a client's body. An empty one needs no task.
-    pub fn start(body: Incoming, rule: BodyRule) -> (RequestBody, Option<Pump>) {
-        if body.is_end_stream() {
-            return (RequestBody::Empty, None);
+    /// Receives a client's body: a small one whole, of a larger one the beginning, and a task carries the rest.
+    ///
+    /// What can be sent in one piece is, as Deno's server only notices that its client has gone when the request came
+    /// with one read.
+    pub async fn start(mut body: Incoming, rule: BodyRule) -> Result<(RequestBody, Option<Pump>), Broken> {
+        let mut begun = BytesMut::new();
+        let whole = match rule {
+            BodyRule::Bounded(_) => gather(&mut body, &mut begun, rule).await?,
+            BodyRule::Stream => match timeout(BEGINNING, gather(&mut body, &mut begun, rule)).await {
+                Ok(gathered) => gathered?,
+                Err(_) => false,
+            },
+        };
+        let begun = begun.freeze();
+        if whole {
+            let body = if begun.is_empty() {
+                RequestBody::Empty
+            } else {
+                RequestBody::Whole(begun)
+            };
+            return Ok((body, None));
         }
-        let size = body.size_hint();
+        let rest = body.size_hint();
+        let size = rest.exact().map_or(SizeHint::default(), |rest| {
+            SizeHint::with_exact(rest + begun.len() as u64)
+        });
         let (sender, pieces) = mpsc::channel(PIECES_MAX);
         let broken = Arc::new(OnceLock::new());
         let noted = broken.clone();
         let task = tokio::spawn(async move {
-            if let Err(reason) = carry(body, &sender, rule).await {
+            if let Err(reason) = carry(begun, body, &sender, rule).await {
                 let _ = noted.set(reason);
                 // Fails when nobody wants it any more.
                 let _ = sender.send(Err(reason)).await;
             }
         });
-        (
-            RequestBody::Pumped { pieces, size },
-            Some(Pump {
-                task: task.abort_handle(),
-                broken,
-            }),
-        )
+        let pump = Pump {
+            task: task.abort_handle(),
+            broken,
+        };
+        Ok((RequestBody::Pumped { pieces, size }, Some(pump)))
     }
 
     pub fn broken(&self) -> Option<Broken> {
@@ -103,8 +127,37 @@ impl Drop for Pump {
     }
 }
 
-async fn carry(mut body: Incoming, sender: &mpsc::Sender<Piece>, rule: BodyRule) -> Result<(), Broken> {
-    let mut total = 0;
+/// Reads until the end (true), or until there is more than is sent in one piece.
+async fn gather(body: &mut Incoming, begun: &mut BytesMut, rule: BodyRule) -> Result<bool, Broken> {
+    while begun.len() <= WHOLE_BYTES_MAX {
+        match next(body, rule).await? {
+            Some(piece) => begun.extend_from_slice(&piece),
+            None => return Ok(true),
+        }
+    }
+    Ok(false)
+}
+
+async fn carry(begun: Bytes, mut body: Incoming, sender: &mpsc::Sender<Piece>, rule: BodyRule) -> Result<(), Broken> {
+    let mut total = begun.len() as u64;
+    let mut piece = Some(begun);
+    loop {
+        let last = piece.is_none();
+        // Fails when nobody wants it any more.
+        if sender.send(Ok(piece)).await.is_err() || last {
+            return Ok(());
+        }
+        piece = next(&mut body, rule).await?;
+        total += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        match rule {
+            BodyRule::Bounded(limit) if total > limit => return Err(Broken::TooLarge(limit)),
+            _ => {}
+        }
+    }
+}
+
+/// What comes next; None at the end.
+async fn next(body: &mut Incoming, rule: BodyRule) -> Result<Option<Bytes>, Broken> {
     loop {
         let frame = match rule {
             BodyRule::Stream => body.frame().await,
@@ -112,22 +165,10 @@ async fn carry(mut body: Incoming, sender: &mpsc::Sender<Piece>, rule: BodyRule)
                 .await
                 .map_err(|_| Broken::TooSlow)?,
         };
-        let Some(frame) = frame else {
-            // Fails when nobody wants it any more.
-            let _ = sender.send(Ok(None)).await;
-            return Ok(());
-        };
+        let Some(frame) = frame else { return Ok(None) };
         // Trailers of requests mean nothing to anybody here.
-        let Ok(piece) = frame.map_err(|_| Broken::Aborted)?.into_data() else {
-            continue;
-        };
-        total += piece.len() as u64;
-        match rule {
-            BodyRule::Bounded(limit) if total > limit => return Err(Broken::TooLarge(limit)),
-            _ => {}
-        }
-        if sender.send(Ok(Some(piece))).await.is_err() {
-            return Ok(());
+        if let Ok(piece) = frame.map_err(|_| Broken::Aborted)?.into_data() {
+            return Ok(Some(piece));
         }
     }
 }
@@ -137,8 +178,14 @@ impl Body for RequestBody {
     type Error = Broken;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let RequestBody::Pumped { pieces, .. } = &mut *self else {
-            return Poll::Ready(None);
+        let pieces = match &mut *self {
+            RequestBody::Empty => return Poll::Ready(None),
+            RequestBody::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = RequestBody::Empty;
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            RequestBody::Pumped { pieces, .. } => pieces,
         };
         match ready!(pieces.poll_recv(context)) {
             Some(Ok(Some(piece))) => Poll::Ready(Some(Ok(Frame::data(piece)))),
@@ -158,6 +205,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             RequestBody::Empty => SizeHint::with_exact(0),
+            RequestBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             RequestBody::Pumped { size, .. } => *size,
         }
     }

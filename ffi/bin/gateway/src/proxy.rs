@@ -83,7 +83,7 @@ impl Gateway {
                 send(&self.server, &splice::question(&head), RequestBody::Empty, None).await?,
             )
         } else {
-            let (body, pump) = Pump::start(body, rule);
+            let (body, pump) = Pump::start(body, rule).await.map_err(broken)?;
             (None, send(&self.server, &head, body, pump).await?)
         };
         if let Some(target) = splice::target(&mut answer.response) {
@@ -95,9 +95,10 @@ impl Gateway {
             }
             drop(answer);
             let agent = self.nodes.agent(&target.node).map_err(bad_gateway)?;
-            let (body, pump) = unsent
-                .take()
-                .map_or((RequestBody::Empty, None), |body| Pump::start(body, rule));
+            let (body, pump) = match unsent.take() {
+                Some(body) => Pump::start(body, rule).await.map_err(broken)?,
+                None => (RequestBody::Empty, None),
+            };
             answer = send(
                 &agent,
                 &Head {

@@ -29,8 +29,6 @@ const IDLE_MAX: usize = 256;
 const IDLE_TIME: Duration = Duration::from_secs(20);
 /// Between two attempts to connect.
 const ATTEMPTS: Duration = Duration::from_millis(20);
-/// Before a connection is ended whose client has given up: Deno's server misses an end that comes right behind a request.
-const GIVE_UP_AFTER: Duration = Duration::from_millis(100);
 /// Sendings of one request; each but the last proved that it was not read.
 const SENDINGS_MAX: usize = 8;
 
@@ -216,12 +214,8 @@ impl Future for Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         if let Some(answer) = self.answer.take() {
-            let task = self.task.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(GIVE_UP_AFTER).await;
-                drop(answer);
-                task.abort();
-            });
+            drop(answer);
+            self.task.abort();
         }
     }
 }
