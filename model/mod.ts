@@ -6,6 +6,7 @@ export * from "./codecs/mod.ts";
 export * from "./facts/mod.ts";
 export * from "./openapi/mod.ts";
 export * from "./types/mod.ts";
+export * from "./bytes.ts";
 export * from "./json.ts";
 export * from "./quantity.ts";
 export * from "./int_or_string.ts";

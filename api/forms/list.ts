@@ -2,7 +2,7 @@
  * Lists, made of what is stored by copying it, in pieces that are made when the client has taken the ones before: a
  * large list neither holds up the event loop nor is ever in memory twice.
  */
-import { listFrame } from "@k3ts/model";
+import { concatBytes, listFrame } from "@k3ts/model";
 import type { ListPage } from "../cache/resource_cache.ts";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
@@ -77,7 +77,7 @@ function* jsonPieces(
     const parts = encode(piece).flatMap((part) => [COMMA, part]);
     if (first) parts.shift();
     first = false;
-    yield concat(parts);
+    yield concatBytes(parts);
   }
   yield TAIL;
 }
@@ -89,25 +89,13 @@ export function* protobufList(resource: ServedResource, page: ListPage, forms: F
   const frame = listFrame(apiVersion, listKind, listMetadata(page), messages.map((message) => message.length));
   yield frame.head;
   for (const piece of inPieces(messages)) {
-    yield concat(piece.flatMap((message) => [frame.itemHead(message.length), message]));
+    yield concatBytes(piece.flatMap((message) => [frame.itemHead(message.length), message]));
   }
   yield frame.tail;
 }
 
 function* inPieces<T>(items: readonly T[]): Generator<readonly T[]> {
   for (let from = 0; from < items.length; from += PIECE_OBJECTS) yield items.slice(from, from + PIECE_OBJECTS);
-}
-
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** How large a list is in JSON, near enough to decide whether to compress it. */

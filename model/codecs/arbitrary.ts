@@ -3,7 +3,7 @@ import type { GeneratorValue } from "fast-check";
 import fc from "fast-check";
 import type { FieldFacts } from "../facts/fields.ts";
 import { typeByKey, type TypeFacts } from "../facts/types.ts";
-import { setOwn } from "./walk.ts";
+import { setOwn } from "../json.ts";
 
 /** Messages nest no deeper than this, so that schemas, which contain schemas, come to an end. */
 const DEPTH_MAX = 5;

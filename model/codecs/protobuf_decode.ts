@@ -8,7 +8,8 @@ import { isEnvelope, openEnvelope } from "./envelope.ts";
 import { parseJson } from "./json.ts";
 import { DecodeError } from "./problems.ts";
 import { checkedQuantity, durationText, microTimeText, timeText } from "./scalars.ts";
-import { setOwn, showFields, zeroOf } from "./walk.ts";
+import { setOwn } from "../json.ts";
+import { showFields, zeroOf } from "./walk.ts";
 import { BYTES, VARINT, WireReader } from "./wire.ts";
 
 type Members = Record<string, unknown>;

@@ -1,5 +1,6 @@
 import type { FieldFacts } from "../facts/fields.ts";
 import { typeByKey, type TypeFacts } from "../facts/types.ts";
+import { setOwn } from "../json.ts";
 import { QUANTITY_PROBLEM } from "../quantity.ts";
 import { DecodeError, type Path, pathText, PROBLEMS_MAX } from "./problems.ts";
 import { canonicalMicroTime, canonicalTime, checkedQuantity, parseDuration } from "./scalars.ts";
@@ -249,13 +250,6 @@ export function zeroOf(field: FieldFacts): unknown {
     default:
       return null;
   }
-}
-
-/** Sets a member also when it is called `__proto__`. */
-export function setOwn(object: Members, name: string, value: unknown): void {
-  if (name === "__proto__") {
-    Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
-  } else object[name] = value;
 }
 
 function isMembers(value: unknown): value is Members {

@@ -1,5 +1,6 @@
 /** Bodies of requests: how large they may be, and what they may be written in. */
-import { type Body, concat, type PatchType, tooLargeEntity, unsupportedMediaType } from "@k3ts/api";
+import { type Body, type PatchType, tooLargeEntity, unsupportedMediaType } from "@k3ts/api";
+import { concatBytes } from "@k3ts/model";
 import { JSON_TYPE, PRODUCED, PROTOBUF_TYPE, YAML_TYPE } from "./negotiation.ts";
 
 /** Bytes of a body: as many as Kubernetes takes. */
@@ -56,5 +57,5 @@ async function readBytes(request: Request): Promise<Uint8Array> {
     parts.push(part);
   }
   if (parts.length === 1) return parts[0]!;
-  return concat(parts);
+  return concatBytes(parts);
 }

@@ -2,7 +2,6 @@
 import {
   type ApiServer,
   type ApiValue,
-  concat,
   jsonList,
   listBytes,
   metadataList,
@@ -11,7 +10,7 @@ import {
   type Status,
   tableList,
 } from "@k3ts/api";
-import { encodeProtobuf, encodeYaml, parseApiVersion, typeFacts } from "@k3ts/model";
+import { concatBytes, encodeProtobuf, encodeYaml, parseApiVersion, typeFacts } from "@k3ts/model";
 import { JSON_TYPE, PROTOBUF_TYPE, type Wanted, YAML_TYPE } from "./negotiation.ts";
 import { spliceResponse } from "./streams.ts";
 
@@ -94,7 +93,7 @@ function respondList(reply: Reply & { type: "list" }, style: ReplyStyle, server:
   const pieces = listPieces(reply, wanted, server);
   // Indenting and YAML need the whole.
   if (wanted.as === "yaml" || (pretty && wanted.as !== "protobuf") || bytes < WHOLE_BYTES_MAX) {
-    return respondBytes(concat([...pieces]), 200, style, []);
+    return respondBytes(concatBytes([...pieces]), 200, style, []);
   }
   const headers = headersOf(contentTypeOf(wanted));
   const stream = streamOf(pieces);

@@ -1,7 +1,6 @@
 /** Watches, as responses that go on. */
 import {
   type ApiServer,
-  concat,
   type EncodedEvent,
   type EventSink,
   type Framing,
@@ -9,7 +8,7 @@ import {
   watch,
   type WatchRequest,
 } from "@k3ts/api";
-import { encodeWatchEvent } from "@k3ts/model";
+import { concatBytes, encodeWatchEvent } from "@k3ts/model";
 import type { Wanted } from "./negotiation.ts";
 import { contentTypeOf, headersOf } from "./rest_reply.ts";
 
@@ -26,7 +25,7 @@ const NEWLINE = encoder.encode("}\n");
 /** One line of JSON an event. */
 const LINES: Framing = {
   id: "lines",
-  frame: (type, object) => concat([encoder.encode(`{"type":"${type}","object":`), object, NEWLINE]),
+  frame: (type, object) => concatBytes([encoder.encode(`{"type":"${type}","object":`), object, NEWLINE]),
 };
 
 /** Length and WatchEvent, as client-go's protobuf streams read them. */
@@ -49,7 +48,7 @@ export async function respondWatch(
     watching.bookmark();
     watching.end();
   };
-  const callOff = verbs.clock.after(seconds * 1000, end);
+  const callOff = verbs.clock.after(Math.max(0, seconds * 1000), end);
   // A client that goes away cancels the stream, and that ends the watch.
   sink.onEnd = callOff;
   const type = contentTypeOf(choice);
@@ -85,7 +84,7 @@ class StreamSink implements EventSink {
   send(events: readonly EncodedEvent[]): void {
     if (this.#ended) return;
     const frames = events.map((event) => event.framed(this.#framing));
-    const bytes = frames.length === 1 ? frames[0]! : concat(frames);
+    const bytes = frames.length === 1 ? frames[0]! : concatBytes(frames);
     this.#controller?.enqueue(bytes as Uint8Array<ArrayBuffer>);
   }
 
