@@ -43,17 +43,21 @@ const EVENTS_AT_ONCE = 64;
 const BOOKMARK_EVERY_MS = 60_000;
 /** Remembered encodings of changes: those that watches are likely to be reading now. */
 const SHARED_EVENTS_MAX = 1024;
+/** Bytes of the objects of remembered changes; encoded and framed they are a few times as many. */
+const SHARED_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Encoded events by change, form and type, shared between watches. */
 export class SharedEvents {
   readonly #events = new Map<ObjectChange, Map<string, EncodedEvent>>();
+  #bytes = 0;
 
   get(change: ObjectChange, type: WatchEventType, object: StoredObject, form: Form): EncodedEvent {
     let forms = this.#events.get(change);
     if (forms === undefined) {
       forms = new Map();
       this.#events.set(change, forms);
-      if (this.#events.size > SHARED_EVENTS_MAX) this.#events.delete(this.#events.keys().next().value!);
+      this.#bytes += change.object.json.length;
+      this.#forget();
     }
     const id = `${type}/${form.id}`;
     let event = forms.get(id);
@@ -64,6 +68,16 @@ export class SharedEvents {
       forms.set(id, event);
     }
     return event;
+  }
+
+  /** The oldest, but never what has just been asked for. */
+  #forget(): void {
+    for (const oldest of this.#events.keys()) {
+      const few = this.#events.size <= SHARED_EVENTS_MAX && this.#bytes <= SHARED_BYTES_MAX;
+      if (few || this.#events.size === 1) return;
+      this.#events.delete(oldest);
+      this.#bytes -= oldest.object.json.length;
+    }
   }
 }
 
@@ -171,11 +185,18 @@ export class Watch {
   }
 
   #stepThroughInitial(initial: StoredObject[]): boolean {
-    const some = initial.slice(this.#initialAt, this.#initialAt + EVENTS_AT_ONCE);
-    this.#initialAt += some.length;
-    if (this.#initialAt >= initial.length) this.#initial = undefined;
     const { form } = this.#options;
-    if (some.length > 0) this.#sink.send(some.map((object) => new EncodedEvent("ADDED", form.encode(object))));
+    const events: EncodedEvent[] = [];
+    for (let room = this.#sink.room(); room > 0 && events.length < EVENTS_AT_ONCE;) {
+      const object = initial[this.#initialAt];
+      if (object === undefined) break;
+      this.#initialAt++;
+      const event = new EncodedEvent("ADDED", form.encode(object));
+      room -= event.object.length;
+      events.push(event);
+    }
+    if (this.#initialAt >= initial.length) this.#initial = undefined;
+    if (events.length > 0) this.#sink.send(events);
     if (this.#initial === undefined && this.#options.marksInitialEnd) this.#markInitialEnd();
     return true;
   }
@@ -183,7 +204,7 @@ export class Watch {
   #stepThroughHistory(): boolean {
     const events: EncodedEvent[] = [];
     const { scope, form } = this.#options;
-    while (events.length < EVENTS_AT_ONCE) {
+    for (let room = this.#sink.room(); room > 0 && events.length < EVENTS_AT_ONCE;) {
       const change = this.#cache.history.at(this.#sequence);
       if (change === undefined) break;
       if (change === "forgotten") {
@@ -194,7 +215,9 @@ export class Watch {
       if (change.revision <= this.#told || !inScope(scope, change.object)) continue;
       const seen = seenThrough(change, scope.filter);
       if (seen === undefined) continue;
-      events.push(this.#shared.get(change, seen.type, seen.object, form));
+      const event = this.#shared.get(change, seen.type, seen.object, form);
+      room -= event.object.length;
+      events.push(event);
       this.#told = change.revision;
     }
     if (events.length === 0) return false;

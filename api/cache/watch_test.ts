@@ -7,9 +7,9 @@ import { StatusError } from "../status.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
 import { type EncodedEvent, JSON_FORM } from "./encoding.ts";
 import { parseContinue } from "./continue_token.ts";
-import type { ObjectFilter } from "./change.ts";
+import type { ObjectChange, ObjectFilter } from "./change.ts";
 import type { Scope } from "./resource_cache.ts";
-import type { EventSink, WatchOptions } from "./watch.ts";
+import { type EventSink, SharedEvents, type WatchOptions } from "./watch.ts";
 
 const things: StoredResource = { group: "", resource: "things", fieldsOf: () => ({}) };
 const red: ObjectFilter = (object) => object.labels.color === "red";
@@ -69,6 +69,48 @@ Deno.test("a full sink gets nothing, misses nothing and delays nobody", async ()
   slow.free = 1;
   watch.resume();
   deepEqual(slow.seen(), fast.seen());
+});
+
+Deno.test("a slow sink is given no more large events at once than it has room for, and one", async () => {
+  const { registry } = await opened();
+  const large = (name: string) => ({ ...thing(name), data: "x".repeat(100_000) });
+  for (let index = 0; index < 20; index++) await registry.insert(things, large(`t${index}`));
+  for (const options of [from(0), { ...from(0), from: "newest" as const }]) {
+    const sink = new ListSink();
+    sink.free = 250_000;
+    const watch = registry.cache.watch(things, options, sink);
+    const batches: number[] = [];
+    const send = sink.send.bind(sink);
+    sink.send = (events) => {
+      batches.push(events.length);
+      send(events);
+      if (batches.length === 3) sink.free = 0;
+    };
+    watch.resume();
+    deepEqual(batches, [3, 3, 3]);
+    watch.end();
+  }
+});
+
+Deno.test("encodings of large changes are shared while watches read them, and not kept for long", () => {
+  const shared = new SharedEvents();
+  const change = (revision: number): ObjectChange => {
+    const object = {
+      namespace: "",
+      name: "a",
+      uid: "",
+      revision,
+      json: new Uint8Array(1 << 20),
+      labels: {},
+      fields: {},
+    };
+    return { type: "ADDED", revision, at: 0, object };
+  };
+  const changes = Array.from({ length: 20 }, (_, index) => change(index + 1));
+  const event = (of: ObjectChange) => shared.get(of, "ADDED", of.object, JSON_FORM);
+  const first = changes.map(event);
+  ok(event(changes[19]!) === first[19] && event(changes[13]!) === first[13]);
+  ok(event(changes[0]!) !== first[0]);
 });
 
 Deno.test("a watch that is slower than the history is long is ended", async () => {

@@ -43,6 +43,7 @@ export function deleteOptionsOf(query: URLSearchParams, body: DeleteOptions): De
     throw unsupported("propagationPolicy", propagationPolicy, known);
   }
   const dryRun = body.dryRun ?? (dryRunOf(query) ? ["All"] : []);
+  for (const value of dryRun) if (value !== "All") throw unsupported("dryRun", value, ["All"]);
   const orphan = query.get("orphanDependents");
   const orphanDependents = body.orphanDependents ?? (orphan === null ? undefined : orphan === "true");
   return {
