@@ -30,5 +30,5 @@ export { jsonList, listBytes, listMetadata, metadataList, protobufList, tableLis
 export { type IncludeObject, type Table, tableOf } from "./forms/table.ts";
 export { Discovery } from "./discovery/discovery.ts";
 export * from "./verbs/mod.ts";
-export { type Identify, resourceService, routeResources } from "./faces/connect.ts";
+export { type Identify, routeResources } from "./faces/connect.ts";
 export { connectErrorOf, connectErrorOfStatus } from "./faces/connect_errors.ts";

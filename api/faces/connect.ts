@@ -53,11 +53,21 @@ export function routeResources(router: ConnectRouter, server: ApiServer, identif
   router.service(ResourceService, resourceService(server, identify));
 }
 
-export function resourceService(server: ApiServer, identify: Identify): ServiceImpl<typeof ResourceService> {
-  const { verbs } = server;
-  const requestOf = (name: ResourceName | undefined, context: HandlerContext) =>
-    resolve(server, name, context, identify);
+type Methods = ServiceImpl<typeof ResourceService>;
 
+function resourceService(server: ApiServer, identify: Identify): Methods {
+  const requestOf: RequestOf = (name, context) => resolve(server, name, context, identify);
+  return { ...reading(server, identify, requestOf), ...writing(server, requestOf) };
+}
+
+type RequestOf = (name: ResourceName | undefined, context: HandlerContext) => Promise<Request>;
+
+function reading(
+  server: ApiServer,
+  identify: Identify,
+  requestOf: RequestOf,
+): Pick<Methods, "discover" | "get" | "list" | "watch"> {
+  const { verbs } = server;
   return {
     async discover(_message, context) {
       return await answer(async () => {
@@ -113,7 +123,15 @@ export function resourceService(server: ApiServer, identify: Identify): ServiceI
         throw connectErrorOf(error);
       }
     },
+  };
+}
 
+function writing(
+  server: ApiServer,
+  requestOf: RequestOf,
+): Pick<Methods, "create" | "update" | "patch" | "delete" | "deleteCollection"> {
+  const { verbs } = server;
+  return {
     async create(message, context) {
       return await answer(async () => {
         const request = writeOf(await requestOf(message.resource, context), message.options, context);
