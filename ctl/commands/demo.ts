@@ -33,6 +33,9 @@ export async function showDemo(connection: Connection, dataDir: string, signal: 
   await waitFor(connection.clients.of<Deployment>(resources.deployments), NAME, isAvailable, {
     namespace: NAMESPACE,
     signal: deadline,
+  }).catch((error) => {
+    if (signal.aborted || !deadline.aborted) throw error;
+    throw new Problem(`They were not ready within ${READY_MS_MAX / 1000} s.`, "See why with: k3ts describe pods");
   });
   const service = await connection.clients.of<Service>(resources.services).get(NAME, { namespace: NAMESPACE });
   const url = `http://${service.spec?.clusterIP}/`;

@@ -50,8 +50,8 @@ async function exec(
     };
     const client = createClient(StreamService, connection.transport);
     for await (const { message } of client.exec(input.after(start), { headers })) {
-      if (message.case === "stdout") await writeAll(Deno.stdout, message.value);
-      if (message.case === "stderr") await writeAll(Deno.stderr, message.value);
+      if (message.case === "stdout") writeAll(Deno.stdout, message.value);
+      if (message.case === "stderr") writeAll(Deno.stderr, message.value);
       if (message.case !== "exitCode") continue;
       Deno.exitCode = message.value;
       break;

@@ -1,12 +1,16 @@
 /** `k3ts logs`: what a container has written. */
 import { createClient } from "@connectrpc/connect";
 import type { Command } from "commander";
-import { StreamService } from "@k3ts/proto";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { ApiError, backoffMs, delay, isUnavailable } from "@k3ts/client";
+import { type LogsRequestSchema, StreamService } from "@k3ts/proto";
 import { withCluster } from "../command.ts";
 import type { Connection } from "../connection.ts";
 import { parseDuration, parseWholeNumber } from "../numbers.ts";
 import { writeAll } from "../output/write.ts";
+import { LogCursor } from "./log_cursor.ts";
 import { type ContainerOptions, containerOptions, targetOf } from "./pod_target.ts";
+import { FAILURES_MAX, RETRY_MS_MAX } from "./watch.ts";
 
 interface LogsOptions extends ContainerOptions {
   follow?: boolean;
@@ -39,7 +43,31 @@ async function logs(word: string, options: LogsOptions, connection: Connection, 
     ...(since !== undefined && { sinceSeconds: BigInt(parseDuration(since)) }),
   };
   const headers = await targetOf(word, options, connection, namespace);
-  for await (const { data } of createClient(StreamService, connection.transport).logs(request, { headers })) {
-    await writeAll(Deno.stdout, data);
+  const read = (request: LogsRequest) => createClient(StreamService, connection.transport).logs(request, { headers });
+  if (follow) return await followLog(read, request);
+  for await (const { data } of read(request)) writeAll(Deno.stdout, data);
+}
+
+type LogsRequest = MessageInitShape<typeof LogsRequestSchema>;
+
+/** Goes on where it was when the connection is lost. */
+async function followLog(
+  read: (request: LogsRequest) => AsyncIterable<{ data: Uint8Array }>,
+  request: LogsRequest,
+): Promise<void> {
+  const cursor = new LogCursor(request.timestamps ?? false);
+  for (let failures = 0;; failures++) {
+    const sinceTime = cursor.resume();
+    const rest = sinceTime === undefined ? request : { follow: true, sinceTime };
+    try {
+      for await (const { data } of read({ ...rest, timestamps: true })) {
+        failures = 0;
+        writeAll(Deno.stdout, cursor.take(data));
+      }
+      return writeAll(Deno.stdout, cursor.end());
+    } catch (error) {
+      if (!isUnavailable(ApiError.from(error)) || failures >= FAILURES_MAX) throw error;
+    }
+    await delay(backoffMs(failures + 1, { maxMs: RETRY_MS_MAX }));
   }
 }

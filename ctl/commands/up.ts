@@ -13,7 +13,7 @@ import { keepRunning, leftovers, refuseSecond, type RunOptions, start, stop } fr
 import { findSupervisor, type SupervisorLink } from "../components/supervisor.ts";
 import type { Connection } from "../connection.ts";
 import { nativeFolder, ROOT } from "../installation.ts";
-import { Problem } from "../problem.ts";
+import { explain, Problem } from "../problem.ts";
 import { showDemo } from "./demo.ts";
 
 interface ServerOptions {
@@ -72,7 +72,8 @@ async function up(options: ServerOptions & NodeOptions & { demo?: boolean }): Pr
       "",
       "Next: kubectl get nodes (or: k3ts get nodes). Ctrl-C stops k3ts and leaves the containers running.",
     ].join("\n"));
-    if (options.demo) await showDemo(connection, dataDir, signal);
+    // The cluster is there for whoever wants to find out why its demo is not.
+    if (options.demo) await showDemo(connection, dataDir, signal).catch((error) => tellUnless(signal, error));
   });
   console.log(stopped(dataDir, "up"));
 }
@@ -139,6 +140,10 @@ async function agent(options: NodeOptions & { server: string; token?: string }):
     console.log(`This machine is the node ${nodeName} of ${options.server}, and Ready.`);
   });
   console.log(stopped(dataDir, "agent"));
+}
+
+function tellUnless(ending: AbortSignal, error: unknown): void {
+  if (!ending.aborted) console.error(explain(error));
 }
 
 interface Prepared {

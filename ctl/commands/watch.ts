@@ -2,8 +2,8 @@
 import { backoffMs, delay, isExpired, isUnavailable, type WatchEvent } from "@k3ts/client";
 
 /** Failures in a row, over about half a minute, after which a person should know. */
-const FAILURES_MAX = 20;
-const RETRY_MS_MAX = 2_000;
+export const FAILURES_MAX = 20;
+export const RETRY_MS_MAX = 2_000;
 
 export interface FollowOptions<T> {
   /** Begins a watch after a revision; without one, with all that is there. */

@@ -36,13 +36,19 @@ export async function keepRunning(options: RunOptions, link: SupervisorLink, sig
 
 /** Each process has its time to end, which the supervisor sees to; it is waited for a little longer than for all of them. */
 const STOP_MS_MAX = 60_000;
+const LOOK_EVERY_MS = 10;
 
+/** @returns when the supervisor has gone, as the last of all */
 export async function stop(link: SupervisorLink): Promise<void> {
+  const { pid } = await link.supervisor.getStatus({});
+  const deadline = Date.now() + STOP_MS_MAX;
   await link.supervisor.stop({});
-  const late = new AbortController();
-  const ended = await Promise.race([link.gone.then(() => true), delay(STOP_MS_MAX, late.signal).then(() => false)]);
-  late.abort();
-  if (!ended) throw new Problem(`The supervisor has not ended within ${STOP_MS_MAX / 1000} s.`, "Try again: k3ts down");
+  while (await isRunning(pid)) {
+    if (Date.now() > deadline) {
+      throw new Problem(`The supervisor has not ended within ${STOP_MS_MAX / 1000} s.`, "Try again: k3ts down");
+    }
+    await delay(LOOK_EVERY_MS);
+  }
   await link[Symbol.asyncDispose]();
 }
 
@@ -96,12 +102,28 @@ async function recorded(dataDir: string): Promise<ProcessRecord[]> {
   }
 }
 
-async function startTicksOf(pid: number): Promise<number | undefined> {
-  const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => undefined);
-  return stat === undefined ? undefined : parseStartTicks(stat);
+async function isRunning(pid: number): Promise<boolean> {
+  const stat = await readStat(pid);
+  return stat !== undefined && stat.state !== "Z";
 }
 
-/** Of `/proc/<pid>/stat` (proc(5)): the 22nd field; the second, in brackets, may hold anything. */
-export function parseStartTicks(stat: string): number {
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+async function startTicksOf(pid: number): Promise<number | undefined> {
+  return (await readStat(pid))?.startTicks;
+}
+
+async function readStat(pid: number): Promise<ProcessStat | undefined> {
+  const text = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => undefined);
+  return text === undefined ? undefined : parseStat(text);
+}
+
+interface ProcessStat {
+  /** One letter; Z: it has ended, and waits for its parent to learn of it. */
+  state: string;
+  startTicks: number;
+}
+
+/** `/proc/<pid>/stat` (proc(5)), whose second field, in brackets, may hold anything. */
+export function parseStat(text: string): ProcessStat {
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return { state: fields[0]!, startTicks: Number(fields[19]) };
 }

@@ -43,21 +43,28 @@ Deno.test("k3ts: get, describe, apply, delete, logs, exec and the rest", async (
     equal(await k3ts("get", "svc", "-o", "name"), "service/hello\nservice/kubernetes\n");
   });
 
-  await t.step("get -w and logs -f go on while the server is killed", async () => {
+  await t.step("get -w and logs -f go on while the server, the gateway and the agent are killed", async () => {
     const watch = follow(cluster, "get", "configmaps", "-w", "-o", "name");
-    const logs = follow(cluster, "logs", "-f", "--tail=1", pod);
+    const logs = follow(cluster, "logs", "-f", "--tail=1", "--timestamps", pod);
     try {
       await eventually(() => {
         match(watch.said(), /configmap\/kube-root-ca\.crt/);
         match(logs.said(), /response:200/);
       });
-      Deno.kill(await cluster.pidOf("server"), "SIGKILL");
-      equal((await apply(configMap("watched", "1"))).code, 0);
-      const lines = logs.said().length;
-      await eventually(() => {
-        equal(watch.said().match(/configmap\/watched/g)?.length, 1, watch.said());
-        assert(logs.said().length > lines);
-      });
+      for (const name of ["server", "gateway", "agent"] as const) {
+        Deno.kill(await cluster.pidOf(name), "SIGKILL");
+        await eventually(async () => equal((await apply(configMap(`after-${name}`, "1"))).code, 0));
+        const lines = logs.said().length;
+        await eventually(() => {
+          equal(watch.said().match(new RegExp(`configmap/after-${name}`, "g"))?.length, 1, watch.said());
+          assert(logs.said().length > lines, `${name}: no more lines than ${logs.said()}`);
+        });
+      }
+      const shown = logs.said().trim().split("\n");
+      equal(new Set(shown).size, shown.length, "a line was shown twice");
+      const all = (await k3ts("logs", "--timestamps", pod)).trim().split("\n");
+      const from = all.indexOf(shown[0]!);
+      assertEquals(shown, all.slice(from, from + shown.length), "a line was lost");
     } finally {
       // As Ctrl-C would end them.
       equal(await watch.interrupt(), 130);
@@ -142,7 +149,16 @@ Deno.test("k3ts: get, describe, apply, delete, logs, exec and the rest", async (
   });
 
   await t.step("exec -it gives a terminal of our size", async () => {
-    const words = cluster.k3tsCommand("exec", "-it", pod, "--", "sh", "-c", "tty; stty size; exit 5");
+    // The size follows the program's start.
+    const words = cluster.k3tsCommand(
+      "exec",
+      "-it",
+      pod,
+      "--",
+      "sh",
+      "-c",
+      "tty; until stty size 2>/dev/null; do :; done; exit 5",
+    );
     const command = `stty rows 33 cols 99; ${words.join(" ")}`.replace("sh -c ", "sh -c '") + "'";
     const said = await cluster.run(["script", "-qec", command, "/dev/null"]);
     match(said.stdout, /\/dev\/pts\/\d+[\r\n]+33 99/);
