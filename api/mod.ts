@@ -26,7 +26,7 @@ export * from "./auth/user.ts";
 export { Admission, type AdmissionPlugin, type AdmissionRequest } from "./admission/admission.ts";
 export { SERVICE_RANGES, type ServiceRanges } from "./allocators/services.ts";
 export { type FormChoice, Forms } from "./forms/forms.ts";
-export { jsonList, listBytes, listMetadata, metadataList, protobufList, tableList } from "./forms/list.ts";
+export { jsonList, listBytes, listMetadata, metadataList, protobufList, tableList, yamlList } from "./forms/list.ts";
 export { type IncludeObject, type Table, tableOf } from "./forms/table.ts";
 export { Discovery } from "./discovery/discovery.ts";
 export * from "./verbs/mod.ts";

@@ -2,7 +2,7 @@
  * Lists, made of what is stored by copying it, in pieces that are made when the client has taken the ones before: a
  * large list neither holds up the event loop nor is ever in memory twice.
  */
-import { concatBytes, listFrame } from "@k3ts/model";
+import { concatBytes, encodeYaml, listFrame } from "@k3ts/model";
 import type { ListPage } from "../cache/resource_cache.ts";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
@@ -12,6 +12,8 @@ import { type IncludeObject, tableOf } from "./table.ts";
 
 /** Objects of one piece. */
 const PIECE_OBJECTS = 32;
+/** YAML takes long to write: more at once would hold up others. */
+const YAML_PIECE_OBJECTS = 4;
 
 const encoder = new TextEncoder();
 const COMMA = encoder.encode(",");
@@ -82,6 +84,17 @@ function* jsonPieces(
   yield TAIL;
 }
 
+/** As `encodeYaml` would write the whole, but for the items' indentation, which is Kubernetes's own. */
+export function* yamlList({ listKind, apiVersion }: ServedResource, page: ListPage): Generator<Uint8Array> {
+  const tail = encodeYaml({ kind: listKind, metadata: listMetadata(page) });
+  if (page.objects.length === 0) return yield encoder.encode(`apiVersion: ${apiVersion}\nitems: []\n${tail}`);
+  yield encoder.encode(`apiVersion: ${apiVersion}\nitems:\n`);
+  for (const piece of inPieces(page.objects, YAML_PIECE_OBJECTS)) {
+    yield encoder.encode(encodeYaml(piece.map((object) => parseObject(object))));
+  }
+  yield encoder.encode(tail);
+}
+
 export function* protobufList(resource: ServedResource, page: ListPage, forms: Forms): Generator<Uint8Array> {
   const { listKind, apiVersion } = resource;
   // The length of the whole goes first, so every message is made before any is sent; they are held until then.
@@ -94,8 +107,8 @@ export function* protobufList(resource: ServedResource, page: ListPage, forms: F
   yield frame.tail;
 }
 
-function* inPieces<T>(items: readonly T[]): Generator<readonly T[]> {
-  for (let from = 0; from < items.length; from += PIECE_OBJECTS) yield items.slice(from, from + PIECE_OBJECTS);
+function* inPieces<T>(items: readonly T[], count = PIECE_OBJECTS): Generator<readonly T[]> {
+  for (let from = 0; from < items.length; from += count) yield items.slice(from, from + count);
 }
 
 /** How large a list is in JSON, near enough to decide whether to compress it. */

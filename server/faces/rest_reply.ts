@@ -9,6 +9,7 @@ import {
   type Reply,
   type Status,
   tableList,
+  yamlList,
 } from "@k3ts/api";
 import { concatBytes, encodeProtobuf, encodeYaml, parseApiVersion, typeFacts } from "@k3ts/model";
 import { JSON_TYPE, PROTOBUF_TYPE, type Wanted, YAML_TYPE } from "./negotiation.ts";
@@ -18,6 +19,8 @@ import { spliceResponse } from "./streams.ts";
 const COMPRESS_BYTES_MIN = 128 * 1024;
 /** Lists of fewer bytes are sent as one. */
 const WHOLE_BYTES_MAX = 64 * 1024;
+/** Lists of more bytes are not indented. */
+const PRETTY_BYTES_MAX = 1024 * 1024;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -91,8 +94,9 @@ function respondList(reply: Reply & { type: "list" }, style: ReplyStyle, server:
   const { wanted, pretty } = style;
   const bytes = listBytes(reply.page.objects);
   const pieces = listPieces(reply, wanted, server);
-  // Indenting and YAML need the whole.
-  if (wanted.as === "yaml" || (pretty && wanted.as !== "protobuf") || bytes < WHOLE_BYTES_MAX) {
+  // Indenting needs the whole, and nobody reads what is large.
+  const indent = pretty && bytes < PRETTY_BYTES_MAX && wanted.as !== "yaml" && wanted.as !== "protobuf";
+  if (indent || (bytes < WHOLE_BYTES_MAX && wanted.as !== "yaml")) {
     return respondBytes(concatBytes([...pieces]), 200, style, []);
   }
   const headers = headersOf(contentTypeOf(wanted));
@@ -115,6 +119,8 @@ function listPieces(
       return tableList(resource, page, wanted.include, verbs.clock.now());
     case "metadata":
       return metadataList(page);
+    case "yaml":
+      return yamlList(resource, page);
     default:
       return jsonList(resource, page);
   }

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { decodeProtobuf, decodeWatchEvent, encodeProtobuf, typeFacts } from "@k3ts/model";
+import { decodeProtobuf, decodeWatchEvent, encodeProtobuf, parseYaml, typeFacts } from "@k3ts/model";
 import { type TestApiServer, testApiServer } from "@k3ts/api/testing";
 import { restFace } from "./rest.ts";
 
@@ -39,6 +39,23 @@ Deno.test("bodies and answers may be YAML or protobuf", async () => {
   const list = await api.fetch("GET", MAPS, { headers: { accept: PROTOBUF } });
   const items = decodeProtobuf<{ items: { metadata: { name: string } }[] }>(new Uint8Array(await list.arrayBuffer()));
   deepEqual(items.items.map(({ metadata }) => metadata.name), ["p", "yam"]);
+});
+
+Deno.test("a list in YAML says what it says in JSON, however much it is", async () => {
+  await using api = await serve();
+  const yaml = { headers: { accept: "application/yaml" } };
+  const none = await (await api.fetch("GET", "/api/v1/namespaces/none/configmaps", yaml)).text();
+  deepEqual((parseYaml(none).value as { items: unknown[] }).items, []);
+  for (let index = 0; index < 10; index++) {
+    await api.send("POST", MAPS, {
+      metadata: { name: `m${index}` },
+      data: { lines: "a\n\n  b: 'c'\n- d\n", text: "yes" },
+    });
+  }
+  for (const path of [MAPS, `${MAPS}?limit=3`]) {
+    const text = await (await api.fetch("GET", path, yaml)).text();
+    deepEqual(parseYaml(text).value, await (await api.send("GET", path)).json());
+  }
 });
 
 Deno.test("people get Tables, with metadata or whole objects in the rows", async () => {
