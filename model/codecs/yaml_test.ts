@@ -52,7 +52,7 @@ Deno.test("a key that stands twice is a problem, and an error when strict", () =
 Deno.test("what is no YAML is refused", () => {
   assertThrows(() => parseYaml("a: [1"), { name: "DecodeError" });
   assertThrows(() => parseYaml("a: b: c"), { name: "DecodeError" });
-  assertThrows(() => parseYaml("[".repeat(100_000)), { name: "DecodeError" });
+  assertThrows(() => parseYaml("[".repeat(10_000)), { name: "DecodeError" });
   const lists = Array.from(
     { length: 9 },
     (_, i) => `${"bcdefghij"[i]}: &${"bcdefghij"[i]} [${`*${"abcdefghi"[i]},`.repeat(9)}]`,
