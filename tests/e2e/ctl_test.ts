@@ -157,11 +157,11 @@ Deno.test("k3ts: get, describe, apply, delete, logs, exec and the rest", async (
       "--",
       "sh",
       "-c",
-      "tty; until stty size 2>/dev/null; do :; done; exit 5",
+      "tty; until stty size 2>&1 | grep 99; do :; done; exit 5",
     );
     const command = `stty rows 33 cols 99; ${words.join(" ")}`.replace("sh -c ", "sh -c '") + "'";
     const said = await cluster.run(["script", "-qec", command, "/dev/null"]);
-    match(said.stdout, /\/dev\/pts\/\d+[\r\n]+33 99/);
+    match(said.stdout, /\/dev\/pts\/\d+[\s\S]*33 99/);
     equal(said.code, 5, said.stdout + said.stderr);
   });
 
