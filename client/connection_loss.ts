@@ -1,14 +1,11 @@
 /**
- * Says Unavailable wherever a connection was lost. Connect on `node:http2` tells of that in many ways, some of which
- * mean something else as well: a lost stream is Canceled, a reset connection Aborted, a cut answer InvalidArgument.
+ * Says Unavailable wherever a connection was lost. Connect over `fetch` tells of that in many ways, some of which mean
+ * something else as well: a failed fetch is Unknown, a lost stream Canceled, a cut answer InvalidArgument.
  */
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
-import { Http2SessionManager } from "@connectrpc/connect-node";
 
 /** Answers that stop before their end. */
 const CUT_ANSWER = /missing EndStreamResponse|incomplete envelope|promised \d+ bytes|sentinel completed early/;
-/** Errors of system calls and of Node's streams, by their `code`. */
-const LOST_CODE = /^(E[A-Z]+|ERR_HTTP2_\w+|ERR_STREAM_\w+)$/;
 
 export const tellConnectionLoss: Interceptor = (next) => async (request) => {
   try {
@@ -19,19 +16,6 @@ export const tellConnectionLoss: Interceptor = (next) => async (request) => {
   }
 };
 
-/** Streams of Node that close before an answer say nothing at all, and whoever waits for them would wait for ever. */
-export class TellingSessionManager extends Http2SessionManager {
-  override async request(...args: Parameters<Http2SessionManager["request"]>) {
-    const stream = await super.request(...args);
-    let isAnswered = false;
-    stream.on("response", () => isAnswered = true);
-    stream.on("close", () => {
-      if (!isAnswered && stream.listenerCount("error") > 0) stream.emit("error", lost(undefined));
-    });
-    return stream;
-  }
-}
-
 async function* retold<T>(messages: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   try {
     yield* messages;
@@ -41,20 +25,32 @@ async function* retold<T>(messages: AsyncIterable<T>, signal: AbortSignal): Asyn
 }
 
 /** What the server said, and what was aborted here, stays as it is. */
-function retell(error: unknown, signal: AbortSignal): unknown {
-  if (!(error instanceof ConnectError) || error.isWireError || signal.aborted) return error;
-  return isLoss(error) ? lost(error) : error;
+function retell(thrown: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return thrown;
+  const error = ConnectError.from(thrown);
+  return !error.isWireError && isLoss(error) ? lost(error) : error;
 }
+
+/** Unknown: neither a code of ours nor of the server's, but a `fetch` that failed. */
+const LOSSES: readonly Code[] = [Code.Canceled, Code.Aborted, Code.Unknown];
 
 function isLoss(error: ConnectError): boolean {
-  // Unknown: no code of ours or of the server's; a socket of Deno's that failed in a way of its own.
-  if (error.code === Code.Canceled || error.code === Code.Aborted || error.code === Code.Unknown) return true;
-  if (CUT_ANSWER.test(error.rawMessage)) return true;
-  const { cause } = error;
-  return cause instanceof Error && "code" in cause && LOST_CODE.test(String(cause.code));
+  return LOSSES.includes(error.code) || CUT_ANSWER.test(error.rawMessage);
 }
 
-function lost(cause: ConnectError | undefined): ConnectError {
-  const why = cause === undefined ? "" : `: ${cause.rawMessage}`;
-  return new ConnectError(`the connection to the server was lost${why}`, Code.Unavailable, undefined, undefined, cause);
+function lost(error: ConnectError): ConnectError {
+  return new ConnectError(
+    `the connection to the server failed: ${reasonOf(error)}`,
+    Code.Unavailable,
+    undefined,
+    undefined,
+    error,
+  );
+}
+
+/** The innermost cause says most: `connection refused`, `certificate expired`. */
+function reasonOf(error: Error): string {
+  const { cause } = error;
+  if (cause instanceof Error) return reasonOf(cause);
+  return error instanceof ConnectError ? error.rawMessage : error.message;
 }

@@ -17,7 +17,6 @@ export interface ClusterAccess {
   /** PEM. */
   key?: string;
   token?: string;
-  serverName?: string;
 }
 
 export interface KubeconfigOptions {
@@ -91,11 +90,17 @@ async function clusterAccess(context: string, { entry, directory }: Found<Cluste
   if (entry["insecure-skip-tls-verify"]) {
     throw new Error(`Cannot use context "${context}" as the server must be verified: insecure-skip-tls-verify is true`);
   }
+  if (entry["tls-server-name"]) {
+    throw new Error(
+      `Cannot use context "${context}" as the server must be verified by the name in its URL: tls-server-name is ${
+        entry["tls-server-name"]
+      }`,
+    );
+  }
   const caCertificate = await pem(entry["certificate-authority-data"], entry["certificate-authority"], directory);
   return {
     url: entry.server,
     ...(caCertificate !== undefined && { caCertificate }),
-    ...(entry["tls-server-name"] && { serverName: entry["tls-server-name"] }),
   };
 }
 
