@@ -21,7 +21,7 @@ export interface Scope {
 }
 
 export interface ListPage {
-  objects: StoredObject[];
+  objects: readonly StoredObject[];
   /** Of the state that the page shows. */
   revision: Revision;
   continue?: string;
@@ -34,6 +34,8 @@ export class ResourceCache {
   readonly history: History;
   /** Called after a batch of changes; each must return at once. */
   readonly followers = new Set<() => void>();
+  /** Everything, while nothing has changed: a thousand watches that begin at once go through one array. */
+  #everything: readonly StoredObject[] | undefined;
 
   constructor(historyBegin: Revision, limits?: HistoryLimits) {
     this.history = new History(historyBegin, limits);
@@ -42,23 +44,28 @@ export class ResourceCache {
   apply(change: ObjectChange): void {
     if (change.type === "DELETED") this.index.delete(change.object.namespace, change.object.name);
     else this.index.set(change.object);
+    this.#everything = undefined;
     this.history.add(change);
   }
 
   /** Everything in a scope now. */
-  newest(scope: Scope): StoredObject[] {
+  newest(scope: Scope): readonly StoredObject[] {
     if (scope.name !== undefined && scope.namespace !== undefined) {
       const object = this.index.get(scope.namespace, scope.name);
       return object !== undefined && (scope.filter?.(object) ?? true) ? [object] : [];
     }
-    return select(this.index.all(scope.namespace), scope);
+    const whole = scope.namespace === undefined && scope.name === undefined && scope.filter === undefined;
+    if (!whole) return select(this.index.all(scope.namespace), scope);
+    // What is found at the start comes into the index by itself.
+    if (this.#everything?.length !== this.index.size) this.#everything = [...this.index.all()];
+    return this.#everything;
   }
 
   /**
    * Everything in a scope as it was at a revision.
    * @returns undefined when the changes since are forgotten
    */
-  asOf(scope: Scope, revision: Revision): StoredObject[] | undefined {
+  asOf(scope: Scope, revision: Revision): readonly StoredObject[] | undefined {
     if (revision < this.history.begin - 1) return undefined;
     // The oldest undone change of an object has the last word.
     const undone = new Map<string, ObjectChange>();

@@ -91,7 +91,7 @@ export class Watch {
   readonly #onEnd: () => void;
   /** Why it cannot even begin; told at the first `resume`. */
   #refusal: Status | undefined;
-  #initial: StoredObject[] | undefined;
+  #initial: readonly StoredObject[] | undefined;
   #initialAt = 0;
   #sequence: number;
   /** What the watcher has been told, by event or bookmark. */
@@ -184,7 +184,7 @@ export class Watch {
     return this.#initial === undefined ? this.#stepThroughHistory() : this.#stepThroughInitial(this.#initial);
   }
 
-  #stepThroughInitial(initial: StoredObject[]): boolean {
+  #stepThroughInitial(initial: readonly StoredObject[]): boolean {
     const { form } = this.#options;
     const events: EncodedEvent[] = [];
     for (let room = this.#sink.room(); room > 0 && events.length < EVENTS_AT_ONCE;) {

@@ -266,7 +266,7 @@ function key(object: StoredObject): string {
   return `${object.namespace}/${object.name}`;
 }
 
-function shown(objects: StoredObject[]): string[] {
+function shown(objects: readonly StoredObject[]): string[] {
   return objects.map((object) => `${key(object)}@${object.revision}=${parseObject(object).metadata.labels?.color}`);
 }
 

@@ -11,6 +11,7 @@ import {
   tableList,
   yamlList,
 } from "@k3ts/api";
+import { setImmediate } from "node:timers";
 import { concatBytes, encodeProtobuf, encodeYaml, parseApiVersion, typeFacts } from "@k3ts/model";
 import { JSON_TYPE, PROTOBUF_TYPE, type Wanted, YAML_TYPE } from "./negotiation.ts";
 import { spliceResponse } from "./streams.ts";
@@ -126,10 +127,11 @@ function listPieces(
   }
 }
 
-/** Each piece is made when there is room for it. */
+/** Each piece is made when there is room for it, and after everybody else's turn. */
 function streamOf(pieces: Generator<Uint8Array>): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream({
-    pull(controller) {
+    async pull(controller) {
+      await new Promise((resolve) => setImmediate(resolve));
       const { done, value } = pieces.next();
       if (done) controller.close();
       else controller.enqueue(value as Uint8Array<ArrayBuffer>);

@@ -13,7 +13,7 @@ import type { Wanted } from "./negotiation.ts";
 import { contentTypeOf, headersOf } from "./rest_reply.ts";
 
 /** Bytes that wait for a client. Behind that, events wait in the history that all watches share. */
-const WAITING_BYTES_MAX = 256 * 1024;
+const WAITING_BYTES_MAX = 64 * 1024;
 /** Seconds that a watch lasts which asks for no time of its own: that much, up to twice as much. */
 const SECONDS_DEFAULT = 1800;
 /** A day: longer ones are shortened to it, also since timers cannot wait for long. */
