@@ -30,7 +30,7 @@ function hint({ code, reason, details, message }: ApiError): string | undefined 
   if (reason === "NotFound" && details.name) {
     return "See what there is with `k3ts get`, or name another namespace with -n.";
   }
-  if (/certificate/i.test(message) && reason === "InternalError") {
+  if (/certificate/i.test(message) && code >= 500) {
     return "This kubeconfig trusts another cluster's CA: was the cluster made anew? Use its new admin.kubeconfig.";
   }
   if (code === 503 || code === 504) {

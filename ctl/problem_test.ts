@@ -13,6 +13,7 @@ Deno.test("errors of the server bring a hint, by whichever way they came", () =>
   match(explain(new ConnectError("refused", Code.Unavailable)), /^Error: refused\nIs the server running\?/);
   match(explain(new ConnectError("who?", Code.Unauthenticated)), /KUBECONFIG/);
   match(explain(new ConnectError("self-signed certificate", Code.Internal)), /another cluster's CA/);
+  match(explain(new ConnectError("invalid peer certificate", Code.Unavailable)), /another cluster's CA/);
   equal(explain(new ApiError({ code: 422, reason: "Invalid", message: "bad" })), "Error: bad");
 });
 
