@@ -163,7 +163,7 @@ function pluginCommand(): string[] {
     "--no-prompt",
     "--no-remote",
     "--cached-only",
-    "--v8-flags=--max-old-space-size=1024",
+    "--v8-flags=--max-old-space-size=1024,--optimize-for-size",
     "--config",
     `${root}/deno.json`,
     `${root}/plugins/main.ts`,

@@ -3,7 +3,11 @@ import { type ApiServer, noSuchResource, type User, versionInfo } from "@k3ts/ap
 import { wantsAggregatedDiscovery } from "./negotiation.ts";
 import { headersOf } from "./rest_reply.ts";
 
-const SWAGGER_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/** As clients ask for it, and as it is answered: an `@` is not allowed there, and Go refuses it. */
+const SWAGGER_PROTOBUF = {
+  asked: "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+  answered: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+};
 const AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /** @throws {StatusError} 403 or 404 */
@@ -40,8 +44,8 @@ async function documentAt(request: Request, path: string, server: ApiServer): Pr
     case "/readyz":
       return new Response("ok", { headers: headersOf("text/plain; charset=utf-8") });
     case "/openapi/v2":
-      return accept.includes(SWAGGER_PROTOBUF)
-        ? openApi(request, openapi.swaggerProtobuf(), SWAGGER_PROTOBUF)
+      return accept.includes(SWAGGER_PROTOBUF.asked) || accept.includes(SWAGGER_PROTOBUF.answered)
+        ? openApi(request, openapi.swaggerProtobuf(), SWAGGER_PROTOBUF.answered)
         : openApi(request, openapi.swagger(), "application/json");
     case "/openapi/v3":
       return openApi(request, openapi.index(), "application/json");

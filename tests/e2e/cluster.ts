@@ -73,11 +73,16 @@ export class TestCluster implements AsyncDisposable {
       throw new Error(`k3ts up ended with exit ${code}:\n${this.said}`);
     });
     ended.catch(() => {}); // only of interest until it is ready
-    const late = delay(READY_MS_MAX, AbortSignal.timeout(READY_MS_MAX * 2)).then(async () => {
+    const inTime = new AbortController();
+    const late = delay(READY_MS_MAX, inTime.signal).then(async () => {
       throw new Error(`k3ts up was not ready within ${READY_MS_MAX / 1000} s:\n${this.said}\n${await this.logs()}`);
     });
     late.catch(() => {});
-    await Promise.race([ready, ended, late]);
+    try {
+      await Promise.race([ready, ended, late]);
+    } finally {
+      inTime.abort();
+    }
   }
 
   async #listen(stream: ReadableStream<Uint8Array<ArrayBuffer>>, onReady: () => void): Promise<void> {
@@ -192,20 +197,26 @@ export class TestCluster implements AsyncDisposable {
 
   /** Stops everything and removes what is left, whatever state the test left it in. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const signal = AbortSignal.timeout(STOP_MS_MAX);
     if (this.#up !== undefined) {
-      this.#up.kill("SIGINT");
-      const stopped = await Promise.race([
-        this.#up.status.then(() => true),
-        delay(STOP_MS_MAX - 5_000, signal).then(() => false),
-      ]);
-      if (!stopped) this.#up.kill("SIGKILL");
-      await this.#up.status;
+      signalIfAlive(this.#up, "SIGINT");
+      const late = new AbortController();
+      const stopped = this.#up.status.finally(() => late.abort());
+      delay(STOP_MS_MAX, late.signal).then(() => signalIfAlive(this.#up!, "SIGKILL"), () => {}); // rejects when it was in time
+      await stopped;
       await this.#read;
     }
     await this.run(this.#k3ts(["down", "--data-dir", this.dataDir, "--containers"]));
     await mustRun(["ip", "netns", "delete", this.namespace]);
     await Deno.remove(this.dataDir, { recursive: true });
+  }
+}
+
+function signalIfAlive(child: Deno.ChildProcess, name: Deno.Signal): void {
+  try {
+    child.kill(name);
+  } catch (error) {
+    // It has ended by itself.
+    if (!(error instanceof TypeError)) throw error;
   }
 }
 
