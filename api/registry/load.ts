@@ -13,6 +13,12 @@ export interface Loaded<R extends StoredResource> {
 }
 
 /**
+ * Bytes of changes that are read back. A store keeps them by time, and so may have far more after a burst of large
+ * writes than memory should hold; watches from before them begin anew.
+ */
+const CHANGES_BYTES_MAX = 64 * 1024 * 1024;
+
+/**
  * @param resources by `resource.group`; what is stored of others stays in the store and is not shown
  * @param now when loaded changes are said to have happened, as the store does not keep times
  */
@@ -74,16 +80,33 @@ async function loadChanges<R extends StoredResource>(
   return { changes, historyBegin: begin };
 }
 
+/** The newest changes that the store still has, as many as there is room for. */
 async function readChanges(reader: StoreReader): Promise<{ found: Change[]; begin: Revision }> {
   let begin = 1;
   for (;;) {
     try {
-      return { found: (await Array.fromAsync(reader.changes(begin - 1))).flat(), begin };
+      return await readNewest(reader, begin);
     } catch (error) {
       if (!(error instanceof Expired) || error.compactedBefore <= begin) throw error;
       begin = error.compactedBefore;
     }
   }
+}
+
+async function readNewest(reader: StoreReader, begin: Revision): Promise<{ found: Change[]; begin: Revision }> {
+  let found: Change[] = [];
+  let bytes = 0;
+  for await (const page of reader.changes(begin - 1)) {
+    found.push(...page);
+    for (const { value } of page) bytes += value.length;
+    if (bytes <= CHANGES_BYTES_MAX) continue;
+    let dropped = 0;
+    // A quarter more than needed, so that not every page moves them all.
+    for (; dropped < found.length && bytes > CHANGES_BYTES_MAX * 0.75; dropped++) bytes -= found[dropped]!.value.length;
+    begin = found[dropped - 1]!.revision + 1;
+    found = found.slice(dropped);
+  }
+  return { found, begin };
 }
 
 function resourceOf<R>(key: string, resources: ReadonlyMap<string, R>): R | undefined {

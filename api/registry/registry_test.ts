@@ -14,6 +14,21 @@ const things: StoredResource = {
 };
 const flies: StoredResource = { ...things, resource: "flies", ttlMs: 60_000 };
 
+Deno.test("of a long history a server that starts reads back the newest part alone", async () => {
+  const store = new MemoryStore();
+  const { registry } = await opened(await store.openWriter({ name: "test" }, never));
+  const data = "x".repeat(4_000_000);
+  let object = await registry.insert(things, { ...thing("a"), data } as ObjectData);
+  for (let index = 0; index < 24; index++) {
+    object = await registry.replace(things, { ...thing("a"), data } as ObjectData, object);
+  }
+  await registry.close();
+  const again = await opened(await store.openWriter({ name: "next" }, never));
+  const { history } = again.registry.cache.of(things);
+  ok(history.begin > 1 && history.begin <= object.revision, String(history.begin));
+  equal(again.registry.newest(things, "default", "a")?.revision, object.revision);
+});
+
 Deno.test("a write is visible, and has its revision in its bytes, when it is answered", async () => {
   const { registry } = await opened();
   const stored = await registry.insert(things, thing("a"));
