@@ -16,6 +16,7 @@ const PIECE_OBJECTS = 32;
 const YAML_PIECE_OBJECTS = 4;
 
 const encoder = new TextEncoder();
+const NOTHING = new Uint8Array();
 const COMMA = encoder.encode(",");
 const TAIL = encoder.encode("]}\n");
 
@@ -98,7 +99,11 @@ export function* yamlList({ listKind, apiVersion }: ServedResource, page: ListPa
 export function* protobufList(resource: ServedResource, page: ListPage, forms: Forms): Generator<Uint8Array> {
   const { listKind, apiVersion } = resource;
   // The length of the whole goes first, so every message is made before any is sent; they are held until then.
-  const messages = page.objects.map((object) => forms.message(resource, object));
+  const messages: Uint8Array[] = [];
+  for (const piece of inPieces(page.objects)) {
+    for (const object of piece) messages.push(forms.message(resource, object));
+    yield NOTHING; // somebody else's turn
+  }
   const frame = listFrame(apiVersion, listKind, listMetadata(page), messages.map((message) => message.length));
   yield frame.head;
   for (const piece of inPieces(messages)) {

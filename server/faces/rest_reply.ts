@@ -131,8 +131,12 @@ function listPieces(
 function streamOf(pieces: Generator<Uint8Array>): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream({
     async pull(controller) {
-      await new Promise((resolve) => setImmediate(resolve));
-      const { done, value } = pieces.next();
+      let next: IteratorResult<Uint8Array>;
+      do {
+        await new Promise((resolve) => setImmediate(resolve));
+        next = pieces.next();
+      } while (!next.done && next.value.length === 0);
+      const { done, value } = next;
       if (done) controller.close();
       else controller.enqueue(value as Uint8Array<ArrayBuffer>);
     },
