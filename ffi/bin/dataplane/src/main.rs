@@ -5,7 +5,7 @@ mod handler;
 mod snapshot;
 mod zone;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -14,8 +14,9 @@ use std::time::Duration;
 use hickory_server::Server;
 use k3ts_frames::{CancellationToken, Router, serve_unix};
 use k3ts_proto::v1::DnsServiceServer;
+use k3ts_supervisor::start::{self, EndSignals};
 use k3ts_supervisor::{control, handed, log};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Builder;
 
 use crate::handler::Handler;
 use crate::snapshot::Snapshots;
@@ -27,35 +28,12 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(5);
 const TCP_ANSWERS_MAX: usize = 32;
 
 fn main() -> ExitCode {
-    let outcome = data_dir(std::env::args().skip(1)).and_then(|data| {
-        // One thread answers more questions than a node's pods can ask.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime
-            .map_err(|error| format!("Cannot start as a runtime must be made: {error}"))?
-            .block_on(run(&data))
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            log::line(PROGRAM, &message);
-            ExitCode::FAILURE
-        }
-    }
+    // One thread answers more questions than a node's pods can ask.
+    start::run(PROGRAM, Builder::new_current_thread(), run)
 }
 
-fn data_dir(mut arguments: impl Iterator<Item = String>) -> Result<PathBuf, String> {
-    match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
-        (Some("--data-dir"), Some(folder), None) => Ok(PathBuf::from(folder)),
-        _ => Err(format!(
-            "Cannot start as the arguments must be: {PROGRAM} --data-dir FOLDER"
-        )),
-    }
-}
-
-async fn run(data: &Path) -> Result<(), String> {
-    let ends = signal(SignalKind::terminate()).and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
-    let (mut terminate, mut interrupt) =
-        ends.map_err(|error| format!("Cannot start as signals must be caught: {error}"))?;
+async fn run(data: PathBuf) -> Result<(), String> {
+    let mut signals = EndSignals::catch()?;
     let snapshots = Snapshots::open(data.join("node/dns.snapshot"))?;
     let mut server = Server::new(Handler {
         served: snapshots.served(),
@@ -87,8 +65,7 @@ async fn run(data: &Path) -> Result<(), String> {
         outcome = server.block_until_done() => {
             return outcome.map_err(|error| format!("Cannot go on as the sockets must stay open: {error}"));
         }
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = signals.received() => {}
     }
     ending.cancel();
     Ok(())

@@ -25,9 +25,10 @@ use std::sync::Arc;
 
 use k3ts_frames::{CancellationToken, Router, serve_unix};
 use k3ts_proto::v1::GatewayServiceServer;
+use k3ts_supervisor::start::{self, EndSignals};
 use k3ts_supervisor::{control as control_socket, handed, log};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -44,39 +45,15 @@ const PROGRAM: &str = "k3ts-gateway";
 const THREADS_MAX: usize = 4;
 
 fn main() -> ExitCode {
-    let outcome = data_dir(std::env::args().skip(1)).and_then(|data| {
-        let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS_MAX));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .enable_all()
-            .build();
-        runtime
-            .map_err(|error| format!("Cannot start as a runtime must be made: {error}"))?
-            .block_on(run(&data))
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            log::line(PROGRAM, &message);
-            ExitCode::FAILURE
-        }
-    }
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS_MAX));
+    let mut runtime = Builder::new_multi_thread();
+    runtime.worker_threads(threads);
+    start::run(PROGRAM, runtime, run)
 }
 
-fn data_dir(mut arguments: impl Iterator<Item = String>) -> Result<PathBuf, String> {
-    match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
-        (Some("--data-dir"), Some(folder), None) => Ok(PathBuf::from(folder)),
-        _ => Err(format!(
-            "Cannot start as the arguments must be: {PROGRAM} --data-dir FOLDER"
-        )),
-    }
-}
-
-async fn run(data: &Path) -> Result<(), String> {
+async fn run(data: PathBuf) -> Result<(), String> {
     allow_descriptors();
-    let ends = signal(SignalKind::terminate()).and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
-    let (mut terminate, mut interrupt) =
-        ends.map_err(|error| format!("Cannot start as signals must be caught: {error}"))?;
+    let mut signals = EndSignals::catch()?;
     let listeners: Vec<_> = handed::take()?
         .into_iter()
         .filter(|socket| socket.is_for("api"))
@@ -87,67 +64,69 @@ async fn run(data: &Path) -> Result<(), String> {
             PROGRAM,
             "has nothing to serve, as no socket named \"api\" was handed over",
         );
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        signals.received().await;
         return Ok(());
     }
     let pki = data.join("pki");
     let certificates = tokio::select! {
         certificates = Certificates::wait(&pki, |error| log::line(PROGRAM, error)) => Arc::new(certificates),
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
-    };
-    let run = data.join("run");
-    let (server, counters) = (Upstream::new(run.join("server.sock")), Arc::new(Counters::default()));
-    let nodes = Nodes {
-        name_file: data.join("node/name"),
-        agent: Upstream::new(run.join("agent.sock")),
+        () = signals.received() => return Ok(()),
     };
     let ending = CancellationToken::new();
-    let front = Front {
-        gateway: Arc::new(Gateway {
-            server: server.clone(),
-            nodes,
-            counters: counters.clone(),
-        }),
-        certificates: certificates.clone(),
-        places: Arc::new(Semaphore::new(limits::CONNECTIONS_MAX)),
-        connections: TaskTracker::new(),
-        draining: ending.clone(),
-    };
+    let front = front(&data, certificates, &ending);
     for listener in listeners {
         tokio::spawn(front.clone().accept(listener.into_tcp()?));
     }
-    let control = Control {
-        certificates: certificates.clone(),
-        counters,
-        server,
-    };
-    let router = Arc::new(Router::new().with(GatewayServiceServer(control)));
-    tokio::spawn(serve_unix(
-        control_socket::listen(&run.join("gateway.sock"))?,
-        router,
-        ending.clone(),
-    ));
-    tokio::spawn(async move {
-        let report = |outcome: Result<(), String>| match outcome {
-            Ok(()) => log::line(PROGRAM, "uses new certificates"),
-            Err(error) => log::line(PROGRAM, &error),
-        };
-        certificates.follow(report).await;
-    });
+    answer_control(&data.join("run/gateway.sock"), &front)?;
+    let certificates = front.certificates.clone();
+    tokio::spawn(async move { certificates.follow(report_certificates).await });
     log::line(PROGRAM, "serves");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    signals.received().await;
     ending.cancel();
     front.connections.close();
     // What has not ended by then would go on for as long as its clients like: watches, upgraded connections.
     let _ = timeout(limits::DRAIN, front.connections.wait()).await;
     Ok(())
+}
+
+/// What all connections share. They drain when `ending` is cancelled.
+fn front(data: &Path, certificates: Arc<Certificates>, ending: &CancellationToken) -> Front {
+    let run = data.join("run");
+    let gateway = Gateway {
+        server: Upstream::new(run.join("server.sock")),
+        nodes: Nodes {
+            name_file: data.join("node/name"),
+            agent: Upstream::new(run.join("agent.sock")),
+        },
+        counters: Arc::new(Counters::default()),
+    };
+    Front {
+        gateway: Arc::new(gateway),
+        certificates,
+        places: Arc::new(Semaphore::new(limits::CONNECTIONS_MAX)),
+        connections: TaskTracker::new(),
+        draining: ending.clone(),
+    }
+}
+
+/// Answers questions about the gateway on a unix socket for as long as it serves.
+fn answer_control(socket: &Path, front: &Front) -> Result<(), String> {
+    let control = Control {
+        certificates: front.certificates.clone(),
+        counters: front.gateway.counters.clone(),
+        server: front.gateway.server.clone(),
+    };
+    let router = Arc::new(Router::new().with(GatewayServiceServer(control)));
+    let listener = control_socket::listen(socket)?;
+    tokio::spawn(serve_unix(listener, router, front.draining.clone()));
+    Ok(())
+}
+
+fn report_certificates(outcome: Result<(), String>) {
+    match outcome {
+        Ok(()) => log::line(PROGRAM, "uses new certificates"),
+        Err(error) => log::line(PROGRAM, &error),
+    }
 }
 
 /// Each connection needs up to three descriptors.

@@ -21,8 +21,9 @@ use std::sync::Arc;
 
 use k3ts_frames::{CancellationToken, Router, serve_unix};
 use k3ts_proto::v1::SupervisorServiceServer;
+use k3ts_supervisor::start::{self, EndSignals};
 use k3ts_supervisor::{control, log};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
 use crate::files::Paths;
@@ -33,37 +34,15 @@ use crate::supervisor::Supervisor;
 const PROGRAM: &str = "k3ts-supervisor";
 
 fn main() -> ExitCode {
-    let outcome = data_dir(std::env::args().skip(1)).and_then(|data| {
-        // One thread: fork(2) in a process of many is a trap.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime
-            .map_err(|error| format!("Cannot start as a runtime must be made: {error}"))?
-            .block_on(run(data))
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            log::line(PROGRAM, &message);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn data_dir(mut arguments: impl Iterator<Item = String>) -> Result<PathBuf, String> {
-    match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
-        (Some("--data-dir"), Some(folder), None) => Ok(PathBuf::from(folder)),
-        _ => Err(format!(
-            "Cannot start as the arguments must be: {PROGRAM} --data-dir FOLDER"
-        )),
-    }
+    // One thread: fork(2) in a process of many is a trap.
+    start::run(PROGRAM, Builder::new_current_thread(), run)
 }
 
 async fn run(data: PathBuf) -> Result<(), String> {
     let paths = Paths::new(&data)?;
     let _lock = paths.lock()?;
     let config = paths.read_config()?;
-    let listen = |kind| signal(kind).map_err(|error| format!("Cannot start as signals must be caught: {error}"));
-    let mut signals = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut signals = EndSignals::catch()?;
     let (mut supervisor, mut events) = Supervisor::adopt(paths.clone());
     let (requests, mut asked) = mpsc::channel(REQUESTS_MAX);
     supervisor.apply(&config).await?;
@@ -82,8 +61,7 @@ async fn run(data: PathBuf) -> Result<(), String> {
     let ending = CancellationToken::new();
     let serving = tokio::spawn(serve_unix(control, router, ending.clone()));
     tokio::select! {
-        _ = signals.0.recv() => {}
-        _ = signals.1.recv() => {}
+        () = signals.received() => {}
         () = work(&mut supervisor, &mut events, &mut asked) => {}
     }
     supervisor.stop().await;

@@ -1,5 +1,6 @@
 //! Answers the calls of connections.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,13 +79,13 @@ pub async fn serve_unix(listener: UnixListener, router: Arc<Router>, cancelled: 
                     let serving = serve(reader, writer, router.clone(), cancelled.clone());
                     connections.spawn(async move {
                         if let Err(error) = serving.await {
-                            eprintln!("A connection has ended: {error}");
+                            say(&format!("A connection has ended: {error}"));
                         }
                         drop(place);
                     });
                 }
                 Err(error) => {
-                    eprintln!("Cannot accept a connection: {error}");
+                    say(&format!("Cannot accept a connection: {error}"));
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -96,6 +97,11 @@ pub async fn serve_unix(listener: UnixListener, router: Arc<Router>, cancelled: 
     }
     connections.close();
     connections.wait().await;
+}
+
+/// `eprintln!` would panic once nobody reads standard error any more.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 async fn read_frames<R>(reader: &mut R, calls: &Arc<Calls>, queue: &FrameQueue) -> Result<(), RpcError>

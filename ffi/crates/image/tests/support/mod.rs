@@ -6,6 +6,8 @@ use k3ts_frames::RpcError;
 use k3ts_image::unpack_layer;
 use k3ts_proto::v1::{UnpackLayerRequest, UnpackLayerResponse};
 use sha2::{Digest, Sha256};
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -202,18 +204,18 @@ pub fn digest(data: &[u8]) -> String {
     )
 }
 
+/// The bytes of an extended attribute, or `None` where the file has none of that name.
+#[allow(unsafe_code)]
 pub fn xattr(path: &Path, name: &str) -> Option<String> {
-    let output = std::process::Command::new("python3")
-        .args([
-            "-c",
-            "import os,sys; sys.stdout.buffer.write(os.getxattr(sys.argv[1], sys.argv[2]))",
-        ])
-        .arg(path)
-        .arg(name)
-        .output()
-        .unwrap();
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+    let name = CString::new(name).unwrap();
+    let mut value = [0_u8; 1024];
+    // SAFETY: both strings end with NUL, and the buffer is as long as is said; the call keeps none of them.
+    let length = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    if let Ok(length) = usize::try_from(length) {
+        return Some(String::from_utf8_lossy(&value[..length]).into_owned());
+    }
+    let error = std::io::Error::last_os_error();
+    assert_eq!(error.raw_os_error(), Some(libc::ENODATA), "{error}");
+    None
 }
