@@ -55,6 +55,9 @@ const SYSTEM_USER: User = authenticatedUser("system:k3ts:server", [MASTERS]);
 /** Users of the built-in plugins that are no service accounts. */
 const BUILT_IN_USERS = ["system:kube-scheduler", "system:kube-controller-manager"];
 
+// Whatever this process writes holds secrets: the store too.
+Deno.umask(0o077);
+
 const ending = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => ending.abort(new Error(name)));
 

@@ -108,6 +108,7 @@ Deno.test("a hostile client gets refusals, and everybody else answers", async (t
       "find",
       `${cluster.dataDir}/run`,
       `${cluster.dataDir}/pki`,
+      `${cluster.dataDir}/store`,
       "-perm",
       "/077",
     ]);
