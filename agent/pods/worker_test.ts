@@ -2,7 +2,7 @@ import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/stri
 import { aPod } from "@k3ts/model/testing";
 import { createLog } from "../log.ts";
 import type { ObservedPod } from "./observed.ts";
-import type { Action, DesiredPod } from "./plan.ts";
+import type { Action, DesiredPod, PodPlan } from "./plan.ts";
 import { type Machine, PodWorker } from "./worker.ts";
 
 const QUIET = createLog(() => {}, () => 0);
@@ -22,8 +22,8 @@ class FakeMachine implements Machine {
     forgotten: false,
   };
   fails: (action: Action) => boolean = () => false;
-  /** Told after every action. */
-  onAction = () => {};
+  /** How many actions each plan had: one with none is followed by a rest. */
+  readonly plans: number[] = [];
 
   observe() {
     return Promise.resolve(this.observed);
@@ -31,7 +31,6 @@ class FakeMachine implements Machine {
 
   perform(action: Action): Promise<void> {
     this.done.push(action.do);
-    this.onAction();
     if (this.fails(action)) return Promise.reject(new Error("told to fail"));
     if (action.do === "createSandbox") this.observed = { ...this.observed, files: true, sandbox: { createdAt: 1 } };
     if (action.do === "removeSandbox") this.observed = { ...this.observed, sandbox: undefined };
@@ -53,7 +52,9 @@ class FakeMachine implements Machine {
     return Promise.resolve();
   }
 
-  report() {}
+  report(_: DesiredPod, plan: PodPlan) {
+    this.plans.push(plan.actions.length);
+  }
 
   warn(_: DesiredPod, reason: string) {
     this.warnings.push(reason);
@@ -78,9 +79,9 @@ Deno.test("a worker does plan after plan until the pod runs, and rests then", as
   const machine = new FakeMachine();
   const stop = new AbortController();
   const worker = new PodWorker(desired(), machine, () => 1000, QUIET, stop.signal);
-  await until(() => machine.observed.containers.length === 1);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => machine.plans.at(-1) === 0);
   assertEquals(machine.done, ["createSandbox", "start"]);
+  assertEquals(machine.plans, [1, 1, 0]);
   stop.abort();
   await worker.done;
 });
@@ -92,8 +93,10 @@ Deno.test("what fails is held back, told once, and tried again when its time has
   const stop = new AbortController();
   const worker = new PodWorker(desired(), machine, () => now, QUIET, stop.signal);
   await until(() => machine.warnings.length === 1);
+  await until(() => machine.plans.at(-1) === 0);
+  const looks = machine.plans.length;
   worker.poke();
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => machine.plans.length > looks);
   assertEquals(machine.done, ["createSandbox"]);
   assertEquals(machine.warnings, ["FailedCreatePodSandBox"]);
   now = 5000;
@@ -134,8 +137,10 @@ Deno.test("an action that never has an effect does not take the machine", async 
   };
   const stop = new AbortController();
   const worker = new PodWorker(desired(), machine, () => 1000, QUIET, stop.signal);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  equal(machine.done.filter((one) => one === "createSandbox").length <= 200, true);
+  await until(() => machine.plans.length >= 200);
+  // The fake machine is never waited for: a worker that does not rest would not have let this test go on.
+  equal(machine.plans.length, 200);
+  assert(machine.plans.every((actions) => actions > 0));
   stop.abort();
   await worker.done;
 });

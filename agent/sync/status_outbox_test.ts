@@ -1,4 +1,4 @@
-import { deepEqual as assertEquals, equal } from "node:assert/strict";
+import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
 import { ApiError, type ResourceClient } from "@k3ts/client";
 import type { Pod } from "@k3ts/model";
 import { aPod } from "@k3ts/model/testing";
@@ -23,7 +23,12 @@ function serverWith(stored: Pod, refuse: (tries: number) => ApiError | undefined
   return { client, written };
 }
 
-const settle = () => new Promise((resolve) => setTimeout(resolve, 50));
+async function until(holds: () => boolean): Promise<void> {
+  for (let looks = 0; !holds(); looks++) {
+    assert(looks < 1000, "it never came to be");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
 
 Deno.test("only the newest status of a pod waits for the server", async () => {
   const outbox = new StatusOutbox(QUIET);
@@ -32,7 +37,7 @@ Deno.test("only the newest status of a pod waits for the server", async () => {
   outbox.put(pod, { phase: "Failed" });
   const { client, written } = serverWith(pod);
   outbox.connect(client, new AbortController().signal);
-  await settle();
+  await until(() => written.length > 0);
   assertEquals(written, ["Failed"]);
 });
 
@@ -42,8 +47,10 @@ Deno.test("what the server knows already is not said again", async () => {
   const { client, written } = serverWith(pod);
   outbox.connect(client, new AbortController().signal);
   outbox.put(pod, { ...pod.status });
-  await settle();
-  assertEquals(written, []);
+  // Sent in order: had the first been sent, it would stand before this one.
+  outbox.put(pod, { phase: "Failed" });
+  await until(() => written.length > 0);
+  assertEquals(written, ["Failed"]);
 });
 
 Deno.test("a conflict is settled on what the server has now; another pod of that name is left alone", async () => {
