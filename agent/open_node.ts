@@ -52,6 +52,7 @@ export async function openNode(
       pods: () => podAddresses(manager.pods(), saved.slices.list(), network),
     },
     log,
+    signal: parts.signal,
   });
   const manager: PodManager = new PodManager({
     paths,

@@ -6,6 +6,7 @@
  */
 import { toBinary } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
+import { delay } from "@k3ts/client";
 import type { EndpointSlice, Service } from "@k3ts/model";
 import { type DnsService, DnsSnapshotSchema, type NetworkService } from "@k3ts/proto";
 import { writeAtomically } from "../files.ts";
@@ -50,6 +51,7 @@ export class NodeNetwork {
   readonly #dnsFile: string;
   readonly #sources: NetworkSources;
   readonly #log: Log;
+  readonly #signal: AbortSignal;
   readonly #leaving = new Set<string>();
   #rules = "";
   #names = "";
@@ -64,6 +66,7 @@ export class NodeNetwork {
     dnsFile: string;
     sources: NetworkSources;
     log: Log;
+    signal: AbortSignal;
   }) {
     this.addresses = parts.addresses;
     this.facts = parts.facts;
@@ -72,6 +75,7 @@ export class NodeNetwork {
     this.#dnsFile = parts.dnsFile;
     this.#sources = parts.sources;
     this.#log = parts.log;
+    this.#signal = parts.signal;
   }
 
   /** Makes the bridge; pods that are there already stay as they are. */
@@ -83,6 +87,7 @@ export class NodeNetwork {
     dns: Pick<Client<typeof DnsService>, "loadSnapshot">;
     sources: NetworkSources;
     log: Log;
+    signal: AbortSignal;
   }): Promise<NodeNetwork> {
     const { facts, native } = options;
     const prefix = facts.nodeCidr.split("/")[1];
@@ -154,7 +159,7 @@ export class NodeNetwork {
       const results = await Promise.allSettled([this.#syncRules(), this.#syncNames()]);
       const failed = results.filter((one) => one.status === "rejected");
       for (const { reason } of failed) this.#log.error("Cannot bring the network up to date", reason);
-      if (failed.length > 0) setTimeout(() => this.changed(), RETRY_MS);
+      if (failed.length > 0) delay(RETRY_MS, this.#signal).then(() => this.changed(), () => {});
     } while (this.#again);
     // In the same turn as the question above, so that no change falls between the two.
     this.#syncing = undefined;

@@ -112,9 +112,9 @@ export class PodManager {
     const machine = new PodMachine(parts);
     const worker = new PodWorker(desired, machine, parts.now, this.#log, parts.signal);
     this.#followed.set(uid, { worker, machine });
-    worker.done.finally(() => {
-      this.#followed.delete(uid);
-    });
+    worker.done
+      .catch((error) => this.#log.error(`Cannot follow pod ${uid} any longer`, error))
+      .finally(() => this.#followed.delete(uid));
   }
 
   /** Read without waiting, once a pod, so that no change of the pod falls in between. */

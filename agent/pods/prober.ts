@@ -70,17 +70,15 @@ export class Prober {
       if (!same) probed.changed();
     };
     if (startupProbe !== undefined && !result.started) {
-      const started = Promise.withResolvers<void>();
-      const once = new AbortController();
-      const both = AbortSignal.any([signal, once.signal]);
-      signal.addEventListener("abort", () => started.resolve(), { once: true });
-      this.#repeat("Startup", startupProbe, probed, both, (ok, message) => {
+      const decided = new AbortController();
+      const ends = AbortSignal.any([signal, decided.signal]);
+      await this.#repeat("Startup", startupProbe, probed, ends, (ok, message) => {
         if (ok) set({ started: true });
         else set({ alive: false, message: `Container ${probed.container.name} failed startup probe: ${message}` });
-        started.resolve();
-      }).catch(() => {});
-      await started.promise;
-      once.abort();
+        decided.abort();
+      }).catch((error) => {
+        if (!ends.aborted) throw error;
+      });
       if (signal.aborted || !result.alive) return;
     }
     await Promise.all([

@@ -32,8 +32,10 @@ export class PodWorker {
   readonly #now: () => number;
   readonly #log: Log;
   readonly #failures = new Map<string, Failure & { tries: number }>();
-  /** Resolved when there is a reason to look again. */
-  #poked = Promise.withResolvers<void>();
+  /** There is a reason to look again. */
+  #poked = false;
+  /** Ends the rest, while there is one. */
+  #wake: (() => void) | undefined;
 
   constructor(desired: DesiredPod, machine: Machine, now: () => number, log: Log, signal: AbortSignal) {
     this.#desired = desired;
@@ -54,7 +56,8 @@ export class PodWorker {
 
   /** Something has changed. Any number of these before the next round are one. */
   poke(): void {
-    this.#poked.resolve();
+    this.#poked = true;
+    this.#wake?.();
   }
 
   /** What failed may be tried at once, as what it depends on has changed. */
@@ -66,7 +69,7 @@ export class PodWorker {
   /** Ends when nothing of a pod that is gone is left, or with the signal. */
   async #run(signal: AbortSignal): Promise<void> {
     for (let rounds = 1; !signal.aborted; rounds++) {
-      this.#poked = Promise.withResolvers();
+      this.#poked = false;
       let plan: PodPlan | undefined;
       try {
         plan = await this.#round();
@@ -112,16 +115,18 @@ export class PodWorker {
   }
 
   async #rest(at: number | undefined, signal: AbortSignal): Promise<void> {
+    if (this.#poked || signal.aborted) return;
     const woken = Promise.withResolvers<void>();
     // Timers take 32 bits of milliseconds.
     const wait = at === undefined ? undefined : Math.min(Math.max(0, at - this.#now()), 2 ** 31 - 1);
     const wake = () => woken.resolve();
     const timer = wait === undefined ? undefined : setTimeout(wake, wait);
     signal.addEventListener("abort", wake);
-    this.#poked.promise.then(wake);
-    if (!signal.aborted) await woken.promise;
-    clearTimeout(timer);
+    this.#wake = wake;
+    await woken.promise;
+    this.#wake = undefined;
     signal.removeEventListener("abort", wake);
+    clearTimeout(timer);
   }
 }
 
