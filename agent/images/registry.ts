@@ -2,6 +2,7 @@
  * Reads from an OCI registry (distribution-spec 1.1; token authentication as in the distribution project's
  * "Token Authentication Specification"). Anonymous or with a name and password.
  */
+import { concatBytes } from "@k3ts/model";
 import { type Blobs, digestOf } from "./blobs.ts";
 import { type Descriptor, DOCUMENT_BYTES_MAX, MANIFEST_TYPES } from "./oci.ts";
 import type { ImageReference } from "./reference.ts";
@@ -139,11 +140,5 @@ async function readAtMost(response: Response, bytesMax: number): Promise<Uint8Ar
     }
     chunks.push(chunk);
   }
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
+  return concatBytes(chunks);
 }

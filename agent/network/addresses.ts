@@ -4,8 +4,8 @@
  * Addresses are given in a round, so that one that was just freed rests: what still speaks to the old pod must not
  * reach a new one.
  */
+import { formatIPv4, type IPv4Range, parseIPv4, parseIPv4Range } from "@k3ts/model";
 import { readJsonIfThere, writeAtomically } from "../files.ts";
-import { type Cidr, formatAddress, parseAddress, parseCidr } from "./ipv4.ts";
 
 export interface Allocations {
   /** Address by pod uid. */
@@ -18,17 +18,17 @@ export interface Allocations {
 const RESERVED = 2;
 
 /** The address of a pod: the one that it has, or the next free one. Pure. */
-export function allocate(before: Allocations, range: Cidr, pod: string): { after: Allocations; address: string } {
+export function allocate(before: Allocations, range: IPv4Range, pod: string): { after: Allocations; address: string } {
   const has = before.byPod[pod];
   if (has !== undefined) return { after: before, address: has };
   const size = 2 ** (32 - range.prefix);
   // The last one is the broadcast address.
   const usable = size - RESERVED - 1;
   const taken = new Set(Object.values(before.byPod));
-  const last = before.last === undefined ? range.base + RESERVED - 1 : parseAddress(before.last);
+  const last = before.last === undefined ? range.base + RESERVED - 1 : parseIPv4(before.last);
   for (let step = 1; step <= usable; step++) {
     const offset = (((last - range.base - RESERVED + step) % usable) + usable) % usable;
-    const address = formatAddress(range.base + RESERVED + offset);
+    const address = formatIPv4(range.base + RESERVED + offset);
     if (taken.has(address)) continue;
     return { after: { byPod: { ...before.byPod, [pod]: address }, last: address }, address };
   }
@@ -44,7 +44,7 @@ export function release(before: Allocations, pod: string): Allocations {
 
 /** The bridge's own address: the first one. */
 export function gatewayOf(range: string): string {
-  return formatAddress(parseCidr(range).base + 1);
+  return formatIPv4(parseIPv4Range(range).base + 1);
 }
 
 interface File extends Allocations {
@@ -77,7 +77,7 @@ export class Addresses {
 
   /** Durable when it resolves. */
   async give(pod: string): Promise<string> {
-    const { after, address } = allocate(this.#now, parseCidr(this.#range), pod);
+    const { after, address } = allocate(this.#now, parseIPv4Range(this.#range), pod);
     if (after !== this.#now) {
       this.#now = after;
       await this.#write();

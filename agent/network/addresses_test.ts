@@ -1,13 +1,13 @@
 import { equal, ok as assert, throws } from "node:assert/strict";
+import { isInIPv4Range, parseIPv4, parseIPv4Range } from "@k3ts/model";
 import fc from "fast-check";
 import { Addresses, allocate, type Allocations, gatewayOf, release } from "./addresses.ts";
-import { contains, parseAddress, parseCidr } from "./ipv4.ts";
 
-const RANGE = parseCidr("10.42.0.0/29");
+const RANGE = parseIPv4Range("10.42.0.0/29");
 
 Deno.test("the first pod gets the address after the bridge's", () => {
   equal(gatewayOf("10.42.0.0/24"), "10.42.0.1");
-  equal(allocate({ byPod: {} }, parseCidr("10.42.0.0/24"), "a").address, "10.42.0.2");
+  equal(allocate({ byPod: {} }, parseIPv4Range("10.42.0.0/24"), "a").address, "10.42.0.2");
 });
 
 Deno.test("a pod keeps its address", () => {
@@ -36,7 +36,7 @@ Deno.test("whatever comes and goes, no address is given twice or from outside th
     equal(new Set(given).size, given.length);
     assert(
       given.every((one) =>
-        contains(RANGE, parseAddress(one)) && one !== "10.42.0.0" && one !== "10.42.0.1" && one !== "10.42.0.7"
+        isInIPv4Range(RANGE, parseIPv4(one)) && one !== "10.42.0.0" && one !== "10.42.0.1" && one !== "10.42.0.7"
       ),
     );
   }));

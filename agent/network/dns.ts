@@ -5,10 +5,9 @@
  * endpoints, named ports (SRV), external names, pods by address, and the way back (PTR).
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { EndpointSlice, Service } from "@k3ts/model";
+import { type EndpointSlice, isIPv4, type Service } from "@k3ts/model";
 import { type DnsNameSchema, type DnsSnapshot, DnsSnapshotSchema, type DnsSrvSchema } from "@k3ts/proto";
 import { isReadyEndpoint, serviceKey, slicesByService } from "./endpoints.ts";
-import { isIpv4 } from "./ipv4.ts";
 
 export interface DnsInput {
   services: readonly Service[];
@@ -37,7 +36,7 @@ export function planDns(input: DnsInput): DnsSnapshot {
     else if (service.spec?.clusterIP === "None") addHeadless(names, service, mine, base);
     else addService(names, service, base);
   }
-  for (const { namespace, address } of input.pods.filter((pod) => isIpv4(pod.address))) {
+  for (const { namespace, address } of input.pods.filter((pod) => isIPv4(pod.address))) {
     names.address(`${address.replaceAll(".", "-")}.${namespace}.pod.${input.domain}`, address);
   }
   return create(DnsSnapshotSchema, {
@@ -50,7 +49,7 @@ export function planDns(input: DnsInput): DnsSnapshot {
 
 function addService(names: Names, service: Service, base: string): void {
   const address = service.spec?.clusterIP;
-  if (address === undefined || !isIpv4(address)) return;
+  if (address === undefined || !isIPv4(address)) return;
   names.address(base, address);
   names.pointer(address, base);
   for (const port of service.spec?.ports ?? []) {
@@ -64,7 +63,7 @@ function addHeadless(names: Names, service: Service, slices: readonly EndpointSl
   for (const slice of slices) {
     for (const endpoint of slice.endpoints ?? []) {
       if (!evenUnready && !isReadyEndpoint(endpoint)) continue;
-      for (const address of endpoint.addresses.filter(isIpv4)) {
+      for (const address of endpoint.addresses.filter(isIPv4)) {
         const own = `${endpoint.hostname ?? address.replaceAll(".", "-")}.${base}`;
         names.address(base, address);
         names.address(own, address);

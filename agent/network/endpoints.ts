@@ -1,6 +1,5 @@
 /** Which addresses stand behind the ports of a Service. Pure; shared by packet rules and DNS. */
-import type { Endpoint, EndpointSlice, Service, ServicePort } from "@k3ts/model";
-import { isIpv4 } from "./ipv4.ts";
+import { type Endpoint, type EndpointSlice, isIPv4, type Service, type ServicePort } from "@k3ts/model";
 
 const SERVICE_LABEL = "kubernetes.io/service-name";
 
@@ -57,7 +56,7 @@ export function backendsOf(
       if (target?.port === undefined) continue;
       for (const endpoint of slice.endpoints ?? []) {
         if (!wanted(endpoint)) continue;
-        for (const address of endpoint.addresses.filter(isIpv4)) {
+        for (const address of endpoint.addresses.filter(isIPv4)) {
           const backend = {
             address,
             port: target.port,

@@ -5,9 +5,8 @@
  * port, and from there at random to one of its endpoints (Kubernetes documentation: "Virtual IPs and Service
  * Proxies"; nft(8)). Equal input gives equal text, so that nothing is replaced that has not changed.
  */
-import type { EndpointSlice, Service, ServicePort } from "@k3ts/model";
+import { type EndpointSlice, isIPv4, type Service, type ServicePort } from "@k3ts/model";
 import { type Backend, backendsOf, serviceKey, slicesByService } from "./endpoints.ts";
-import { isIpv4 } from "./ipv4.ts";
 
 export interface RulesInput {
   services: readonly Service[];
@@ -92,7 +91,7 @@ function portsOf(input: RulesInput): Port[] {
   const slices = slicesByService(input.slices);
   return input.services.flatMap((service) => {
     const { spec } = service;
-    const cluster = [...new Set([...(spec?.clusterIPs ?? []), spec?.clusterIP ?? ""])].filter(isIpv4);
+    const cluster = [...new Set([...(spec?.clusterIPs ?? []), spec?.clusterIP ?? ""])].filter(isIPv4);
     const external = [
       ...(spec?.externalIPs ?? []),
       ...(service.status?.loadBalancer?.ingress ?? []).map((one) => one.ip ?? ""),
@@ -103,7 +102,7 @@ function portsOf(input: RulesInput): Port[] {
       const local = all.filter((one) => one.nodeName === input.nodeName);
       return {
         name: chainName(service, port),
-        addresses: [...cluster, ...external.filter(isIpv4)],
+        addresses: [...cluster, ...external.filter(isIPv4)],
         protocol: (port.protocol ?? "TCP").toLowerCase() as Port["protocol"],
         port: port.port,
         ...(port.nodePort !== undefined && port.nodePort > 0 && { nodePort: port.nodePort }),

@@ -1,6 +1,6 @@
 /** The node's sign of life (coordination/v1 Lease), on a timer of its own, whatever the pods do. */
 import { delay, isConflict, isNotFound, type NewObject, type ResourceClient } from "@k3ts/client";
-import type { Lease } from "@k3ts/model";
+import { formatMicroTime, type Lease } from "@k3ts/model";
 import { FIELD_MANAGER } from "../field_manager.ts";
 import type { Log } from "../log.ts";
 
@@ -45,7 +45,7 @@ async function renew(
   signal: AbortSignal,
 ): Promise<Lease> {
   const options = { namespace: NAMESPACE, signal, timeoutMs: RENEW_MS, fieldManager: FIELD_MANAGER };
-  const renewTime = new Date(now()).toISOString().replace("Z", "000Z");
+  const renewTime = formatMicroTime(now());
   try {
     const lease = held ?? await client.get(node.name, options);
     const spec = { ...lease.spec, holderIdentity: node.name, leaseDurationSeconds: DURATION_SECONDS, renewTime };

@@ -1,8 +1,6 @@
 /** What this node says of itself (core/v1 Node). Pure. */
-import type { Node, NodeCondition, NodeStatus } from "@k3ts/model";
+import { equalJson, formatTime, type Node, type NodeCondition, type NodeStatus } from "@k3ts/model";
 import type { Image } from "../images/index.ts";
-import { timestamp } from "../pods/status.ts";
-import { sameJson } from "../sync/same_json.ts";
 import type { MachineFacts } from "./facts.ts";
 
 export interface NodeInput {
@@ -98,7 +96,7 @@ function conditionsOf(input: NodeInput, before: readonly NodeCondition[], now: n
     ...ours.map((one) => {
       const old = before.find((each) => each.type === one.type);
       const since = old?.status === one.status ? old.lastTransitionTime : undefined;
-      return { ...one, lastHeartbeatTime: timestamp(now), lastTransitionTime: since ?? timestamp(now) };
+      return { ...one, lastHeartbeatTime: formatTime(now), lastTransitionTime: since ?? formatTime(now) };
     }),
   ];
 }
@@ -110,5 +108,5 @@ export function isNewsworthy(before: NodeStatus | undefined, after: NodeStatus):
     conditions: (status?.conditions ?? []).map(({ lastHeartbeatTime: _, ...rest }) => rest)
       .sort((a, b) => (a.type < b.type ? -1 : 1)),
   });
-  return !sameJson(plain(before), plain(after));
+  return !equalJson(plain(before), plain(after));
 }

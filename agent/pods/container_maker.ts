@@ -1,6 +1,7 @@
 /** Makes a container and starts it: root file system, specification, shim. */
 import { constants } from "node:os";
 import type { Container, Pod } from "@k3ts/model";
+import { removeIfThere } from "../files.ts";
 import type { Image } from "../images/index.ts";
 import { logPathOf, type PodPaths, podPathsOf } from "../paths.ts";
 import { cgroupsPathOf } from "../runtime/cgroups.ts";
@@ -148,7 +149,7 @@ async function readInside(rootfs: string, path: string): Promise<string> {
 export async function retireContainer(parts: NodeParts, id: string): Promise<void> {
   await letGo(parts, id);
   const { rootfs, upper, work } = containerPaths(parts.table.directoryOf(id));
-  for (const path of [rootfs, upper, work]) await Deno.remove(path, { recursive: true }).catch(ignoreMissing);
+  for (const path of [rootfs, upper, work]) await removeIfThere(path, { recursive: true });
   await parts.table.markRetired(id);
 }
 
@@ -156,7 +157,7 @@ export async function retireContainer(parts: NodeParts, id: string): Promise<voi
 export async function removeContainer(parts: NodeParts, record: ContainerRecord): Promise<void> {
   await discard(parts, record.id);
   const log = logPathOf(podPathsOf(parts.paths, record.podUid), record.container, record.attempt);
-  await Deno.remove(log).catch(ignoreMissing);
+  await removeIfThere(log);
 }
 
 async function discard(parts: NodeParts, id: string): Promise<void> {
@@ -168,10 +169,6 @@ async function letGo(parts: NodeParts, id: string): Promise<void> {
   parts.prober.stop(id);
   await parts.runtime.deleteContainer({ id });
   await parts.mounts.unmount({ target: containerPaths(parts.table.directoryOf(id)).rootfs });
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
 /** What an image wants to be asked to stop with: `SIGQUIT`, `3`. SIGTERM where it does not say. */

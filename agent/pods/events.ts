@@ -1,6 +1,6 @@
 /** Tells people what happens to pods, as Events (core/v1). Best effort: what cannot be sent is only logged. */
 import type { ResourceClient } from "@k3ts/client";
-import type { coreV1, Pod } from "@k3ts/model";
+import { type coreV1, formatTime, type Pod } from "@k3ts/model";
 import { FIELD_MANAGER } from "../field_manager.ts";
 import { explain, type Log } from "../log.ts";
 
@@ -62,7 +62,7 @@ interface What {
 }
 
 function eventOf(pod: Pod, { type, reason, message, container, nodeName, now }: What): CoreEvent {
-  const at = `${new Date(now).toISOString().slice(0, 19)}Z`;
+  const at = formatTime(now);
   const { name, namespace = "default", uid, resourceVersion } = pod.metadata;
   // As client-go names them: the object's name and the time in nanoseconds, hexadecimal.
   const suffix = (BigInt(now) * 1_000_000n + BigInt(Math.floor(Math.random() * 1_000_000))).toString(16);

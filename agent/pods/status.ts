@@ -3,11 +3,19 @@
  *
  * Pure. Behaviour follows Kubernetes 1.35 (docs: "Pod lifecycle"; the phase rules are those of the kubelet).
  */
-import type { Container, ContainerState, ContainerStatus, Pod, PodCondition, PodStatus } from "@k3ts/model";
+import {
+  type Container,
+  type ContainerState,
+  type ContainerStatus,
+  formatTime,
+  type Pod,
+  type PodCondition,
+  type PodStatus,
+  qosClass,
+} from "@k3ts/model";
 import type { ContainerKind, ObservedContainer, ObservedPod } from "./observed.ts";
 import { hasEnded, isRunning, isSidecar, latestAttempt } from "./plan.ts";
 import type { DesiredPod } from "./plan.ts";
-import { qosClassOf } from "./qos.ts";
 
 /** The whole status as this node would write it, with conditions of others kept. */
 export type PodStatusPlan = PodStatus;
@@ -49,8 +57,8 @@ export function planStatus(
     hostIP: desired.hostAddress,
     hostIPs: [{ ip: desired.hostAddress }],
     ...(address !== undefined && { podIP: address, podIPs: [{ ip: address }] }),
-    startTime: pod.status?.startTime ?? timestamp(desired.seenAt),
-    qosClass: pod.status?.qosClass ?? qosClassOf(pod),
+    startTime: pod.status?.startTime ?? formatTime(desired.seenAt),
+    qosClass: pod.status?.qosClass ?? qosClass(pod),
     ...(inits.length > 0 && { initContainerStatuses: initStatuses }),
     containerStatuses: statuses,
   };
@@ -108,7 +116,7 @@ function containerStatus(view: View, kind: ContainerKind, container: Container, 
 
 function stateOf(container: ObservedContainer): ContainerState {
   if (container.state === "running") {
-    return { running: { startedAt: timestamp(container.startedAt ?? container.createdAt) } };
+    return { running: { startedAt: formatTime(container.startedAt ?? container.createdAt) } };
   }
   if (container.state === "created") return { waiting: { reason: "ContainerCreating" } };
   const exit = container.exit ?? { code: 137, signal: 0, oomKilled: false, finishedAt: container.createdAt };
@@ -118,8 +126,8 @@ function stateOf(container: ObservedContainer): ContainerState {
       ...(exit.signal !== 0 && { signal: exit.signal }),
       reason: exit.oomKilled ? "OOMKilled" : exit.code === 0 ? "Completed" : "Error",
       ...(exit.message !== undefined && exit.message !== "" && { message: exit.message }),
-      startedAt: timestamp(container.startedAt ?? container.createdAt),
-      finishedAt: timestamp(exit.finishedAt),
+      startedAt: formatTime(container.startedAt ?? container.createdAt),
+      finishedAt: formatTime(exit.finishedAt),
       containerID: `k3ts://${container.id}`,
     },
   };
@@ -217,10 +225,5 @@ function no(reason?: string, message?: string): Verdict {
 /** Keeps the time of the last change while the answer stays the same. */
 function condition(type: string, verdict: Verdict, before: PodCondition | undefined, now: number): PodCondition {
   const since = before?.status === verdict.status ? before.lastTransitionTime : undefined;
-  return { type, ...verdict, lastTransitionTime: since ?? timestamp(now) };
-}
-
-/** RFC 3339 in whole seconds, as meta/v1 Time. */
-export function timestamp(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  return { type, ...verdict, lastTransitionTime: since ?? formatTime(now) };
 }

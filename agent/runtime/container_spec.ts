@@ -3,10 +3,10 @@
  *
  * Pure: everything that must be read first (image configuration, accounts, environment, where volumes lie) is given.
  */
-import type { Container, Pod, Volume } from "@k3ts/model";
+import { type Container, type Pod, qosClass, type Volume } from "@k3ts/model";
 import { ConfigError } from "../pods/config_error.ts";
 import { expand } from "../pods/expand.ts";
-import { oomScoreAdj, qosClassOf } from "../pods/qos.ts";
+import { oomScoreAdj } from "../pods/qos.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { OciMount, OciProcess, OciSpec, OciUser } from "./oci.ts";
 import { limitsOf, memoryRequestBytes } from "./resources.ts";
@@ -101,7 +101,7 @@ function processOf(input: ContainerInput): OciProcess {
     cwd: container.workingDir || image.WorkingDir || "/",
     capabilities: { bounding: capabilities, effective, permitted: effective, inheritable: [], ambient: [] },
     noNewPrivileges: container.securityContext?.allowPrivilegeEscalation === false,
-    oomScoreAdj: oomScoreAdj(qosClassOf(pod), memoryRequestBytes(container), input.nodeMemoryBytes),
+    oomScoreAdj: oomScoreAdj(qosClass(pod), memoryRequestBytes(container), input.nodeMemoryBytes),
   };
 }
 

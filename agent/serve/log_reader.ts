@@ -1,5 +1,6 @@
 /** Reads a container's log as core/v1 PodLogOptions asks. */
 import { dirname } from "node:path";
+import { concatBytes } from "@k3ts/model";
 import { exists } from "../files.ts";
 import { parseLogLine } from "./cri_log.ts";
 
@@ -42,7 +43,7 @@ export async function* readLog(
     const head = options.timestamps && !continues ? encoder.encode(`${parsed.time} `) : EMPTY;
     const tail = parsed.partial ? EMPTY : END;
     continues = parsed.partial;
-    const out = join(head, parsed.text, tail);
+    const out = concatBytes([head, parsed.text, tail]);
     if (out.length >= left) {
       yield out.slice(0, left);
       return;
@@ -55,16 +56,6 @@ export async function* readLog(
 const encoder = new TextEncoder();
 const EMPTY = new Uint8Array();
 const END = new Uint8Array([LINE_FEED]);
-
-function join(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
 
 async function* linesOf(
   path: string,
@@ -86,7 +77,7 @@ async function* linesOf(
     while (!signal.aborted) {
       const read: number | null = await file.read(buffer);
       if (read !== null) {
-        const { lines, rest } = split(join(kept, buffer.subarray(0, read)));
+        const { lines, rest } = split(concatBytes([kept, buffer.subarray(0, read)]));
         yield* lines;
         kept = rest.length > LINE_BYTES_MAX ? EMPTY : rest;
         continue;
@@ -162,7 +153,8 @@ class Changes implements Disposable {
   constructor(directory: string, readonly signal: AbortSignal) {
     this.#watcher = Deno.watchFs(directory);
     signal.addEventListener("abort", this.#onAbort);
-    this.#follow();
+    // Should the kernel stop telling of changes, the reader still looks once a second.
+    this.#follow().catch(() => {});
   }
 
   async next(): Promise<void> {

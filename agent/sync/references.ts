@@ -85,14 +85,12 @@ export class References {
 function dataOf(kind: ReferenceKind, object: ConfigMap | Secret): Data {
   const data = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const [key, value] of Object.entries(object.data ?? {})) {
-    data.set(key, kind === "Secret" ? fromBase64(value) : bytes(value));
+    data.set(key, kind === "Secret" ? Uint8Array.fromBase64(value) : bytes(value));
   }
   if (kind === "ConfigMap") {
-    for (const [key, value] of Object.entries((object as ConfigMap).binaryData ?? {})) data.set(key, fromBase64(value));
+    for (const [key, value] of Object.entries((object as ConfigMap).binaryData ?? {})) {
+      data.set(key, Uint8Array.fromBase64(value));
+    }
   }
   return data;
-}
-
-function fromBase64(value: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(value), (char) => char.charCodeAt(0));
 }

@@ -1,7 +1,6 @@
 import { deepEqual as assertEquals, equal } from "node:assert/strict";
 import type { Pod } from "@k3ts/model";
 import { aPod } from "@k3ts/model/testing";
-import { sameJson } from "./same_json.ts";
 import { SavedObjects } from "./saved_objects.ts";
 
 async function inDirectory(task: (directory: string) => Promise<void>): Promise<void> {
@@ -58,10 +57,3 @@ Deno.test("a write that was cut short leaves what was there", () =>
     await again.open();
     equal(again.list().length, 1);
   }));
-
-Deno.test("JSON is the same in any order, and without what is undefined", () => {
-  equal(sameJson({ a: 1, b: [{ c: 2 }] }, { b: [{ c: 2, d: undefined }], a: 1 }), true);
-  equal(sameJson({ a: 1 }, { a: 1, b: null }), false);
-  equal(sameJson([1, 2], [2, 1]), false);
-  equal(sameJson({ a: [] }, { a: {} }), false);
-});

@@ -5,10 +5,9 @@
  * stay on disk until the server has taken the last one. Bounded by the pods of this node.
  */
 import { backoffMs, delay, isNotFound, type ResourceClient, retryOnConflict } from "@k3ts/client";
-import type { Pod, PodStatus } from "@k3ts/model";
+import { equalJson, type Pod, type PodStatus } from "@k3ts/model";
 import { FIELD_MANAGER } from "../field_manager.ts";
 import type { Log } from "../log.ts";
-import { sameJson } from "./same_json.ts";
 
 /** Statuses that are sent at the same time. */
 const SENDERS = 4;
@@ -41,7 +40,7 @@ export class StatusOutbox {
   put(pod: Pod, status: PodStatus): void {
     const { uid } = pod.metadata;
     const idle = !this.#waiting.has(uid) && !this.#sending.has(uid);
-    if (idle && sameJson(pod.status, status)) return;
+    if (idle && equalJson(pod.status, status)) return;
     this.#waiting.set(uid, { pod, status, failures: 0 });
     this.#pump();
   }
@@ -100,7 +99,7 @@ async function write(client: ResourceClient<Pod>, pod: Pod, status: PodStatus): 
       current ??= await client.get(name, { namespace });
       const target = current;
       current = undefined;
-      if (target.metadata.uid !== uid || sameJson(target.status, status)) return;
+      if (target.metadata.uid !== uid || equalJson(target.status, status)) return;
       await client.updateStatus({ ...target, status: keepForeignConditions(target.status, status) }, {
         fieldManager: FIELD_MANAGER,
       });

@@ -174,10 +174,8 @@ function resource(from: NonNullable<DownwardItem["resourceFieldRef"]>, { pod, no
 
 /** When a token is exchanged: at four fifths of its life, or after a day (Kubernetes: "TokenRequest API"). */
 export function refreshTokenAt(token: string): number {
-  const claims = JSON.parse(atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"))) as {
-    iat?: number;
-    exp?: number;
-  };
+  const payload = Uint8Array.fromBase64(token.split(".")[1] ?? "", { alphabet: "base64url" });
+  const claims = JSON.parse(new TextDecoder().decode(payload)) as { iat?: number; exp?: number };
   const { iat = 0, exp = 0 } = claims;
   return Math.min(iat + (exp - iat) * 0.8, iat + 24 * 3600) * 1000;
 }
