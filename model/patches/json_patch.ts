@@ -10,6 +10,9 @@ export type JsonPatchOperation =
 /** Most operations of one patch, as Kubernetes limits it. */
 const OPERATIONS_MAX = 10_000;
 
+/** Most values that all copies of one patch make together: a copy of what was copied before doubles it. */
+const COPIED_VALUES_MAX = 200_000;
+
 /**
  * @throws {PatchError} `malformed` where an operation is none, `inapplicable` where a path does not exist or a test fails;
  * nothing of the patch is applied then
@@ -24,7 +27,8 @@ export function jsonPatch(document: Json, operations: unknown): Json {
   }
   // One member above the document, so that the whole document is a place like any other.
   const root: Place = { "": cloneJson(document) };
-  operations.forEach((operation, index) => apply(root, readOperation(operation, index)));
+  const copies = { left: COPIED_VALUES_MAX };
+  operations.forEach((operation, index) => apply(root, readOperation(operation, index), copies));
   return root[""]!;
 }
 
@@ -51,7 +55,7 @@ function readOperation(operation: unknown, index: number): JsonPatchOperation {
   }
 }
 
-function apply(root: Place, operation: JsonPatchOperation): void {
+function apply(root: Place, operation: JsonPatchOperation, copies: { left: number }): void {
   switch (operation.op) {
     case "add":
       return add(root, operation.path, cloneJson(operation.value));
@@ -65,8 +69,17 @@ function apply(root: Place, operation: JsonPatchOperation): void {
       else setOwn(parent, name, cloneJson(operation.value));
       return;
     }
-    case "copy":
-      return add(root, operation.path, cloneJson(at(root, operation.from)));
+    case "copy": {
+      const original = at(root, operation.from);
+      copies.left -= countValues(original, copies.left);
+      if (copies.left < 0) {
+        throw new PatchError(
+          "inapplicable",
+          `Unable to complete the copy in a JSON patch as it may copy at most ${COPIED_VALUES_MAX} values`,
+        );
+      }
+      return add(root, operation.path, cloneJson(original));
+    }
     case "move":
       if (operation.path.startsWith(`${operation.from}/`)) {
         throw new PatchError("inapplicable", `Cannot move ${operation.from} into ${operation.path}, a part of itself`);
@@ -77,6 +90,17 @@ function apply(root: Place, operation: JsonPatchOperation): void {
         throw new PatchError("inapplicable", `testing value ${operation.path} failed: test failed`);
       }
   }
+}
+
+/** Every value in a value, itself included; stops counting at the first above `max`. */
+function countValues(value: Json, max: number): number {
+  let count = 1;
+  if (typeof value !== "object" || value === null) return typeof value === "string" ? 1 + (value.length >> 8) : 1;
+  for (const part of Object.values(value)) {
+    if (count > max) break;
+    count += countValues(part, max - count);
+  }
+  return count;
 }
 
 function at(root: Place, path: string): Json {

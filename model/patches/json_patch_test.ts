@@ -72,3 +72,11 @@ Deno.test("whatever is added can be tested for and removed again", () => {
     }),
   );
 });
+
+Deno.test("copies of copies are refused before they fill the memory", () => {
+  const doubling = Array.from({ length: 60 }, (_, index) => ({ op: "copy", from: "/a", path: `/a/${index}` }));
+  assertThrows(
+    () => jsonPatch({ a: { x: 1 } }, doubling),
+    (error) => error instanceof PatchError && error.reason === "inapplicable" && /may copy at most/.test(error.message),
+  );
+});
