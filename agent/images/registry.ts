@@ -13,7 +13,7 @@ export interface Credentials {
 }
 
 /** A registry did not give what was asked. `status` is its HTTP status, when it answered. */
-export class RegistryError extends Error {
+class RegistryError extends Error {
   override name = "RegistryError";
   constructor(message: string, readonly status?: number, options?: ErrorOptions) {
     super(message, options);

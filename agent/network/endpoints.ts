@@ -27,7 +27,7 @@ export function isReadyEndpoint(endpoint: Endpoint): boolean {
 }
 
 /** Terminating, but still able to answer: what is used where nothing is ready (KEP-1669). */
-export function stillServes(endpoint: Endpoint): boolean {
+function stillServes(endpoint: Endpoint): boolean {
   return endpoint.conditions?.serving === true && endpoint.conditions.terminating === true;
 }
 

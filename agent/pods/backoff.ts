@@ -4,8 +4,8 @@
  */
 import type { ObservedContainer } from "./observed.ts";
 
-export const BACKOFF_MS_FIRST = 10_000;
-export const BACKOFF_MS_MAX = 300_000;
+const BACKOFF_MS_FIRST = 10_000;
+const BACKOFF_MS_MAX = 300_000;
 const GOOD_RUN_MS = 600_000;
 
 /** What holds back the start that follows this ended attempt. Zero: nothing does. */

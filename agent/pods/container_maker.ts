@@ -24,7 +24,7 @@ export interface StartOptions {
 }
 
 /** What a container's directory holds beside the shim's files. */
-export function containerPaths(directory: string) {
+function containerPaths(directory: string) {
   return {
     rootfs: `${directory}/rootfs`,
     upper: `${directory}/upper`,

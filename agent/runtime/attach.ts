@@ -3,7 +3,7 @@
  * data (see `runtime.proto`).
  */
 
-export const Stream = { stdin: 0, stdout: 1, stderr: 2, resize: 3, exit: 4 } as const;
+const Stream = { stdin: 0, stdout: 1, stderr: 2, resize: 3, exit: 4 } as const;
 
 export type Output = { stream: "stdout" | "stderr"; data: Uint8Array } | { stream: "exit"; code: number };
 

@@ -14,7 +14,7 @@ export function hostnameOf(pod: Pod): string {
   return name.slice(0, 63).replace(/[-.]+$/, "");
 }
 
-export function qualifiedNameOf(pod: Pod, domain: string): string {
+function qualifiedNameOf(pod: Pod, domain: string): string {
   const subdomain = pod.spec?.subdomain;
   const host = hostnameOf(pod);
   return subdomain ? `${host}.${subdomain}.${pod.metadata.namespace ?? "default"}.svc.${domain}` : host;

@@ -12,7 +12,7 @@ export interface Content {
   leaving: boolean;
 }
 
-export const FINALIZER = "kubernetes";
+const FINALIZER = "kubernetes";
 
 export type NamespacePlan =
   | { do: "rest" }
