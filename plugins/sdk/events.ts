@@ -4,7 +4,7 @@
  * Limits as in client-go (tools/record, events_cache.go).
  */
 import { isNotFound, type ResourceClients } from "@k3ts/client";
-import { type Event, type KubernetesObject, type ResourceRef, resources } from "@k3ts/model";
+import { type Event, formatTime, type KubernetesObject, type ResourceRef, resources } from "@k3ts/model";
 import { isNamespaceGoing } from "./failures.ts";
 
 export interface EventRecord {
@@ -61,12 +61,15 @@ export function eventRecorder(options: EventRecorderOptions): EventRecorder {
 
   async function drain(): Promise<void> {
     writing = true;
-    while (waiting.size > 0 && !options.signal.aborted) {
-      const batch = [...waiting.values()].slice(0, BATCH_MAX);
-      for (const { key } of batch) waiting.delete(key);
-      await Promise.all(batch.map((told) => writer.write(told)));
+    try {
+      while (waiting.size > 0 && !options.signal.aborted) {
+        const batch = [...waiting.values()].slice(0, BATCH_MAX);
+        for (const { key } of batch) waiting.delete(key);
+        await Promise.all(batch.map((told) => writer.write(told)));
+      }
+    } finally {
+      writing = false;
     }
-    writing = false;
   }
 
   return {
@@ -77,7 +80,7 @@ export function eventRecorder(options: EventRecorderOptions): EventRecorder {
       const known = waiting.get(key);
       if (known !== undefined) known.times++;
       else if (waiting.size < WAITING_MAX) waiting.set(key, { record, key, times: 1 });
-      if (!writing) drain();
+      if (!writing) drain().catch(options.onError);
     },
   };
 }
@@ -172,7 +175,7 @@ class EventWriter {
   }
 
   #time(): string {
-    return new Date(this.options.now()).toISOString().replace(/\.\d+Z$/, "Z");
+    return formatTime(this.options.now());
   }
 }
 

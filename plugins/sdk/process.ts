@@ -76,12 +76,17 @@ class Reports {
   }
 
   async *until(signal: AbortSignal): AsyncGenerator<RunResponse> {
-    signal.addEventListener("abort", () => this.#wake.resolve(), { once: true });
-    while (!signal.aborted) {
-      await this.#wake.promise;
-      this.#wake = Promise.withResolvers<void>();
-      yield* this.#queued.splice(0);
-      if (this.#error !== undefined) throw this.#error;
+    const onAbort = () => this.#wake.resolve();
+    signal.addEventListener("abort", onAbort);
+    try {
+      while (!signal.aborted) {
+        await this.#wake.promise;
+        this.#wake = Promise.withResolvers<void>();
+        yield* this.#queued.splice(0);
+        if (this.#error !== undefined) throw this.#error;
+      }
+    } finally {
+      signal.removeEventListener("abort", onAbort);
     }
   }
 }
