@@ -25,6 +25,8 @@ export class FakeServer {
   readonly calls: Record<string, number> = {};
   /** Headers of the last call. */
   header = new Headers();
+  /** Who the last writes were said to be from. */
+  readonly managers: (string | undefined)[] = [];
   /** Watches that are open. */
   watches = 0;
   /** Thrown by the next calls of a method, one each. */
@@ -56,14 +58,16 @@ export class FakeServer {
           this.#called("watch", context);
           return this.#watch(request, context);
         },
-        create: ({ object }, context) => {
+        create: ({ object, options }, context) => {
           this.#called("create", context);
+          this.managers.push(options?.fieldManager);
           const thing: Thing = decode(object);
           if (this.#objects.has(keyOf(thing.metadata))) throw apiError(Code.AlreadyExists, 409, "AlreadyExists");
           return { object: encode(this.put(thing.metadata.name, thing.value)), warnings: ["things are old-fashioned"] };
         },
-        update: ({ object }, context) => {
+        update: ({ object, options }, context) => {
           this.#called("update", context);
+          this.managers.push(options?.fieldManager);
           const thing: Thing = decode(object);
           if (this.#existing(thing.metadata).metadata.resourceVersion !== thing.metadata.resourceVersion) {
             throw apiError(Code.Aborted, 409, "Conflict");

@@ -4,8 +4,8 @@
  * Over Deno's own `fetch`, whose HTTP/2 is native: `node:http2` of Deno 2.9 ends the whole process where a connection
  * is dropped with streams open.
  */
-import type { Interceptor, Transport } from "@connectrpc/connect";
-import { createFetchClient } from "@connectrpc/connect/protocol";
+import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
+import type { UniversalClientFn } from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-connect";
 import { tellConnectionLoss } from "./connection_loss.ts";
 
@@ -41,9 +41,9 @@ export function createHttp2Transport(options: Http2TransportOptions): Http2Trans
     ...(caCertificate !== undefined && { caCerts: [caCertificate] }),
     ...(certificate !== undefined && key !== undefined && { cert: certificate, key }),
   });
-  const closing = new AbortController();
+  const open = new Set<() => void>();
   const transport = createTransport({
-    httpClient: createFetchClient(plainFetch(client, closing.signal)),
+    httpClient: fetchOver(client, open),
     baseUrl: options.url,
     useBinaryFormat: true,
     readMaxBytes: MESSAGE_BYTES_MAX,
@@ -60,19 +60,65 @@ export function createHttp2Transport(options: Http2TransportOptions): Http2Trans
     ...(options.defaultTimeoutMs !== undefined && { defaultTimeoutMs: options.defaultTimeoutMs }),
   });
   const close = () => {
-    closing.abort();
+    for (const end of open) end();
     client.close();
   };
   return { ...transport, close, [Symbol.dispose]: close };
 }
 
-/** `fetch` by a client of ours. It would ask for compressed answers by itself, and undo that behind Connect's back. */
-function plainFetch(client: Deno.HttpClient, closing: AbortSignal): typeof fetch {
-  return (input) => {
-    const request = new Request(input, { signal: AbortSignal.any([closing, (input as Request).signal]) });
-    request.headers.set("accept-encoding", "identity");
-    return fetch(request, { client });
+/** @param open how to end each answer that is being read */
+function fetchOver(client: Deno.HttpClient, open: Set<() => void>): UniversalClientFn {
+  return async ({ url, method, header, body, signal }) => {
+    // It would ask for compressed answers by itself, and undo that behind Connect's back.
+    header.set("accept-encoding", "identity");
+    const response = await fetch(url, {
+      method,
+      headers: header,
+      signal,
+      client,
+      ...(body && { body: ReadableStream.from(body) }),
+    });
+    return {
+      status: response.status,
+      header: response.headers,
+      body: read(response, signal, open),
+      trailer: new Headers(),
+    };
   };
+}
+
+/**
+ * The body of an answer, until the signal fires. `fetch` itself forgets its signal once the head is there: what links
+ * the two may be collected as garbage.
+ */
+async function* read(
+  response: Response,
+  signal: AbortSignal | undefined,
+  open: Set<() => void>,
+): AsyncGenerator<Uint8Array> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return;
+  let isEnded = false;
+  const end = () => {
+    isEnded = true;
+    reader.cancel().catch(() => {}); // it may have failed already, which whoever reads is told
+  };
+  open.add(end);
+  signal?.addEventListener("abort", end);
+  try {
+    while (true) {
+      signal?.throwIfAborted();
+      const { done, value } = await reader.read();
+      signal?.throwIfAborted();
+      if (isEnded) throw new ConnectError("the transport was closed", Code.Unavailable);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    open.delete(end);
+    signal?.removeEventListener("abort", end);
+    end();
+  }
 }
 
 function bearer(token: string): Interceptor {

@@ -99,7 +99,7 @@ class TypedClient<T extends KubernetesObject> implements ResourceClient<T> {
       resource,
       encoding: Encoding.JSON,
       object: encode(this.#typed(object)),
-      options: written(options),
+      options: this.#written(options),
     };
     const response = await this.caller.call((client, rpc) => client.update(request, rpc), options);
     this.caller.warn(response.warnings);
@@ -219,7 +219,7 @@ class TypedClient<T extends KubernetesObject> implements ResourceClient<T> {
   }
 
   async #create<R>(resource: Target, object: unknown, options: WriteOptions): Promise<R> {
-    const request = { resource, encoding: Encoding.JSON, object: encode(object), options: written(options) };
+    const request = { resource, encoding: Encoding.JSON, object: encode(object), options: this.#written(options) };
     const response = await this.caller.call((client, rpc) => client.create(request, rpc), options);
     this.caller.warn(response.warnings);
     return decode(response.object);
@@ -232,7 +232,7 @@ class TypedClient<T extends KubernetesObject> implements ResourceClient<T> {
       encoding: Encoding.JSON,
       type: PATCH_TYPES[type],
       patch: typeof patch === "string" ? new TextEncoder().encode(patch) : encode(patch),
-      options: written(options),
+      options: this.#written(options),
       force,
     };
     const response = await this.caller.call((client, rpc) => client.patch(request, rpc), options);
@@ -259,15 +259,15 @@ class TypedClient<T extends KubernetesObject> implements ResourceClient<T> {
     return { group, version, resource, namespace, name, subresource };
   }
 
+  #written({ dryRun, fieldManager = this.caller.options.fieldManager, fieldValidation }: WriteOptions) {
+    return { dryRun, fieldManager, fieldValidation };
+  }
+
   #typed(object: NewObject<T>): NewObject<T> {
     const { group, version, kind } = this.resource;
     if (kind === undefined) return object;
     return { apiVersion: group === "" ? version : `${group}/${version}`, kind, ...object };
   }
-}
-
-function written({ dryRun, fieldManager, fieldValidation }: WriteOptions) {
-  return { dryRun, fieldManager, fieldValidation };
 }
 
 function deletion({ gracePeriodSeconds, propagationPolicy, preconditions, dryRun }: DeleteOptions) {

@@ -140,6 +140,13 @@ Deno.test("identity and warnings are handed on", async () => {
   assertEquals(warnings, ["things are old-fashioned"]);
 });
 
+Deno.test("a write names its manager: its own, or else the client's", async () => {
+  const { server, things } = setup({ fieldManager: "k3ts-agent" });
+  const created = await things.create({ metadata: { name: "a", namespace: "ns" }, value: 1 });
+  await things.update({ ...created, value: 2 }, { fieldManager: "somebody" });
+  assertEquals(server.managers, ["k3ts-agent", "somebody"]);
+});
+
 function setup(options?: ResourceClientOptions) {
   const server = new FakeServer();
   return { server, things: createResourceClient(server.transport, options).of<Thing>(THINGS) };

@@ -172,6 +172,8 @@ export interface ResourceClients {
 export interface ResourceClientOptions {
   /** On whose behalf a plugin calls: one of the identities that its host has granted. */
   identity?: string;
+  /** Who is named as the writer, in `metadata.managedFields`, where a write does not say. @default what the transport calls itself */
+  fieldManager?: string;
   /** Told what the server warns of, such as deprecations and unknown fields. @default nobody is */
   onWarning?: (warning: string) => void;
 }
