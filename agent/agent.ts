@@ -53,7 +53,7 @@ export async function runAgent(parts: AgentParts): Promise<void> {
   const greeted = greet(parts, before, describe);
   // Whoever awaits it learns of its failure.
   greeted.catch(() => {});
-  const clients = createResourceClient(parts.server);
+  const clients = createResourceClient(parts.server, { fieldManager: "k3ts-agent" });
   const node = await openNode(parts, saved, before ?? await greeted, clients);
   followSaved(parts, saved, node);
   const server = await serve({

@@ -1,7 +1,6 @@
 /** The node's sign of life (coordination/v1 Lease), on a timer of its own, whatever the pods do. */
 import { delay, isConflict, isNotFound, type NewObject, type ResourceClient } from "@k3ts/client";
 import { formatMicroTime, type Lease } from "@k3ts/model";
-import { FIELD_MANAGER } from "../field_manager.ts";
 import type { Log } from "../log.ts";
 
 const NAMESPACE = "kube-node-lease";
@@ -44,7 +43,7 @@ async function renew(
   now: () => number,
   signal: AbortSignal,
 ): Promise<Lease> {
-  const options = { namespace: NAMESPACE, signal, timeoutMs: RENEW_MS, fieldManager: FIELD_MANAGER };
+  const options = { namespace: NAMESPACE, signal, timeoutMs: RENEW_MS };
   const renewTime = formatMicroTime(now());
   try {
     const lease = held ?? await client.get(node.name, options);

@@ -3,7 +3,6 @@ import type { Client } from "@connectrpc/connect";
 import { backoffMs, delay, isNotFound, type ResourceClient, retryOnConflict } from "@k3ts/client";
 import type { Node } from "@k3ts/model";
 import type { NodeService } from "@k3ts/proto";
-import { FIELD_MANAGER } from "../field_manager.ts";
 import type { Log } from "../log.ts";
 import { isNewsworthy, type NodeInput, nodeObject, nodeStatus } from "./node_object.ts";
 
@@ -49,9 +48,7 @@ export async function keepNodeStatus(
       if (isNewsworthy(said, status) || now() - reported >= REPORT_MS) {
         await retryOnConflict(async () => {
           const node = await client.get(latest.name, { signal });
-          said = (await client.updateStatus({ ...node, status: nodeStatus(latest, node.status, now()) }, {
-            fieldManager: FIELD_MANAGER,
-          })).status;
+          said = (await client.updateStatus({ ...node, status: nodeStatus(latest, node.status, now()) })).status;
         });
         reported = now();
       }

@@ -1,7 +1,6 @@
 /** Tells people what happens to pods, as Events (core/v1). Best effort: what cannot be sent is only logged. */
 import type { ResourceClient } from "@k3ts/client";
 import { type coreV1, formatTime, type Pod } from "@k3ts/model";
-import { FIELD_MANAGER } from "../field_manager.ts";
 import { explain, type Log } from "../log.ts";
 
 type CoreEvent = coreV1.Event;
@@ -46,7 +45,7 @@ export class Events {
     const client = this.#client;
     if (client === undefined || this.#sending >= SENDING_MAX) return;
     this.#sending++;
-    client.create(event, { namespace: event.metadata.namespace, fieldManager: FIELD_MANAGER })
+    client.create(event, { namespace: event.metadata.namespace })
       .catch((error) => this.#log.warn(`Cannot send event ${event.reason}: ${explain(error)}`))
       .finally(() => this.#sending--);
   }

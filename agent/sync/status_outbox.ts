@@ -6,7 +6,6 @@
  */
 import { backoffMs, delay, isNotFound, type ResourceClient, retryOnConflict } from "@k3ts/client";
 import { equalJson, type Pod, type PodStatus } from "@k3ts/model";
-import { FIELD_MANAGER } from "../field_manager.ts";
 import type { Log } from "../log.ts";
 
 /** Statuses that are sent at the same time. */
@@ -100,9 +99,7 @@ async function write(client: ResourceClient<Pod>, pod: Pod, status: PodStatus): 
       const target = current;
       current = undefined;
       if (target.metadata.uid !== uid || equalJson(target.status, status)) return;
-      await client.updateStatus({ ...target, status: keepForeignConditions(target.status, status) }, {
-        fieldManager: FIELD_MANAGER,
-      });
+      await client.updateStatus({ ...target, status: keepForeignConditions(target.status, status) });
     });
   } catch (error) {
     if (!isNotFound(error)) throw error;

@@ -44,7 +44,7 @@ export interface ControllerSpec<T extends KubernetesObject, R extends Related> {
   name: string;
   /** The Kubernetes user that it writes as. @default `system:serviceaccount:kube-system:NAME-controller` */
   user?: string;
-  /** Who its events are from. @default `NAME-controller` */
+  /** Who its events are from, and as which it writes (`metadata.managedFields`). @default `NAME-controller` */
   component?: string;
   for: ResourceRef<T>;
   /** Objects of which the planned one is the controller (metadata.ownerReferences). */

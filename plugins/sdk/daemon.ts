@@ -18,6 +18,8 @@ export interface DaemonContext {
 export interface Daemon {
   name: string;
   user: string;
+  /** As which it writes (`metadata.managedFields`). */
+  component: string;
   /** Runs until the signal fires. */
   run: (context: DaemonContext, signal: AbortSignal) => Promise<void>;
 }

@@ -47,7 +47,7 @@ export async function servePlugins(
     for (const controller of running) {
       startController(controller, {
         informers,
-        clients: createResourceClient(transport, { identity: controller.user }),
+        clients: createResourceClient(transport, { identity: controller.user, fieldManager: controller.component }),
         clock: systemClock,
         onSynced: () => reports.add({ case: "controllerSynced", value: controller.name }),
         onFailure: (about, error) => log(PluginLog_Level.WARN, controller.name, `${about}: ${error.message}`),

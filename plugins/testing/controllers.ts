@@ -1,4 +1,5 @@
 /** Controllers at work on a test's cluster, each under its own identity. */
+import { createResourceClient } from "@k3ts/client";
 import { type Controller, type Daemon, READER, SharedInformers, startController } from "../sdk/mod.ts";
 import type { TestCluster } from "./cluster.ts";
 
@@ -41,7 +42,7 @@ export async function runControllers(
   const ended = controllers.map((controller, index) =>
     startController(controller, {
       informers,
-      clients: cluster.as(controller.user),
+      clients: createResourceClient(cluster.transport(controller.user), { fieldManager: controller.component }),
       clock: cluster.clock,
       onSynced: () => synced[index]!.resolve(),
       onFailure: (about, error) => failures.push({ controller: controller.name, about, error }),

@@ -34,6 +34,8 @@ Deno.test("a Deployment becomes pods on nodes that stand behind its Service", as
   ok(items.every(isReady));
   deepEqual([...new Set(items.map(({ spec }) => spec.nodeName))].sort(), ["n1", "n2"]);
   deepEqual([...new Set(items.map((pod) => controllerOf(pod)?.kind))], ["ReplicaSet"]);
+  const writers = items.flatMap(({ metadata }) => metadata.managedFields?.map(({ manager }) => manager));
+  ok(writers.includes("replicaset-controller") && writers.includes("default-scheduler"), writers.join());
   deepEqual(running.failures, []);
 });
 

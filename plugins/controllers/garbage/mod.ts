@@ -14,6 +14,7 @@ const CONCURRENCY = 4;
 const garbage: Daemon = {
   name: "generic-garbage-collector",
   user: "system:serviceaccount:kube-system:generic-garbage-collector",
+  component: "generic-garbage-collector",
   run: (context, signal) => new Collector(context, signal).run(),
 };
 export default garbage;

@@ -13,6 +13,7 @@ const CONCURRENCY = 2;
 const namespaces: Daemon = {
   name: "namespace",
   user: "system:serviceaccount:kube-system:namespace-controller",
+  component: "namespace-controller",
   run,
 };
 export default namespaces;
