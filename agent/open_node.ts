@@ -1,6 +1,6 @@
 /** Puts together what looks after pods on this machine: records, network, workers. */
 import type { ResourceClients } from "@k3ts/client";
-import { type EndpointSlice, type Pod, resources } from "@k3ts/model";
+import { type EndpointSlice, type Pod, resources } from "@k3ts/model/objects";
 import type { AgentParts } from "./agent.ts";
 import type { ClusterState } from "./cluster_state.ts";
 import { NodeNetwork } from "./network/node_network.ts";

@@ -5,7 +5,7 @@
 import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Pod } from "@k3ts/model";
+import type { Pod } from "@k3ts/model/objects";
 import { nativeFolder } from "@k3ts/ffi";
 import { namesIn, readTextIfThere } from "./files.ts";
 

@@ -1,5 +1,5 @@
 /** What this node knows without asking anybody: objects that the server has said, and images. */
-import type { EndpointSlice, Pod, Service } from "@k3ts/model";
+import type { EndpointSlice, Pod, Service } from "@k3ts/model/objects";
 import { type ImageNative, Images } from "./images/images.ts";
 import type { Log } from "./log.ts";
 import type { Paths } from "./paths.ts";

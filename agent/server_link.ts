@@ -1,7 +1,7 @@
 /** Everything between this node and the server: who it is, what it wants, how the node is. */
 import { createClient } from "@connectrpc/connect";
 import { delay, type ResourceClients } from "@k3ts/client";
-import { type EndpointSlice, type Pod, resources, type Service } from "@k3ts/model";
+import { type EndpointSlice, type Pod, resources, type Service } from "@k3ts/model/objects";
 import { ClusterService, NodeService } from "@k3ts/proto";
 import type { AgentParts } from "./agent.ts";
 import { type ClusterState, mergeClusterState, writeClusterState } from "./cluster_state.ts";

@@ -1,5 +1,5 @@
 /** Names and passwords for registries out of a pod's image pull secrets (kubernetes.io/dockerconfigjson). Pure. */
-import type { Pod } from "@k3ts/model";
+import type { Pod } from "@k3ts/model/objects";
 import { text } from "../pods/text.ts";
 import type { References } from "../sync/references.ts";
 import { parseReference } from "./reference.ts";

@@ -2,7 +2,7 @@
  * Reads from an OCI registry (distribution-spec 1.1; token authentication as in the distribution project's
  * "Token Authentication Specification"). Anonymous or with a name and password.
  */
-import { concatBytes } from "@k3ts/model";
+import { concatBytes } from "@k3ts/model/objects";
 import { type Blobs, digestOf } from "./blobs.ts";
 import { type Descriptor, DOCUMENT_BYTES_MAX, MANIFEST_TYPES } from "./oci.ts";
 import type { ImageReference } from "./reference.ts";

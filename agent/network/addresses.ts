@@ -4,7 +4,7 @@
  * Addresses are given in a round, so that one that was just freed rests: what still speaks to the old pod must not
  * reach a new one.
  */
-import { formatIPv4, type IPv4Range, parseIPv4, parseIPv4Range } from "@k3ts/model";
+import { formatIPv4, type IPv4Range, parseIPv4, parseIPv4Range } from "@k3ts/model/objects";
 import { readJsonIfThere, writeAtomically } from "../files.ts";
 
 export interface Allocations {

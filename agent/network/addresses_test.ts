@@ -1,5 +1,5 @@
 import { equal, ok as assert, throws } from "node:assert/strict";
-import { isInIPv4Range, parseIPv4, parseIPv4Range } from "@k3ts/model";
+import { isInIPv4Range, parseIPv4, parseIPv4Range } from "@k3ts/model/objects";
 import fc from "fast-check";
 import { Addresses, allocate, type Allocations, gatewayOf, release } from "./addresses.ts";
 

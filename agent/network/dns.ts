@@ -5,7 +5,7 @@
  * endpoints, named ports (SRV), external names, pods by address, and the way back (PTR).
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type EndpointSlice, isIPv4, type Service } from "@k3ts/model";
+import { type EndpointSlice, isIPv4, type Service } from "@k3ts/model/objects";
 import { type DnsNameSchema, type DnsSnapshot, DnsSnapshotSchema, type DnsSrvSchema } from "@k3ts/proto";
 import { isReadyEndpoint, serviceKey, slicesByService } from "./endpoints.ts";
 

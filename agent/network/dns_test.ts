@@ -1,5 +1,5 @@
 import { deepEqual as assertEquals, equal } from "node:assert/strict";
-import type { EndpointSlice, Service } from "@k3ts/model";
+import type { EndpointSlice, Service } from "@k3ts/model/objects";
 import { planDns } from "./dns.ts";
 
 const meta = (name: string) => ({ name, namespace: "shop", uid: name, resourceVersion: "1", creationTimestamp: "" });

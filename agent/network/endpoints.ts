@@ -1,5 +1,5 @@
 /** Which addresses stand behind the ports of a Service. Pure; shared by packet rules and DNS. */
-import { type Endpoint, type EndpointSlice, isIPv4, type Service, type ServicePort } from "@k3ts/model";
+import { type Endpoint, type EndpointSlice, isIPv4, type Service, type ServicePort } from "@k3ts/model/objects";
 
 const SERVICE_LABEL = "kubernetes.io/service-name";
 

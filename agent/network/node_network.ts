@@ -7,7 +7,7 @@
 import { toBinary } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 import { delay } from "@k3ts/client";
-import type { EndpointSlice, Service } from "@k3ts/model";
+import type { EndpointSlice, Service } from "@k3ts/model/objects";
 import { type DnsService, DnsSnapshotSchema, type NetworkService } from "@k3ts/proto";
 import { writeAtomically } from "../files.ts";
 import { explain, type Log } from "../log.ts";

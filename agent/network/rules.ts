@@ -5,7 +5,7 @@
  * port, and from there at random to one of its endpoints (Kubernetes documentation: "Virtual IPs and Service
  * Proxies"; nft(8)). Equal input gives equal text, so that nothing is replaced that has not changed.
  */
-import { type EndpointSlice, isIPv4, type Service, type ServicePort } from "@k3ts/model";
+import { type EndpointSlice, isIPv4, type Service, type ServicePort } from "@k3ts/model/objects";
 import { type Backend, backendsOf, serviceKey, slicesByService } from "./endpoints.ts";
 
 export interface RulesInput {

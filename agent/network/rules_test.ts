@@ -1,5 +1,5 @@
 import { equal, ok as assert } from "node:assert/strict";
-import type { EndpointSlice, Service } from "@k3ts/model";
+import type { EndpointSlice, Service } from "@k3ts/model/objects";
 import { planRules, type RulesInput } from "./rules.ts";
 
 function service(name: string, spec: Partial<NonNullable<Service["spec"]>> = {}): Service {

@@ -1,6 +1,6 @@
 /** What this machine is, read from the kernel. */
 import { statfs } from "node:fs/promises";
-import type { NodeSystemInfo } from "@k3ts/model";
+import type { NodeSystemInfo } from "@k3ts/model/objects";
 import { readTextIfThere } from "../files.ts";
 
 export interface MachineFacts {

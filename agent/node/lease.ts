@@ -1,6 +1,6 @@
 /** The node's sign of life (coordination/v1 Lease), on a timer of its own, whatever the pods do. */
 import { delay, isConflict, isNotFound, type NewObject, type ResourceClient } from "@k3ts/client";
-import { formatMicroTime, type Lease } from "@k3ts/model";
+import { formatMicroTime, type Lease } from "@k3ts/model/objects";
 import type { Log } from "../log.ts";
 
 const NAMESPACE = "kube-node-lease";

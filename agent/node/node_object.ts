@@ -1,5 +1,5 @@
 /** What this node says of itself (core/v1 Node). Pure. */
-import { equalJson, formatTime, type Node, type NodeCondition, type NodeStatus } from "@k3ts/model";
+import { equalJson, formatTime, type Node, type NodeCondition, type NodeStatus } from "@k3ts/model/objects";
 import type { Image } from "../images/index.ts";
 import type { MachineFacts } from "./facts.ts";
 

@@ -1,7 +1,7 @@
 /** Registers the node and keeps its status current: at once when it changes, else every five minutes. */
 import type { Client } from "@connectrpc/connect";
 import { backoffMs, delay, isNotFound, type ResourceClient, retryOnConflict } from "@k3ts/client";
-import type { Node } from "@k3ts/model";
+import type { Node } from "@k3ts/model/objects";
 import type { NodeService } from "@k3ts/proto";
 import type { Log } from "../log.ts";
 import { isNewsworthy, type NodeInput, nodeObject, nodeStatus } from "./node_object.ts";

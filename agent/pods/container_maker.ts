@@ -1,6 +1,6 @@
 /** Makes a container and starts it: root file system, specification, shim. */
 import { constants } from "node:os";
-import type { Container, Pod } from "@k3ts/model";
+import type { Container, Pod } from "@k3ts/model/objects";
 import { removeIfThere } from "../files.ts";
 import type { Image } from "../images/index.ts";
 import { logPathOf, type PodPaths, podPathsOf } from "../paths.ts";

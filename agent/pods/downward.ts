@@ -1,5 +1,5 @@
 /** What a pod may learn about itself (Kubernetes documentation: "Downward API"). Pure. */
-import type { Container, Pod } from "@k3ts/model";
+import type { Container, Pod } from "@k3ts/model/objects";
 import { amountOf } from "./amount.ts";
 
 export interface DownwardInput {

@@ -4,7 +4,7 @@
  *
  * Pure. What is missing and not optional is an error that the container's waiting state shows.
  */
-import type { Container, EnvVar, Pod, Service } from "@k3ts/model";
+import type { Container, EnvVar, Pod, Service } from "@k3ts/model/objects";
 import type { References } from "../sync/references.ts";
 import { ConfigError } from "./config_error.ts";
 import { text as utf8 } from "./text.ts";

@@ -1,5 +1,5 @@
 import { deepEqual as assertEquals, equal, throws } from "node:assert/strict";
-import type { ConfigMap, Container, Secret, Service } from "@k3ts/model";
+import type { ConfigMap, Container, Secret, Service } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
 import { type Known, type Reference, References } from "../sync/references.ts";
 import { type EnvironmentInput, environmentOf } from "./environment.ts";

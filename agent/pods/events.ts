@@ -1,6 +1,6 @@
 /** Tells people what happens to pods, as Events (core/v1). Best effort: what cannot be sent is only logged. */
 import type { ResourceClient } from "@k3ts/client";
-import { type coreV1, formatTime, type Pod } from "@k3ts/model";
+import { type coreV1, formatTime, type Pod } from "@k3ts/model/objects";
 import { explain, type Log } from "../log.ts";
 
 type CoreEvent = coreV1.Event;

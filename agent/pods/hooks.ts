@@ -1,6 +1,6 @@
 /** What a container asks to be done after its start and before its end (core/v1 Lifecycle). */
 import { delay } from "@k3ts/client";
-import type { LifecycleHandler } from "@k3ts/model";
+import type { LifecycleHandler } from "@k3ts/model/objects";
 import { probe, type ProbeTarget } from "./probe.ts";
 
 /** Ends with the hook, or when its time is over. Throws when it failed. */

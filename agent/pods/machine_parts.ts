@@ -1,7 +1,7 @@
 /** What pods are looked after with: everything of a node that a worker needs, as `main.ts` puts it together. */
 import type { Client } from "@connectrpc/connect";
 import type { ResourceClient } from "@k3ts/client";
-import type { Pod, Service } from "@k3ts/model";
+import type { Pod, Service } from "@k3ts/model/objects";
 import type { ImageService, RuntimeService } from "@k3ts/proto";
 import type { Images } from "../images/images.ts";
 import type { Log } from "../log.ts";

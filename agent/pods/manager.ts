@@ -1,5 +1,5 @@
 /** One worker for each pod of this node, for as long as there is anything of it here. */
-import type { Pod } from "@k3ts/model";
+import type { Pod } from "@k3ts/model/objects";
 import { namesIn } from "../files.ts";
 import type { Log } from "../log.ts";
 import { podPathsOf } from "../paths.ts";

@@ -7,7 +7,7 @@
  *
  * Behaviour follows Kubernetes 1.35 (docs: "Pod lifecycle", "Init containers", "Sidecar containers").
  */
-import type { Container, Pod } from "@k3ts/model";
+import type { Container, Pod } from "@k3ts/model/objects";
 import { nextBackoffMs } from "./backoff.ts";
 import type { ContainerKind, Failure, ObservedContainer, ObservedPod } from "./observed.ts";
 import { planStatus, type PodStatusPlan, type Waiting } from "./status.ts";

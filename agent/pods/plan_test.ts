@@ -1,5 +1,5 @@
 import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
-import type { Container, Pod } from "@k3ts/model";
+import type { Container, Pod } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
 import fc from "fast-check";
 import type { ImageState, ObservedContainer, ObservedPod } from "./observed.ts";

@@ -1,5 +1,5 @@
 /** Which images a pod has, lacks or waits for, and fetching them in the background. */
-import type { Container, Pod } from "@k3ts/model";
+import type { Container, Pod } from "@k3ts/model/objects";
 import { credentialsFor } from "../images/credentials.ts";
 import { InvalidImageName } from "../images/reference.ts";
 import { explain } from "../log.ts";

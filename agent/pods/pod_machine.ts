@@ -1,6 +1,6 @@
 /** Does on this node what the plans of pods say, and tells what it is like. */
 import { isConflict, isNotFound } from "@k3ts/client";
-import type { Container, Pod } from "@k3ts/model";
+import type { Container, Pod } from "@k3ts/model/objects";
 import { explain } from "../log.ts";
 import { exists, removeIfThere, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";

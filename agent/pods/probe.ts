@@ -1,7 +1,7 @@
 /** Asks a container once whether it is well (core/v1 Probe; documentation: "Configure Liveness, Readiness and Startup Probes"). */
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import type { Container, Probe } from "@k3ts/model";
+import type { Container, Probe } from "@k3ts/model/objects";
 
 export interface Answer {
   ok: boolean;

@@ -1,6 +1,6 @@
 /** Runs the probes of running containers, each on its own clock, and keeps what they found. */
 import { delay } from "@k3ts/client";
-import type { Probe } from "@k3ts/model";
+import type { Probe } from "@k3ts/model/objects";
 import type { ProbeResult } from "./observed.ts";
 import { type Answer, probe, type ProbeTarget } from "./probe.ts";
 

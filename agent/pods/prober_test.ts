@@ -1,5 +1,5 @@
 import { deepEqual as assertEquals, equal } from "node:assert/strict";
-import type { Container } from "@k3ts/model";
+import type { Container } from "@k3ts/model/objects";
 import { type Probed, Prober } from "./prober.ts";
 
 /** Probes a container until its result is what is looked for. */

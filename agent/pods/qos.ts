@@ -1,5 +1,5 @@
 /** Quality of service (Kubernetes documentation: "Pod Quality of Service Classes"). */
-import type { qosClass } from "@k3ts/model";
+import type { qosClass } from "@k3ts/model/objects";
 
 /**
  * What the kernel's out-of-memory killer is told: the less a container was promised, the earlier it goes

@@ -1,5 +1,5 @@
 /** What the containers of a pod share: namespaces, an address, and the files that all of them see. */
-import type { Pod } from "@k3ts/model";
+import type { Pod } from "@k3ts/model/objects";
 import { readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { removePodCgroup } from "../runtime/cgroups.ts";

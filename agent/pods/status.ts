@@ -12,7 +12,7 @@ import {
   type PodCondition,
   type PodStatus,
   qosClass,
-} from "@k3ts/model";
+} from "@k3ts/model/objects";
 import type { ContainerKind, ObservedContainer, ObservedPod } from "./observed.ts";
 import { hasEnded, isRunning, isSidecar, latestAttempt } from "./plan.ts";
 import type { DesiredPod } from "./plan.ts";

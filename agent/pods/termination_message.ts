@@ -1,5 +1,5 @@
 /** A container's last words (core/v1 terminationMessagePath and terminationMessagePolicy). */
-import type { Pod } from "@k3ts/model";
+import type { Pod } from "@k3ts/model/objects";
 import { readTextIfThere } from "../files.ts";
 import { logPathOf, type Paths, podPathsOf } from "../paths.ts";
 import { readLog } from "../serve/log_reader.ts";

@@ -1,5 +1,5 @@
 /** Linux capabilities of containers (Kubernetes documentation: "Set capabilities for a Container"). Pure. */
-import type { Container } from "@k3ts/model";
+import type { Container } from "@k3ts/model/objects";
 
 /** What a container has unless it asks otherwise: the set that Docker and containerd chose. */
 const DEFAULT = [

@@ -3,7 +3,7 @@
  *
  * Pure: everything that must be read first (image configuration, accounts, environment, where volumes lie) is given.
  */
-import { type Container, type Pod, qosClass, type Volume } from "@k3ts/model";
+import { type Container, type Pod, qosClass, type Volume } from "@k3ts/model/objects";
 import { ConfigError } from "../pods/config_error.ts";
 import { expand } from "../pods/expand.ts";
 import { oomScoreAdj } from "../pods/qos.ts";

@@ -1,5 +1,5 @@
 import { deepEqual as assertEquals, equal, throws } from "node:assert/strict";
-import type { Container, Pod } from "@k3ts/model";
+import type { Container, Pod } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
 import { argumentsOf, type ContainerInput, containerSpec, type ImageConfig } from "./container_spec.ts";
 import { hostnameOf, hostsFile, resolvConf } from "./pod_files.ts";

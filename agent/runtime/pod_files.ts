@@ -1,5 +1,5 @@
 /** Files that every container of a pod sees (Kubernetes documentation: "DNS for Services and Pods", "HostAliases"). Pure. */
-import type { Pod } from "@k3ts/model";
+import type { Pod } from "@k3ts/model/objects";
 
 export interface ClusterDns {
   address: string;

@@ -2,7 +2,7 @@
  * A container's resources as cgroup limits (Kubernetes documentation: "Resource Management for Pods and
  * Containers"). Pure.
  */
-import type { Container } from "@k3ts/model";
+import type { Container } from "@k3ts/model/objects";
 import { amountOf } from "../pods/amount.ts";
 import type { OciLinux } from "./oci.ts";
 

@@ -2,7 +2,7 @@
  * Who a container's process is: the pod's security context over the image's USER, names looked up in the image's
  * own passwd and group files. Pure.
  */
-import type { Container, Pod } from "@k3ts/model";
+import type { Container, Pod } from "@k3ts/model/objects";
 import { ConfigError } from "../pods/config_error.ts";
 import type { OciUser } from "./oci.ts";
 

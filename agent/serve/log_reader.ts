@@ -1,6 +1,6 @@
 /** Reads a container's log as core/v1 PodLogOptions asks. */
 import { dirname } from "node:path";
-import { concatBytes } from "@k3ts/model";
+import { concatBytes } from "@k3ts/model/objects";
 import { exists } from "../files.ts";
 import { parseLogLine } from "./cri_log.ts";
 

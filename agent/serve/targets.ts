@@ -1,5 +1,5 @@
 /** Finds the containers that streams are about, and says why there is none. */
-import type { Pod } from "@k3ts/model";
+import type { Pod } from "@k3ts/model/objects";
 import { logPathOf, type Paths, podPathsOf } from "../paths.ts";
 import type { ContainerTable } from "../pods/container_table.ts";
 import type { ObservedContainer } from "../pods/observed.ts";

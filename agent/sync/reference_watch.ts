@@ -3,7 +3,7 @@
  * the rest. What is known of each is saved, also that there is none.
  */
 import { Informer, type ResourceClients } from "@k3ts/client";
-import { type ConfigMap, type Pod, resources, type Secret } from "@k3ts/model";
+import { type ConfigMap, type Pod, resources, type Secret } from "@k3ts/model/objects";
 import { namesIn, readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
 import type { Log } from "../log.ts";
 import { keyOf, type Known, type Reference, References, referencesOf } from "./references.ts";

@@ -4,7 +4,7 @@
  * Pure. `unknown` (nobody could be asked yet) and `absent` (the server says that there is none) are different
  * answers: nothing is changed because of the first.
  */
-import type { ConfigMap, Container, Pod, Secret } from "@k3ts/model";
+import type { ConfigMap, Container, Pod, Secret } from "@k3ts/model/objects";
 import { ConfigError } from "../pods/config_error.ts";
 import { bytes } from "../pods/text.ts";
 

@@ -1,5 +1,5 @@
 import { deepEqual as assertEquals, equal } from "node:assert/strict";
-import type { Pod } from "@k3ts/model";
+import type { Pod } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
 import { SavedObjects } from "./saved_objects.ts";
 

@@ -5,7 +5,7 @@
  * stay on disk until the server has taken the last one. Bounded by the pods of this node.
  */
 import { backoffMs, delay, isNotFound, type ResourceClient, retryOnConflict } from "@k3ts/client";
-import { equalJson, type Pod, type PodStatus } from "@k3ts/model";
+import { equalJson, type Pod, type PodStatus } from "@k3ts/model/objects";
 import type { Log } from "../log.ts";
 
 /** Statuses that are sent at the same time. */

@@ -1,6 +1,6 @@
 import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
 import { ApiError, type ResourceClient } from "@k3ts/client";
-import type { Pod } from "@k3ts/model";
+import type { Pod } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
 import { createLog } from "../log.ts";
 import { StatusOutbox } from "./status_outbox.ts";

@@ -3,7 +3,7 @@
  *
  * Pure: ConfigMaps, Secrets and tokens are given (Kubernetes documentation: "Volumes", "Projected Volumes").
  */
-import type { KeyToPath, Pod, Volume } from "@k3ts/model";
+import type { KeyToPath, Pod, Volume } from "@k3ts/model/objects";
 import { ConfigError } from "../pods/config_error.ts";
 import { type DownwardInput, fieldOf, resourceOf } from "../pods/downward.ts";
 import { amountOf } from "../pods/amount.ts";

@@ -1,5 +1,5 @@
 import { deepEqual as assertEquals, equal, throws } from "node:assert/strict";
-import type { ConfigMap, Pod, Secret } from "@k3ts/model";
+import type { ConfigMap, Pod, Secret } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
 import { text } from "../pods/text.ts";
 import { type Known, References } from "../sync/references.ts";

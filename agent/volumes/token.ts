@@ -1,6 +1,6 @@
 /** Tokens of service accounts (authentication/v1 TokenRequest). */
 import type { ResourceClients } from "@k3ts/client";
-import { type authenticationV1, type Pod, resources, type ServiceAccount } from "@k3ts/model";
+import { type authenticationV1, type Pod, resources, type ServiceAccount } from "@k3ts/model/objects";
 import type { TokenRequest } from "./plan.ts";
 
 /** Bound to the pod: it is worth nothing once the pod is gone. */

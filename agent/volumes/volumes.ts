@@ -1,6 +1,6 @@
 /** Makes the volumes of pods on this node, keeps their files current, and takes them away. */
 import type { Client } from "@connectrpc/connect";
-import type { Pod, VolumeMount } from "@k3ts/model";
+import type { Pod, VolumeMount } from "@k3ts/model/objects";
 import type { ImageService } from "@k3ts/proto";
 import { exists, readTextIfThere } from "../files.ts";
 import { ConfigError } from "../pods/config_error.ts";

@@ -1,6 +1,6 @@
 /** The resources that the server has now, and those that come later (custom resources, new groups). */
 import { delay, type ResourceClients } from "@k3ts/client";
-import type { ResourceRef } from "@k3ts/model";
+import type { ResourceRef } from "@k3ts/model/objects";
 
 const LOOK_EVERY_MS = 30_000;
 

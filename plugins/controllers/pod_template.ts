@@ -1,5 +1,5 @@
 /** Pods made from the template of a workload (core/v1 PodTemplateSpec). */
-import type { Draft, KubernetesObject, Pod, PodTemplateSpec, ResourceRef } from "@k3ts/model";
+import type { Draft, KubernetesObject, Pod, PodTemplateSpec, ResourceRef } from "@k3ts/model/objects";
 import { controllerReference } from "../sdk/mod.ts";
 
 /** Room for the five characters that the server adds. */

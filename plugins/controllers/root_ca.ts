@@ -1,5 +1,5 @@
 /** Publishes the cluster's CA in every namespace, as the ConfigMap by which pods know the API server. */
-import { type ConfigMap, type Namespace, resources } from "@k3ts/model";
+import { type ConfigMap, type Namespace, resources } from "@k3ts/model/objects";
 import { type Controller, controller, create, REST, update } from "../sdk/mod.ts";
 
 const NAME = "kube-root-ca.crt";

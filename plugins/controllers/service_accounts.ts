@@ -1,5 +1,5 @@
 /** Sees to it that every namespace has its `default` ServiceAccount. */
-import { type Namespace, resources, type ServiceAccount } from "@k3ts/model";
+import { type Namespace, resources, type ServiceAccount } from "@k3ts/model/objects";
 import { type Controller, controller, create, REST } from "../sdk/mod.ts";
 
 const NAME = "default";

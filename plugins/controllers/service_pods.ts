@@ -1,5 +1,5 @@
 /** What a Service has to do with a pod (core/v1 ServiceSpec). */
-import { isSidecar, matches, type Pod, type Service, type ServicePort } from "@k3ts/model";
+import { isSidecar, matches, type Pod, type Service, type ServicePort } from "@k3ts/model/objects";
 
 export type Family = "IPv4" | "IPv6";
 

@@ -1,5 +1,5 @@
 /** Why a pod cannot run on a node: each filter is one reason (docs: "Kubernetes Scheduler", "Taints and Tolerations"). */
-import { type Node, type NodeSelectorTerm, type Pod, type Taint, type Toleration } from "@k3ts/model";
+import { type Node, type NodeSelectorTerm, type Pod, type Taint, type Toleration } from "@k3ts/model/objects";
 import { conflicts, type HostPort, hostPortsOf } from "./host_ports.ts";
 import { type Amounts, requestsOf } from "./resources.ts";
 

@@ -1,5 +1,5 @@
 /** Ports of the node that pods ask for (core/v1 ContainerPort.hostPort). */
-import { isSidecar, type Pod } from "@k3ts/model";
+import { isSidecar, type Pod } from "@k3ts/model/objects";
 
 export interface HostPort {
   /** `0.0.0.0` is all addresses. */

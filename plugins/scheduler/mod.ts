@@ -1,5 +1,13 @@
 /** Gives every pod a node. */
-import { formatTime, isBound, isTerminal, type Node, type Pod, type PodCondition, resources } from "@k3ts/model";
+import {
+  formatTime,
+  isBound,
+  isTerminal,
+  type Node,
+  type Pod,
+  type PodCondition,
+  resources,
+} from "@k3ts/model/objects";
 import { type Action, type Controller, controller, type Plan } from "../sdk/mod.ts";
 import { place } from "./plan.ts";
 

@@ -1,5 +1,5 @@
 /** Decides on which node a pod runs, or why on none. Pure. */
-import type { Node, Pod } from "@k3ts/model";
+import type { Node, Pod } from "@k3ts/model/objects";
 import { FILTERS, type NodeLoad } from "./filters.ts";
 import { hostPortsOf } from "./host_ports.ts";
 import { allocatableOf, requestsOf, sum } from "./resources.ts";

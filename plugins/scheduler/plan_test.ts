@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import fc from "fast-check";
-import type { Node, Pod } from "@k3ts/model";
+import type { Node, Pod } from "@k3ts/model/objects";
 import { aNode, aPod } from "@k3ts/model/testing";
 import { FILTERS } from "./filters.ts";
 import { place } from "./plan.ts";

@@ -1,5 +1,12 @@
 /** What pods ask of nodes, in comparable numbers (core/v1 ResourceRequirements; KEP-753 for restartable init containers). */
-import { type Container, type Node, parseQuantity, type Pod, quantityMilliValue, quantityValue } from "@k3ts/model";
+import {
+  type Container,
+  type Node,
+  parseQuantity,
+  type Pod,
+  quantityMilliValue,
+  quantityValue,
+} from "@k3ts/model/objects";
 
 /** By resource name: cpu in thousandths, everything else in its own unit. */
 export type Amounts = Record<string, number>;

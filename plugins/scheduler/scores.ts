@@ -1,5 +1,5 @@
 /** Which of the nodes that fit is the best: each score is 0 to 100, and their weighted sum decides. */
-import type { Pod } from "@k3ts/model";
+import type { Pod } from "@k3ts/model/objects";
 import { matchesTerm, type NodeLoad, tolerates } from "./filters.ts";
 import { requestsOf } from "./resources.ts";
 

@@ -1,6 +1,6 @@
 /** Carries out what a planner asked for, under the controller's own identity. */
 import { isNotFound, type ResourceClients } from "@k3ts/client";
-import type { KubernetesObject, ObjectMeta, OwnerReference, ResourceRef } from "@k3ts/model";
+import type { KubernetesObject, ObjectMeta, OwnerReference, ResourceRef } from "@k3ts/model/objects";
 import type { EventRecorder } from "./events.ts";
 import { ActionFailed, Outdated } from "./failures.ts";
 import type { Action } from "./plan.ts";

@@ -13,7 +13,13 @@
  * ```
  */
 import type { Index } from "@k3ts/client";
-import { controllerOf, type KubernetesObject, type LabelSelector, matches, type ResourceRef } from "@k3ts/model";
+import {
+  controllerOf,
+  type KubernetesObject,
+  type LabelSelector,
+  matches,
+  type ResourceRef,
+} from "@k3ts/model/objects";
 import type { Plan } from "./plan.ts";
 
 /** All objects of one resource, as the informer knows them. */

@@ -4,7 +4,7 @@
  * Limits as in client-go (tools/record, events_cache.go).
  */
 import { isNotFound, type ResourceClients } from "@k3ts/client";
-import { type Event, formatTime, type KubernetesObject, type ResourceRef, resources } from "@k3ts/model";
+import { type Event, formatTime, type KubernetesObject, type ResourceRef, resources } from "@k3ts/model/objects";
 import { isNamespaceGoing } from "./failures.ts";
 
 export interface EventRecord {

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { FakeClock } from "@k3ts/api/testing";
-import { type ConfigMap, type Event, resources } from "@k3ts/model";
+import { type ConfigMap, type Event, resources } from "@k3ts/model/objects";
 import { testCluster } from "../testing/mod.ts";
 import { eventRecorder } from "./events.ts";
 

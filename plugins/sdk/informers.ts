@@ -4,7 +4,7 @@
  * revisions are one counter over all kinds.
  */
 import { Informer, type ResourceClient, type ResourceClients } from "@k3ts/client";
-import type { KubernetesObject, ResourceRef } from "@k3ts/model";
+import type { KubernetesObject, ResourceRef } from "@k3ts/model/objects";
 
 export interface SharedInformer {
   readonly informer: Informer<KubernetesObject>;

@@ -1,5 +1,5 @@
 /** What a planner may ask for. The runner does it under the controller's own identity. */
-import type { Draft, KubernetesObject, ResourceRef } from "@k3ts/model";
+import type { Draft, KubernetesObject, ResourceRef } from "@k3ts/model/objects";
 
 /**
  * One thing to do. Actions are carried out in their order, neighbouring creates or deletes several at a time, and the

@@ -3,7 +3,7 @@
  * again on the next change. All that is clever is in the planner; all that can fail is here.
  */
 import type { ResourceClients } from "@k3ts/client";
-import type { KubernetesObject, ResourceRef } from "@k3ts/model";
+import type { KubernetesObject, ResourceRef } from "@k3ts/model/objects";
 import { isDeepStrictEqual } from "node:util";
 import { act, type Write } from "./act.ts";
 import type { Clock } from "./clock.ts";

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { FakeClock } from "@k3ts/api/testing";
-import { type ConfigMap, type Event, type ResourceRef, resources, type Secret } from "@k3ts/model";
+import { type ConfigMap, type Event, type ResourceRef, resources, type Secret } from "@k3ts/model/objects";
 import { runControllers, type TestCluster, testCluster } from "../testing/mod.ts";
 import { type Action, controller, create, type Plan } from "./mod.ts";
 

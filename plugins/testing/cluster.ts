@@ -19,7 +19,7 @@ import {
   type PolicyRule,
   type ResourceRef,
   resources,
-} from "@k3ts/model";
+} from "@k3ts/model/objects";
 import { type Clock, systemClock } from "../sdk/mod.ts";
 
 export interface TestClusterOptions {

@@ -1,6 +1,6 @@
 /** Nodes that run nothing and say that they do: bound pods become ready, pods that are to go are gone. */
 import { Informer, isConflict, isNotFound, retryOnConflict } from "@k3ts/client";
-import { formatTime, isTerminal, type Node, type Pod, resources } from "@k3ts/model";
+import { formatTime, isTerminal, type Node, type Pod, resources } from "@k3ts/model/objects";
 import type { TestCluster } from "./cluster.ts";
 
 export interface KubeletOptions {

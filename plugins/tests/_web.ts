@@ -1,5 +1,5 @@
 /** What the tests of all controllers together have in common. */
-import { type Deployment, type Draft, type Namespace, resources } from "@k3ts/model";
+import { type Deployment, type Draft, type Namespace, resources } from "@k3ts/model/objects";
 import deployment from "../controllers/deployment/mod.ts";
 import endpoints from "../controllers/endpoints/mod.ts";
 import endpointslice from "../controllers/endpointslice/mod.ts";

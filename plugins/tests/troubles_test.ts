@@ -12,7 +12,7 @@ import {
   type ReplicaSet,
   resources,
   type ServiceAccount,
-} from "@k3ts/model";
+} from "@k3ts/model/objects";
 import { fakeKubelet, runControllers, type TestCluster, testCluster } from "../testing/mod.ts";
 import { ALL, createNamespace, createWeb, untilRolledOut, web } from "./_web.ts";
 

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { controllerOf, type Deployment, isReady, type Pod, resources } from "@k3ts/model";
+import { controllerOf, type Deployment, isReady, type Pod, resources } from "@k3ts/model/objects";
 import { fakeKubelet, runControllers, testCluster } from "../testing/mod.ts";
 import { ALL, CERTIFICATE, createNamespace, createWeb, isRolledOut, untilRolledOut } from "./_web.ts";
 

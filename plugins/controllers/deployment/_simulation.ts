@@ -1,5 +1,5 @@
 /** A Deployment with its ReplicaSets and pods, moved one step at a time in any order, as a cluster would. */
-import type { Deployment, ReplicaSet } from "@k3ts/model";
+import type { Deployment, ReplicaSet } from "@k3ts/model/objects";
 import { aDeployment } from "@k3ts/model/testing";
 import { limits } from "./limits.ts";
 import { REVISION } from "./annotations.ts";

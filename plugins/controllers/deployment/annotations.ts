@@ -1,5 +1,5 @@
 /** What a Deployment writes on its ReplicaSets, and tools such as kubectl read. */
-import type { Deployment } from "@k3ts/model";
+import type { Deployment } from "@k3ts/model/objects";
 import { limits } from "./limits.ts";
 
 export const REVISION = "deployment.kubernetes.io/revision";

@@ -1,5 +1,5 @@
 /** How far a rollout may stray from the wanted number of pods. */
-import { type Deployment, resolveFenceposts } from "@k3ts/model";
+import { type Deployment, resolveFenceposts } from "@k3ts/model/objects";
 
 /** How many pods may exist beyond the wanted number, and how many of it may be unavailable. */
 export function limits(deployment: Deployment): { surge: number; unavailable: number } {

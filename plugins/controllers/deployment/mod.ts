@@ -1,5 +1,5 @@
 /** Rolls a Deployment out by way of ReplicaSets. */
-import { controllerOf, type Deployment, isTerminal, type Pod, type ReplicaSet, resources } from "@k3ts/model";
+import { controllerOf, type Deployment, isTerminal, type Pod, type ReplicaSet, resources } from "@k3ts/model/objects";
 import { type Action, type Controller, controller, controllerReference, create } from "../../sdk/mod.ts";
 import { REVISION } from "./annotations.ts";
 import { type DeploymentAction, planDeployment } from "./plan.ts";

@@ -4,8 +4,8 @@
  *
  * Behaviour follows Kubernetes 1.35 (docs: "Deployments").
  */
-import type { Deployment, ReplicaSet } from "@k3ts/model";
-import { controllerOf, matches } from "@k3ts/model";
+import type { Deployment, ReplicaSet } from "@k3ts/model/objects";
+import { controllerOf, matches } from "@k3ts/model/objects";
 import { DESIRED, MAXIMUM, REVISION, REVISION_HISTORY, scaleAnnotations } from "./annotations.ts";
 import { limits } from "./limits.ts";
 import { needsSharing, share } from "./share.ts";

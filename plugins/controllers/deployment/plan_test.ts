@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
-import type { Deployment } from "@k3ts/model";
+import type { Deployment } from "@k3ts/model/objects";
 import { Simulation } from "./_simulation.ts";
 import { REVISION, REVISION_HISTORY } from "./annotations.ts";
 

@@ -2,7 +2,7 @@
  * Shares out a change of a Deployment's `replicas` among the ReplicaSets that have pods, by their size, so that the
  * risk of a rollout that is under way stays what it was. Pure. (docs: "Deployments", "Proportional scaling")
  */
-import type { Deployment, ReplicaSet } from "@k3ts/model";
+import type { Deployment, ReplicaSet } from "@k3ts/model/objects";
 import { DESIRED, MAXIMUM } from "./annotations.ts";
 import { limits } from "./limits.ts";
 

@@ -1,5 +1,5 @@
 /** What the status of a Deployment says (docs: "Deployment status"; `kubectl rollout status` reads it). */
-import { type Deployment, type DeploymentCondition, formatTime, type ReplicaSet } from "@k3ts/model";
+import { type Deployment, type DeploymentCondition, formatTime, type ReplicaSet } from "@k3ts/model/objects";
 import { limits } from "./limits.ts";
 
 type Status = NonNullable<Deployment["status"]>;

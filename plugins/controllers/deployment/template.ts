@@ -1,5 +1,5 @@
 /** Which templates are the same, and the names that follow from them. */
-import { canonicalJson, cloneJson, type Deployment, type PodTemplateSpec, safeEncode } from "@k3ts/model";
+import { canonicalJson, cloneJson, type Deployment, type PodTemplateSpec, safeEncode } from "@k3ts/model/objects";
 
 export const HASH_LABEL = "pod-template-hash";
 

@@ -1,5 +1,5 @@
 /** Keeps the Endpoints of every Service with a selector, for clients that do not know EndpointSlices. */
-import { type Endpoints, type Pod, resources, type Service } from "@k3ts/model";
+import { type Endpoints, type Pod, resources, type Service } from "@k3ts/model/objects";
 import { type Controller, controller, controllerReference, create, REST, update } from "../../sdk/mod.ts";
 import { picks } from "../service_pods.ts";
 import { isUpToDate, OVER_CAPACITY, planEndpoints, type WantedEndpoints } from "./plan.ts";

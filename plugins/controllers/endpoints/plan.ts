@@ -13,7 +13,7 @@ import {
   isTerminal,
   type Pod,
   type Service,
-} from "@k3ts/model";
+} from "@k3ts/model/objects";
 import { addressOf, type Family, portOf } from "../service_pods.ts";
 
 export const OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity";

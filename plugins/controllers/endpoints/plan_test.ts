@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import type { Endpoints } from "@k3ts/model";
+import type { Endpoints } from "@k3ts/model/objects";
 import { aPod, aService } from "@k3ts/model/testing";
 import { isUpToDate, planEndpoints } from "./plan.ts";
 

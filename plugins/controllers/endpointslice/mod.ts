@@ -1,5 +1,5 @@
 /** Lists, for every Service with a selector, the pods that stand behind it. */
-import { type EndpointSlice, type Pod, resources, type Service } from "@k3ts/model";
+import { type EndpointSlice, type Pod, resources, type Service } from "@k3ts/model/objects";
 import { type Action, type Controller, controller, controllerReference, create, update } from "../../sdk/mod.ts";
 import { picks } from "../service_pods.ts";
 import { planEndpointSlices, type SliceAction, type WantedSlice } from "./plan.ts";

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
-import type { Endpoint, EndpointSlice, Pod, Service } from "@k3ts/model";
+import type { Endpoint, EndpointSlice, Pod, Service } from "@k3ts/model/objects";
 import { aPod, aService } from "@k3ts/model/testing";
 import { planEndpointSlices, SERVICE_NAME, type SliceAction } from "./plan.ts";
 

@@ -1,6 +1,6 @@
 /** All objects of all resources by uid and by the uids of their owners, over the shared informers. */
 import type { Index } from "@k3ts/client";
-import type { KubernetesObject, OwnerReference, ResourceRef } from "@k3ts/model";
+import type { KubernetesObject, OwnerReference, ResourceRef } from "@k3ts/model/objects";
 import type { SharedInformers } from "../../sdk/mod.ts";
 
 export interface Node {

@@ -1,6 +1,6 @@
 /** Removes what has lost its owners, and lets go what waits for its dependents. */
 import { isNotFound, type ResourceClients } from "@k3ts/client";
-import type { KubernetesObject, OwnerReference } from "@k3ts/model";
+import type { KubernetesObject, OwnerReference } from "@k3ts/model/objects";
 import { backoffAfter, type Daemon, type DaemonContext, isPassing, WorkQueue } from "../../sdk/mod.ts";
 import { followResources } from "../discovery.ts";
 import { Graph, type Node } from "./graph.ts";

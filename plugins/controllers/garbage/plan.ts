@@ -3,7 +3,7 @@
  *
  * Behaviour follows Kubernetes 1.35 (docs: "Garbage Collection", "Owners and Dependents").
  */
-import type { KubernetesObject, OwnerReference } from "@k3ts/model";
+import type { KubernetesObject, OwnerReference } from "@k3ts/model/objects";
 
 export const ORPHAN = "orphan";
 export const FOREGROUND = "foregroundDeletion";

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
-import type { KubernetesObject } from "@k3ts/model";
+import type { KubernetesObject } from "@k3ts/model/objects";
 import { FOREGROUND, type GarbageAction, ORPHAN, type OwnerState, planGarbage } from "./plan.ts";
 
 const NOW = "2026-01-01T00:00:00Z";

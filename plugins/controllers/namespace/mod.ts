@@ -1,6 +1,6 @@
 /** Empties a namespace that is to be deleted, and lets it go when nothing is left in it. */
 import { isNotFound } from "@k3ts/client";
-import { type KubernetesObject, type Namespace, type ResourceRef, resources } from "@k3ts/model";
+import { type KubernetesObject, type Namespace, type ResourceRef, resources } from "@k3ts/model/objects";
 import { type Backoff, type Daemon, type DaemonContext, isPassing, WorkQueue } from "../../sdk/mod.ts";
 import { resourcesWith } from "../discovery.ts";
 import { type Content, planNamespace } from "./plan.ts";

@@ -2,7 +2,7 @@
  * Decides what is next on the way out of a namespace: its pods, then the rest, then the namespace. Pure.
  * (docs: "Namespaces"; pods go first so that they do not lose what they use while they end.)
  */
-import type { Namespace, ResourceRef } from "@k3ts/model";
+import type { Namespace, ResourceRef } from "@k3ts/model/objects";
 
 export interface Content {
   resource: ResourceRef;

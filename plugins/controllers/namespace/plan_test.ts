@@ -1,5 +1,5 @@
 import { deepEqual } from "node:assert/strict";
-import { resources } from "@k3ts/model";
+import { resources } from "@k3ts/model/objects";
 import { aNamespace } from "@k3ts/model/testing";
 import { planNamespace } from "./plan.ts";
 

@@ -1,5 +1,5 @@
 /** Keeps as many pods running as a ReplicaSet wants. */
-import { formatTime, type Pod, type ReplicaSet, type ReplicaSetCondition, resources } from "@k3ts/model";
+import { formatTime, type Pod, type ReplicaSet, type ReplicaSetCondition, resources } from "@k3ts/model/objects";
 import { type Action, type Controller, controller } from "../../sdk/mod.ts";
 import { podOf } from "../pod_template.ts";
 import { planReplicaSet, type ReplicaSetAction, type ReplicaSetPlan } from "./plan.ts";

@@ -5,7 +5,7 @@
  * Behaviour follows Kubernetes 1.35 (docs: "ReplicaSet", "Pod deletion cost"; KEP-2255 deletion cost, KEP-2185
  * random victim among the old).
  */
-import { controllerOf, isActive, isReady, matches, type Pod, readySince, type ReplicaSet } from "@k3ts/model";
+import { controllerOf, isActive, isReady, matches, type Pod, readySince, type ReplicaSet } from "@k3ts/model/objects";
 
 /** In terms of the set; `act.ts` turns each into what the SDK does. Claims come first. */
 export type ReplicaSetAction =

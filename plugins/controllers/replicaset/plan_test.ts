@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
-import { controllerOf, type Pod } from "@k3ts/model";
+import { controllerOf, type Pod } from "@k3ts/model/objects";
 import { aPod, aReplicaSet } from "@k3ts/model/testing";
 import { planReplicaSet, type ReplicaSetAction } from "./plan.ts";
 
