@@ -157,6 +157,8 @@ function denoRun({ deno, root }: ComponentOptions, member: string, permissions: 
     "--quiet",
     "--no-prompt",
     "--cached-only",
+    // A request's signal is to fire when its client leaves, and not when it was answered.
+    "--unstable-no-legacy-abort",
     ...permissions,
     `--v8-flags=${v8Flags.join(",")}`,
     "--config",
