@@ -1,7 +1,6 @@
 /** Reads what `kubectl` reads: where the cluster is and who asks. As in kubectl's `client.config.k8s.io/v1`. */
 import { readFile } from "node:fs/promises";
 import { delimiter, dirname, join, resolve } from "node:path";
-import { parse } from "yaml";
 
 /** What a connection needs; fits `createHttp2Transport`. */
 export interface ClusterAccess {
@@ -150,6 +149,8 @@ async function readFiles(options: KubeconfigOptions): Promise<{ config: Kubeconf
 }
 
 async function readConfig(path: string): Promise<{ config: Kubeconfig; directory: string } | undefined> {
+  // Loaded only here: it takes 3 MB, and who runs inside a cluster reads no kubeconfig.
+  const { parse } = await import("yaml");
   try {
     const config: Kubeconfig | null = parse(await readFile(path, "utf8"));
     return { config: config ?? {}, directory: dirname(resolve(path)) };
