@@ -29,7 +29,10 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
 
 export function connectTo(access: ClusterAccess): Connection {
   const transport = createHttp2Transport(access);
-  const clients = createResourceClient(transport, { onWarning: (warning) => console.error(`Warning: ${warning}`) });
+  const clients = createResourceClient(transport, {
+    fieldManager: "k3ts",
+    onWarning: (warning) => console.error(`Warning: ${warning}`),
+  });
   return { access, transport, clients, [Symbol.dispose]: () => transport.close() };
 }
 

@@ -99,6 +99,7 @@ server.lost.then((reason) => {
 
 const clients = createResourceClient(
   createRouterTransport((router) => routeResources(router, server, () => SYSTEM_USER)),
+  { fieldManager: "k3ts-server" },
 );
 const identify = (context: HandlerContext) => userOf(context.requestHeader, server);
 const handler = dispatch(

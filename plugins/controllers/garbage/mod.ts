@@ -74,9 +74,9 @@ class Collector {
     const node = this.#graph.get(uid);
     if (node === undefined || node.resource.resource === "namespaces") return;
     const owners = node.object.metadata.ownerReferences ?? [];
-    const states = new Map(
-      await Promise.all(owners.map(async (owner) => [owner.uid, await this.#stateOf(owner, node)] as const)),
-    );
+    const states = new Map<string, OwnerState>();
+    // One after the other: an object may name thousands, and the host takes only so many calls at a time.
+    for (const owner of owners) states.set(owner.uid, await this.#stateOf(owner, node));
     const dependents = this.#graph.dependents(uid);
     const actions = planGarbage(
       node.object,
