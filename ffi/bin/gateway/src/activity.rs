@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
 
 use crate::limits;
 
@@ -113,14 +115,15 @@ impl Drop for InFlight {
     }
 }
 
-/// Tells when bytes arrive.
-pub struct Watched<S> {
-    pub stream: S,
+/// Tells when bytes arrive, and has them acknowledged at once: a client that gathers small writes (Nagle) sends the rest
+/// of a request only then, and Linux would let it wait for 40 ms.
+pub struct Watched {
+    pub stream: TlsStream<TcpStream>,
     /// None where bytes need not be the beginning of a request: HTTP/2 has frames of other kinds.
     pub activity: Option<Arc<Activity>>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -128,6 +131,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        // Holds for a while only. It fails on a socket that is gone, which whoever reads is told anyway.
+        let _ = self.stream.get_ref().0.set_quickack(true);
         if let (Some(activity), true) = (&self.activity, buffer.filled().len() > before) {
             activity.note_read();
         }
@@ -135,7 +140,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
