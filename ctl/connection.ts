@@ -38,7 +38,7 @@ export function connectTo(access: ClusterAccess): Connection {
 
 async function load({ kubeconfig, context }: ConnectionOptions): Promise<ClusterAccess> {
   const local = `${Deno.env.get("K3TS_DATA_DIR") ?? DATA_DIR}/admin.kubeconfig`;
-  const useLocal = kubeconfig === undefined && Deno.env.get("KUBECONFIG") === undefined && await isReadable(local);
+  const useLocal = kubeconfig === undefined && !Deno.env.get("KUBECONFIG") && await isReadable(local);
   const path = kubeconfig ?? (useLocal ? local : undefined);
   try {
     return await loadKubeconfig({ ...(path !== undefined && { path }), ...(context !== undefined && { context }) });

@@ -33,7 +33,7 @@ async function list(options: ImageOptions): Promise<void> {
   const rows = images.map((
     { reference, digest, size },
   ) => [reference, digest.slice("sha256:".length).slice(0, 12), `${(size / 1e6).toFixed(1)} MB`]);
-  console.log(align([["IMAGE", "DIGEST", "SIZE"], ...rows]));
+  console.log(align([["IMAGE", "ID", "SIZE"], ...rows]));
 }
 
 async function importImages(path: string, options: ImageOptions): Promise<void> {

@@ -22,7 +22,16 @@ export async function targetOf(
   namespace: string,
 ): Promise<HeadersInit> {
   const pod = await podName(word, connection, namespace);
-  return { "k3ts-pod": `${namespace}/${pod}`, ...(container !== undefined && { "k3ts-container": container }) };
+  return {
+    "k3ts-pod": `${namespace}/${pod}`,
+    "k3ts-container": container ?? await defaultContainer(pod, connection, namespace),
+  };
+}
+
+/** What an annotation names (kubernetes.io, "Well-Known Labels, Annotations and Taints"), else the first. */
+async function defaultContainer(name: string, { clients }: Connection, namespace: string): Promise<string> {
+  const { metadata, spec } = await clients.of<Pod>(resources.pods).get(name, { namespace });
+  return metadata.annotations?.["kubectl.kubernetes.io/default-container"] ?? spec.containers[0]!.name;
 }
 
 /** `web-abc`, `pod/web-abc`, or a pod of `deployment/web`: of whatever has a selector. */

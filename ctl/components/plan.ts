@@ -138,6 +138,8 @@ function agentCommand(options: ComponentOptions): string[] {
 
 /** The server needs its own files, the store engine and its plugins; no address on any network. */
 function serverPermissions({ dataDir, root, native, deno }: ComponentOptions): string[] {
+  // For files in these places Deno asks for everything.
+  if (/^\/(dev|proc|sys)\//.test(dataDir)) return ["-A"];
   return [
     `--allow-read=${dataDir},${root},${native}`,
     `--allow-write=${dataDir}`,

@@ -65,6 +65,12 @@ async function actOne(action: Action, context: ActContext, onWrite: (write: Writ
   const written = await write(action, context).catch((error) => {
     throw context.signal.aborted ? error : new ActionFailed(action, error as Error);
   });
+  if ("tells" in action && action.tells !== undefined) {
+    const { reason, message } = action.tells;
+    const name = written?.metadata.name ?? action.object.metadata.name;
+    const { owner: about, ownerResource: resource } = context;
+    context.recorder.record({ about, resource, type: "Normal", reason, message: `${message}${name}` });
+  }
   const revision = Number(written?.metadata?.resourceVersion);
   if (revision > 0) onWrite({ resource: action.resource, revision });
   else if (action.do !== "create") onWrite({ resource: action.resource, changed: action.object as KubernetesObject });

@@ -7,7 +7,7 @@ import type { Draft, KubernetesObject, ResourceRef } from "@k3ts/model/objects";
  */
 export type Action =
   /** Where one of that name exists already, the plan is made anew once that one is seen. */
-  | { do: "create"; resource: ResourceRef; object: Draft<KubernetesObject> }
+  | { do: "create"; resource: ResourceRef; object: Draft<KubernetesObject>; tells?: Told }
   /** Writes the whole object as it was read and changed: fails, and the plan is made anew, when somebody else wrote in between. */
   | { do: "update"; resource: ResourceRef; object: KubernetesObject; subresource?: string }
   /** RFC 7386, against the object as it was read: the same rule. */
@@ -19,7 +19,14 @@ export type Action =
     subresource?: string;
   }
   /** Only the very object that was read (uid). What is gone is not an error. */
-  | { do: "delete"; resource: ResourceRef; object: KubernetesObject; because: string; propagation?: Propagation }
+  | {
+    do: "delete";
+    resource: ResourceRef;
+    object: KubernetesObject;
+    because: string;
+    propagation?: Propagation;
+    tells?: Told;
+  }
   /** POST to a subresource, such as a pod's `binding`. */
   | { do: "post"; resource: ResourceRef; object: KubernetesObject; subresource: string; body: Record<string, unknown> }
   /** Makes the planned object the controller of this one. */
@@ -32,6 +39,12 @@ export type Action =
 /** An action that the server would not take. */
 export interface Refused {
   action: Action;
+  message: string;
+}
+
+/** An event about the planned object, once the action has been done: the message ends with the name of what was made or deleted. */
+export interface Told {
+  reason: string;
   message: string;
 }
 

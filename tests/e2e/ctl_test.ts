@@ -182,7 +182,7 @@ Deno.test("k3ts: get, describe, apply, delete, logs, exec and the rest", async (
     match(await k3ts("image", "import", archive, "--data-dir", cluster.dataDir), /busybox:1\.37 imported\n$/);
     match(
       await k3ts("image", "list", "--data-dir", cluster.dataDir),
-      /^IMAGE +DIGEST +SIZE\n\S*busybox:1\.37 +\w{12} +\d+\.\d MB/,
+      /^IMAGE +ID +SIZE\n\S*busybox:1\.37 +\w{12} +\d+\.\d MB/,
     );
     await fails(["image", "import", "/nonexistent.tar", "--data-dir", cluster.dataDir], 1, /nonexistent\.tar/);
     await fails(["image", "list", "--data-dir", "/nonexistent"], 1, /The agent of this machine cannot be reached/);

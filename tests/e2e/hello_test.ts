@@ -28,6 +28,7 @@ Deno.test("the example runs: apply, get, describe, logs, exec, scale, rollout, S
 
   await t.step("describe shows what happened", async () => {
     match(await cluster.kubectl("describe", first!), /Scheduled[\s\S]*Started/);
+    match(await cluster.kubectl("describe", "replicaset"), /SuccessfulCreate[\s\S]*Created pod: hello-/);
     match(await cluster.kubectl("describe", "service/hello"), /Endpoints: +10\.42\.0\.\d+:8080/);
   });
 
@@ -61,6 +62,11 @@ Deno.test("the example runs: apply, get, describe, logs, exec, scale, rollout, S
     ], { input: "through\n" });
     assertEquals([said.code, said.stdout], [7, "through\n"]);
     match(said.stderr, /^err\n/);
+  });
+
+  await t.step("an exec that is refused says why", async () => {
+    const said = await cluster.run([cluster.kubectlPath, "exec", first!, "-c", "nobody", "--", "true"]);
+    match(said.stderr, /container nobody is not valid for pod hello-/);
   });
 
   await t.step("scale and rollout status", async () => {

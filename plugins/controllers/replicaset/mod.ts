@@ -31,10 +31,18 @@ function act(action: ReplicaSetAction, set: ReplicaSet): Action[] {
   if (action.do === "create") {
     return Array.from(
       { length: action.count },
-      () => ({ do: "create", resource, object: podOf(set, resources.replicasets, set.spec?.template) }),
+      () => ({
+        do: "create",
+        resource,
+        object: podOf(set, resources.replicasets, set.spec?.template),
+        tells: { reason: "SuccessfulCreate", message: "Created pod: " },
+      }),
     );
   }
-  if (action.do === "delete") return [{ do: "delete", resource, object: action.pod, because: action.because }];
+  if (action.do === "delete") {
+    const tells = { reason: "SuccessfulDelete", message: "Deleted pod: " };
+    return [{ do: "delete", resource, object: action.pod, because: action.because, tells }];
+  }
   return [{ do: action.do, resource, object: action.pod }];
 }
 

@@ -19,7 +19,9 @@ const HOP_BY_HOP: [&str; 8] = [
     "upgrade",
 ];
 
-/// What a client wants its connection to become. HTTP/2 has no such thing.
+/// What a client wants its connection to become, if that is a WebSocket: whoever asks for something else, such as SPDY,
+/// is answered as if it had not asked (RFC 9110, section 7.8), and so is told what stands in the way. HTTP/2 has no such
+/// thing.
 pub fn wanted<B>(request: &Request<B>) -> Option<HeaderValue> {
     let asks = |value: &HeaderValue| {
         value.to_str().is_ok_and(|value| {
@@ -32,7 +34,11 @@ pub fn wanted<B>(request: &Request<B>) -> Option<HeaderValue> {
     if request.version() != Version::HTTP_11 || !connection {
         return None;
     }
-    request.headers().get(header::UPGRADE).cloned()
+    let upgrade = request.headers().get(header::UPGRADE)?;
+    upgrade
+        .as_bytes()
+        .eq_ignore_ascii_case(b"websocket")
+        .then(|| upgrade.clone())
 }
 
 /// Removes what speaks about the connection that a message came by, and says what the next one shall become.
