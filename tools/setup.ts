@@ -40,6 +40,7 @@ async function setup(): Promise<void> {
   if (Deno.build.os !== "linux") throw new Problem(`k3ts runs on Linux, and this machine runs ${Deno.build.os}`);
   await ensurePackages(values["for-tests"] ? [...NODE_TOOLS, ...TEST_TOOLS] : NODE_TOOLS, say);
   await ensureRust(say);
+  await ensureModules();
   await ensureNative(say);
   if (values["for-tests"]) await ensureKubectl(undefined, say);
   if (values.launcher !== undefined) await writeLauncher(values.launcher || "/usr/local/bin/k3ts", say);
@@ -100,6 +101,12 @@ async function ensureRust(say: (line: string) => void): Promise<void> {
   }
   say(`Adding Rust's target ${MUSL_TARGET}`);
   await output(["rustup", "target", "add", MUSL_TARGET]);
+}
+
+/** What the programs import: they are started with what is here, and fetch nothing themselves. */
+async function ensureModules(): Promise<void> {
+  const programs = ["server", "agent", "plugins", "ctl"].map((member) => `${ROOT}/${member}/main.ts`);
+  await output([Deno.execPath(), "cache", "--quiet", "--frozen", "--config", `${ROOT}/deno.json`, ...programs]);
 }
 
 async function writeLauncher(path: string, say: (line: string) => void): Promise<void> {
