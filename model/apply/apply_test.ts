@@ -231,6 +231,18 @@ Deno.test("whatever is applied is there, and a forced applier never meets a conf
   );
 });
 
+const containersOf = (object: JsonObject) =>
+  ((specOf(object)["template"] as JsonObject)["spec"] as JsonObject)["containers"];
+
+/** Answers of Kubernetes 1.35.4. */
+Deno.test("an empty list goes with its applier, if anything else made that one be remembered", () => {
+  const { spec: _, ...nothing } = deployment({});
+  const after = (spec: JsonObject) => containersOf(apply(apply(undefined, deployment(spec), "x"), nothing, "x"));
+  assertEquals(after({ template: { spec: { containers: [] } } }), []);
+  assertEquals(after({ template: { metadata: {}, spec: { containers: [] } } }), undefined);
+  assertEquals(after({ replicas: 1, template: { spec: { containers: [] } } }), undefined);
+});
+
 Deno.test("whoever applies nothing more leaves nothing behind that only it applied", () => {
   fc.assert(fc.property(spec, (wanted) => {
     const applied = apply(undefined, deployment(wanted), "x");
@@ -238,8 +250,9 @@ Deno.test("whoever applies nothing more leaves nothing behind that only it appli
     const gone = apply(applied, nothing, "x");
     assertEquals(entryOf(gone, "x"), undefined);
     assertEquals(specOf(gone)["replicas"], undefined);
-    // An empty list belongs to nobody (structured-merge-diff owns items), so one that was applied may stay.
-    assertEquals(((specOf(gone)["template"] as JsonObject)["spec"] as JsonObject)["containers"] ?? [], []);
+    // Who applied nothing that can be owned is not remembered, so that its empty list stays. Kubernetes does the same.
+    const wasRemembered = entryOf(applied, "x") !== undefined;
+    assertEquals(containersOf(gone), wasRemembered ? undefined : containersOf(applied));
   }));
 });
 
