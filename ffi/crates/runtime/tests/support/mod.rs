@@ -251,9 +251,9 @@ pub fn shim() -> &'static Path {
         // TARGET_DIRECTORY/release/deps/TEST
         let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
         let shim = target.join(TARGET).join("release/k3ts-shim");
-        let sources = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../bin/shim/src"))
-            .unwrap()
-            .flatten();
+        // As it is when the test runs: checkouts share what is compiled, and one that compiled it may be gone.
+        let package = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests"));
+        let sources = fs::read_dir(package.join("../../bin/shim/src")).unwrap().flatten();
         let changed = sources
             .map(|source| source.metadata().unwrap().modified().unwrap())
             .max()
@@ -271,7 +271,7 @@ pub fn shim() -> &'static Path {
                 "--target",
                 TARGET,
             ])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .current_dir(&package)
             .env("CARGO_TARGET_DIR", &target)
             .status()
             .unwrap();
