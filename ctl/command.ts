@@ -1,22 +1,28 @@
 /** What the commands have in common: options for finding a cluster, and errors as sentences. */
 import { type Command, Option } from "commander";
-import { connect, type Connection, DATA_DIR } from "./connection.ts";
+import { connect, type Connection, type ConnectionOptions, DATA_DIR } from "./connection.ts";
 import { explain } from "./problem.ts";
 
-export interface ClusterOptions {
-  kubeconfig?: string;
-  context?: string;
+export interface ClusterOptions extends ConnectionOptions {
   namespace?: string;
 }
 
 export function clusterOptions(command: Command): Command {
   return command
     .option("--kubeconfig <path>", "the kubeconfig to use (default: KUBECONFIG, this machine's, ~/.kube/config)")
-    .option("--context <name>", "the context of the kubeconfig to use");
+    .option("--context <name>", "the context of the kubeconfig to use")
+    .option("--as <user>", "act as this user; for a service account system:serviceaccount:NAMESPACE:NAME")
+    .option("--as-group <group>", "with --as: as a member of this group; may be repeated", collect)
+    .option("--as-uid <uid>", "with --as: as the user with this UID");
 }
 
 export function namespaceOptions(command: Command): Command {
   return clusterOptions(command).option("-n, --namespace <name>", "the namespace (default: the context's)");
+}
+
+/** For options that may be repeated. */
+export function collect(value: string, earlier: string[] = []): string[] {
+  return [...earlier, value];
 }
 
 export function dataDirOption(): Option {

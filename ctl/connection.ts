@@ -1,5 +1,5 @@
 /** From a kubeconfig to a cluster that can be asked. */
-import type { Transport } from "@connectrpc/connect";
+import type { Interceptor, Transport } from "@connectrpc/connect";
 import {
   type ClusterAccess,
   createHttp2Transport,
@@ -8,38 +8,83 @@ import {
   type ResourceClients,
 } from "@k3ts/client";
 import { Problem } from "./problem.ts";
+import { type RestClient, restClient } from "./rest.ts";
 
 export const DATA_DIR = "/var/lib/k3ts";
 
 export interface ConnectionOptions {
   kubeconfig?: string;
   context?: string;
+  /** Whom to be taken for. */
+  as?: string;
+  asGroup?: string[];
+  asUid?: string;
 }
 
 export interface Connection extends Disposable {
   access: ClusterAccess;
   transport: Transport;
   clients: ResourceClients;
+  /** For what is no object, such as OpenAPI. */
+  rest: RestClient;
 }
 
 /** Where no kubeconfig is named: `KUBECONFIG`, the cluster of this machine, `~/.kube/config`. */
 export async function connect(options: ConnectionOptions): Promise<Connection> {
-  return connectTo(await load(options));
+  return connectTo(await loadAccess(options), impersonation(options));
 }
 
-export function connectTo(access: ClusterAccess): Connection {
-  const transport = createHttp2Transport(access);
+/** @param headers sent with every request */
+export function connectTo(access: ClusterAccess, headers: [string, string][] = []): Connection {
+  const transport = createHttp2Transport({
+    ...access,
+    ...(headers.length > 0 && { interceptors: [withHeaders(headers)] }),
+  });
+  const rest = restClient(access, headers);
   const clients = createResourceClient(transport, {
     fieldManager: "k3ts",
     onWarning: (warning) => console.error(`Warning: ${warning}`),
   });
-  return { access, transport, clients, [Symbol.dispose]: () => transport.close() };
+  return {
+    access,
+    transport,
+    clients,
+    rest,
+    [Symbol.dispose]() {
+      transport.close();
+      rest.close();
+    },
+  };
 }
 
-async function load({ kubeconfig, context }: ConnectionOptions): Promise<ClusterAccess> {
+/** (kubernetes.io, "User impersonation") */
+function impersonation({ as, asGroup = [], asUid }: ConnectionOptions): [string, string][] {
+  if (as === undefined && (asGroup.length > 0 || asUid !== undefined)) {
+    throw new Problem("--as-group and --as-uid need --as: name the user too.");
+  }
+  return [
+    ...(as === undefined ? [] : [["impersonate-user", as] as [string, string]]),
+    ...asGroup.map((group): [string, string] => ["impersonate-group", group]),
+    ...(asUid === undefined ? [] : [["impersonate-uid", asUid] as [string, string]]),
+  ];
+}
+
+function withHeaders(headers: [string, string][]): Interceptor {
+  return (next) => (request) => {
+    for (const [name, value] of headers) request.header.append(name, value);
+    return next(request);
+  };
+}
+
+/** Which kubeconfig is meant: undefined where it is the user's own. */
+export async function kubeconfigPath(kubeconfig: string | undefined): Promise<string | undefined> {
   const local = `${Deno.env.get("K3TS_DATA_DIR") ?? DATA_DIR}/admin.kubeconfig`;
   const useLocal = kubeconfig === undefined && !Deno.env.get("KUBECONFIG") && await isReadable(local);
-  const path = kubeconfig ?? (useLocal ? local : undefined);
+  return kubeconfig ?? (useLocal ? local : undefined);
+}
+
+export async function loadAccess({ kubeconfig, context }: ConnectionOptions): Promise<ClusterAccess> {
+  const path = await kubeconfigPath(kubeconfig);
   try {
     return await loadKubeconfig({ ...(path !== undefined && { path }), ...(context !== undefined && { context }) });
   } catch (error) {

@@ -1,0 +1,68 @@
+/** Which file holds which command: only the one that was asked for is loaded, so that each starts fast. */
+import type { Command } from "commander";
+
+export type Register = (program: Command) => void;
+
+interface CommandFile {
+  /** The commands that it registers. */
+  names: readonly string[];
+  load: () => Promise<Register>;
+}
+
+/** In the order, and under the headings, of `k3ts --help`. */
+export const COMMAND_GROUPS: readonly { heading: string; files: readonly CommandFile[] }[] = [
+  {
+    heading: "This machine:",
+    files: [
+      { names: ["up", "server", "agent"], load: async () => (await import("./commands/up.ts")).registerUp },
+      { names: ["down"], load: async () => (await import("./commands/down.ts")).registerDown },
+      { names: ["image"], load: async () => (await import("./commands/image.ts")).registerImage },
+    ],
+  },
+  {
+    heading: "Look:",
+    files: [
+      { names: ["get"], load: async () => (await import("./commands/get.ts")).registerGet },
+      { names: ["describe"], load: async () => (await import("./commands/describe.ts")).registerDescribe },
+      { names: ["logs"], load: async () => (await import("./commands/logs.ts")).registerLogs },
+    ],
+  },
+  {
+    heading: "Change:",
+    files: [
+      { names: ["apply"], load: async () => (await import("./commands/apply.ts")).registerApply },
+      { names: ["delete"], load: async () => (await import("./commands/delete.ts")).registerDelete },
+    ],
+  },
+  {
+    heading: "Into containers:",
+    files: [
+      { names: ["exec"], load: async () => (await import("./commands/exec.ts")).registerExec },
+    ],
+  },
+  {
+    heading: "The cluster:",
+    files: [
+      {
+        names: ["version", "cluster", "node", "token"],
+        load: async () => (await import("./commands/cluster.ts")).registerCluster,
+      },
+      {
+        names: ["api-resources"],
+        load: async () => (await import("./commands/resources.ts")).registerApiResources,
+      },
+    ],
+  },
+];
+
+/** Registers the command of that name, or all of them when there is none: for help, and to find what was meant. */
+export async function registerCommands(program: Command, name: string | undefined): Promise<void> {
+  for (const { files } of COMMAND_GROUPS) {
+    const own = files.find(({ names }) => name !== undefined && names.includes(name));
+    if (own !== undefined) return (await own.load())(program);
+  }
+  for (const { heading, files } of COMMAND_GROUPS) {
+    program.commandsGroup(heading);
+    for (const { load } of files) (await load())(program);
+  }
+}
