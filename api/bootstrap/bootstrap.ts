@@ -1,7 +1,9 @@
 /** Brings a cluster's own objects into being, and up to date, by the verbs that everybody uses. */
-import { cloneJson, type ObjectMetadata } from "@k3ts/model";
+import type { ApiObject } from "@k3ts/model";
 import { MASTERS, type User } from "../auth/user.ts";
+import { parseObject } from "../registry/stored_object.ts";
 import { createObject } from "../verbs/create.ts";
+import { deleteObject } from "../verbs/delete.ts";
 import type { Verbs } from "../verbs/context.ts";
 import { revise } from "../verbs/revise.ts";
 import type { WriteRequest } from "../verbs/request.ts";
@@ -10,7 +12,7 @@ import { type ApiAddress, type BootstrapObject, bootstrapObjects } from "./objec
 const SYSTEM: User = { name: "system:apiserver", groups: [MASTERS] };
 const MANAGER = "k3ts";
 
-/** Idempotent: writes only what is missing or has changed. */
+/** Idempotent: writes only what is missing or has changed. What users have added to roles and bindings stays. */
 export async function bootstrap(api: ApiAddress, verbs: Verbs, signal: AbortSignal): Promise<void> {
   const objects = bootstrapObjects(api);
   // Namespaces first, as the rest is made in them.
@@ -20,7 +22,7 @@ export async function bootstrap(api: ApiAddress, verbs: Verbs, signal: AbortSign
   }
 }
 
-async function bring({ resource: name, object, kept = false }: BootstrapObject, verbs: Verbs, signal: AbortSignal) {
+async function bring({ resource: name, object, update }: BootstrapObject, verbs: Verbs, signal: AbortSignal) {
   const resource = verbs.resources.get(name);
   const { name: objectName, namespace = "" } = object.metadata;
   const request: WriteRequest = {
@@ -34,23 +36,12 @@ async function bring({ resource: name, object, kept = false }: BootstrapObject, 
     fieldManager: MANAGER,
     fieldValidation: "Strict",
   };
-  if (verbs.registry.newest(resource, namespace, objectName) === undefined) {
-    await createObject(request, object, verbs);
-  } else if (kept) {
-    await revise(request, {
-      // What others have added to the metadata stays theirs.
-      next: (old) => ({ ...cloneJson(object), metadata: mergeMetadata(old.metadata, object.metadata) }),
-      rules: "",
-      retries: true,
-    }, verbs);
+  const stored = verbs.registry.newest(resource, namespace, objectName);
+  if (stored === undefined) return void await createObject(request, object, verbs);
+  if (update === undefined) return;
+  if (update(parseObject<ApiObject>(stored)) === undefined) {
+    await deleteObject({ ...request, options: { preconditions: { uid: stored.uid } } }, verbs);
+    return void await createObject(request, object, verbs);
   }
-}
-
-function mergeMetadata(old: ObjectMetadata, wanted: ObjectMetadata): ObjectMetadata {
-  const { labels, annotations } = wanted;
-  return {
-    ...old,
-    ...(labels && { labels: { ...old.labels, ...labels } }),
-    ...(annotations && { annotations: { ...old.annotations, ...annotations } }),
-  };
+  await revise(request, { next: (old) => update(old) ?? old, rules: "", retries: true }, verbs);
 }

@@ -1,8 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { MemoryStore } from "../store/memory.ts";
 import { testApiServer } from "../testing/test_api_server.ts";
-import { BOOTSTRAP_ROLES } from "./role_table.ts";
-import { parseRule } from "./roles.ts";
+import { bootstrapRbac } from "./roles.ts";
 
 Deno.test("a fresh cluster has its namespaces, the kubernetes Service and its endpoints", async () => {
   await using server = await testApiServer({ endpoint: { address: "10.42.0.1", port: 6443 } });
@@ -45,8 +44,68 @@ Deno.test("a bootstrap role that somebody has changed is put right at the next s
   ok(rules.length > 0);
 });
 
-Deno.test("every rule of every bootstrap role can be read", () => {
-  for (const { rules } of Object.values(BOOTSTRAP_ROLES)) {
-    for (const rule of rules.map(parseRule)) ok(rule.verbs.length > 0);
+Deno.test("what users have added to a bootstrap role or binding outlives a start", async () => {
+  const store = new MemoryStore();
+  const role = { resource: "clusterroles.rbac.authorization.k8s.io", name: "system:discovery" };
+  const binding = { resource: "clusterrolebindings.rbac.authorization.k8s.io", name: "system:discovery" };
+  const own = { verbs: ["get"], nonResourceURLs: ["/mine"] };
+  const ann = { apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "ann" };
+  {
+    await using server = await testApiServer({ store });
+    await server.patch(role, "merge", { rules: [own], metadata: { labels: { mine: "yes" } } });
+    await server.patch(binding, "merge", { subjects: [ann] });
   }
+  await using server = await testApiServer({ store });
+  const { rules, metadata } = await server.get<Named & { rules: object[] }>(role);
+  deepEqual([rules[0], rules.length > 1, metadata.labels?.mine], [own, true, "yes"]);
+  const { subjects } = await server.get<Named & { subjects: { name: string }[] }>(binding);
+  deepEqual(subjects.map(({ name }) => name), ["ann", "system:authenticated"]);
 });
+
+Deno.test("a bootstrap object that its users have claimed stays as they have it", async () => {
+  const store = new MemoryStore();
+  const role = { resource: "clusterroles.rbac.authorization.k8s.io", name: "view" };
+  const claimed = { metadata: { annotations: { "rbac.authorization.kubernetes.io/autoupdate": "false" } } };
+  {
+    await using server = await testApiServer({ store });
+    await server.patch(role, "merge", { ...claimed, aggregationRule: null, rules: [] });
+  }
+  await using server = await testApiServer({ store });
+  equal((await server.get<Named & { aggregationRule?: object }>(role)).aggregationRule, undefined);
+});
+
+Deno.test("a bootstrap binding to another role is made anew", async () => {
+  const store = new MemoryStore();
+  const binding = { resource: "clusterrolebindings.rbac.authorization.k8s.io", name: "system:basic-user" };
+  {
+    await using server = await testApiServer({ store });
+    await server.delete(binding);
+    await server.create({ resource: binding.resource }, {
+      metadata: { name: binding.name },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" },
+    });
+  }
+  await using server = await testApiServer({ store });
+  equal((await server.get<Named & { roleRef: { name: string } }>(binding)).roleRef.name, "system:basic-user");
+});
+
+Deno.test("all nodes together are never bound to what single ones may", async () => {
+  const store = new MemoryStore();
+  const binding = { resource: "clusterrolebindings.rbac.authorization.k8s.io", name: "system:node" };
+  const nodes = { apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: "system:nodes" };
+  {
+    await using server = await testApiServer({ store });
+    await server.patch(binding, "merge", { subjects: [nodes] });
+  }
+  await using server = await testApiServer({ store });
+  deepEqual((await server.get<Named & { subjects?: object[] }>(binding)).subjects ?? [], []);
+});
+
+Deno.test("every rule of every bootstrap role can be read", () => {
+  const { clusterroles, roles } = bootstrapRbac();
+  for (const { rules } of [...clusterroles, ...roles]) for (const rule of rules ?? []) ok(rule.verbs.length > 0);
+});
+
+interface Named {
+  metadata: { name: string; labels?: Record<string, string> };
+}

@@ -1,13 +1,18 @@
 /** The objects that every cluster has from its first start on. */
-import { type ApiObject, SYSTEM_PRIORITIES } from "@k3ts/model";
-import { bootstrapBindings, bootstrapRoles } from "./roles.ts";
+import { type ApiObject, cloneJson, SYSTEM_PRIORITIES } from "@k3ts/model";
+import { type BindingData, RBAC_GROUP, type RoleData } from "../auth/rbac.ts";
+import { isProtected, reconcileBinding, reconcileRole } from "./reconcile.ts";
+import { bootstrapRbac } from "./roles.ts";
 
 export interface BootstrapObject {
   /** `resource.group`. */
   resource: string;
   object: ApiObject;
-  /** Written again at every start where it differs: what the software, not the user, decides. @default false */
-  kept?: boolean;
+  /**
+   * What a start makes of one that exists; undefined where it must be deleted and made anew.
+   * @default it stays as it is
+   */
+  update?: (old: ApiObject) => ApiObject | undefined;
 }
 
 /** Where the API is reached, from inside. */
@@ -23,20 +28,44 @@ const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
 export function bootstrapObjects(api: ApiAddress): BootstrapObject[] {
   return [
     ...NAMESPACES.map((name) => ({ resource: "namespaces", object: { metadata: { name } } })),
-    ...bootstrapRoles().map((object) => ({
-      resource: "clusterroles.rbac.authorization.k8s.io",
-      object,
-      kept: true,
-    })),
-    ...bootstrapBindings().map((object) => ({
-      resource: "clusterrolebindings.rbac.authorization.k8s.io",
-      object,
-      kept: true,
-    })),
+    ...rbacObjects(),
     ...priorityClasses(),
-    { resource: "services", object: kubernetesService(api), kept: true },
+    decided("services", kubernetesService(api)),
     ...kubernetesEndpoints(api),
   ];
+}
+
+function rbacObjects(): BootstrapObject[] {
+  const { clusterroles, roles, clusterrolebindings, rolebindings } = bootstrapRbac();
+  const reconciled = <T extends ApiObject>(
+    resource: string,
+    objects: readonly T[],
+    reconcile: (old: T, wanted: T) => T | undefined,
+  ): BootstrapObject[] =>
+    objects.map((object) => ({
+      resource: `${resource}.${RBAC_GROUP}`,
+      object,
+      update: (old) => isProtected(old) ? old : reconcile(old as T, object),
+    }));
+  return [
+    ...reconciled<RoleData & ApiObject>("clusterroles", clusterroles, reconcileRole),
+    ...reconciled<RoleData & ApiObject>("roles", roles, reconcileRole),
+    ...reconciled<BindingData & ApiObject>("clusterrolebindings", clusterrolebindings, reconcileBinding),
+    ...reconciled<BindingData & ApiObject>("rolebindings", rolebindings, reconcileBinding),
+  ];
+}
+
+/** What the software, not the user, decides; what others have added to the metadata stays theirs. */
+function decided(resource: string, object: ApiObject): BootstrapObject {
+  const { labels } = object.metadata;
+  return {
+    resource,
+    object,
+    update: ({ metadata }) => ({
+      ...cloneJson(object),
+      metadata: { ...metadata, ...(labels && { labels: { ...metadata.labels, ...labels } }) },
+    }),
+  };
 }
 
 function priorityClasses(): BootstrapObject[] {
@@ -68,23 +97,15 @@ function kubernetesEndpoints({ endpoint }: ApiAddress): BootstrapObject[] {
   const { address, port } = endpoint;
   const ports = [{ name: "https", port, protocol: "TCP" }];
   return [
-    {
-      resource: "endpoints",
-      object: {
-        metadata: { ...NAME, labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
-        subsets: [{ addresses: [{ ip: address }], ports }],
-      } as ApiObject,
-      kept: true,
-    },
-    {
-      resource: "endpointslices.discovery.k8s.io",
-      object: {
-        metadata: { ...NAME, labels: { "kubernetes.io/service-name": "kubernetes" } },
-        addressType: "IPv4",
-        endpoints: [{ addresses: [address], conditions: { ready: true } }],
-        ports,
-      } as ApiObject,
-      kept: true,
-    },
+    decided("endpoints", {
+      metadata: { ...NAME, labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
+      subsets: [{ addresses: [{ ip: address }], ports }],
+    } as ApiObject),
+    decided("endpointslices.discovery.k8s.io", {
+      metadata: { ...NAME, labels: { "kubernetes.io/service-name": "kubernetes" } },
+      addressType: "IPv4",
+      endpoints: [{ addresses: [address], conditions: { ready: true } }],
+      ports,
+    } as ApiObject),
   ];
 }

@@ -1,9 +1,7 @@
 /**
- * The cluster roles that every cluster has, with their rules: those of Kubernetes 1.35's bootstrap policy, for what
- * runs here. A rule is written `verbs in groups: resources [named names]`, or `verbs of paths`; `core` is the core group.
- *
- * `system:node` is bound to the group `system:nodes`: every node may then read every Secret, for example. Node
- * authorisation, which would let a node see only what its own pods use, refines it when it exists.
+ * The cluster roles that every cluster has, with their rules: those of Kubernetes 1.35's bootstrap policy (the
+ * controllers' are in `controller_roles.ts`). A rule is written `verbs in groups: resources [named names]`, or
+ * `verbs of paths`; `core` is the core group.
  */
 
 export interface BootstrapRole {
@@ -27,11 +25,6 @@ export const BOOTSTRAP_ROLES: Record<string, BootstrapRole> = {
   "edit": {
     labels: { "rbac.authorization.k8s.io/aggregate-to-admin": "true" },
     aggregates: ["rbac.authorization.k8s.io/aggregate-to-edit"],
-    rules: [],
-  },
-  "view": {
-    labels: { "rbac.authorization.k8s.io/aggregate-to-edit": "true" },
-    aggregates: ["rbac.authorization.k8s.io/aggregate-to-view"],
     rules: [],
   },
   "system:aggregate-to-admin": {
@@ -90,15 +83,70 @@ export const BOOTSTRAP_ROLES: Record<string, BootstrapRole> = {
       "create in authentication.k8s.io: selfsubjectreviews",
     ],
   },
+  "system:certificates.k8s.io:certificatesigningrequests:nodeclient": {
+    rules: [
+      "create in certificates.k8s.io: certificatesigningrequests/nodeclient",
+    ],
+  },
+  "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient": {
+    rules: [
+      "create in certificates.k8s.io: certificatesigningrequests/selfnodeclient",
+    ],
+  },
+  "system:certificates.k8s.io:kube-apiserver-client-approver": {
+    rules: [
+      "approve in certificates.k8s.io: signers named kubernetes.io/kube-apiserver-client",
+    ],
+  },
+  "system:certificates.k8s.io:kube-apiserver-client-kubelet-approver": {
+    rules: [
+      "approve in certificates.k8s.io: signers named kubernetes.io/kube-apiserver-client-kubelet",
+    ],
+  },
+  "system:certificates.k8s.io:kubelet-serving-approver": {
+    rules: [
+      "approve in certificates.k8s.io: signers named kubernetes.io/kubelet-serving",
+    ],
+  },
+  "system:certificates.k8s.io:legacy-unknown-approver": {
+    rules: [
+      "approve in certificates.k8s.io: signers named kubernetes.io/legacy-unknown",
+    ],
+  },
   "system:discovery": {
     rules: [
       "get of /api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/",
     ],
   },
-  // As whom the shared informers of the built-in controllers read; what they write they write as themselves.
+  "system:heapster": {
+    rules: [
+      "get,list,watch in core: events,namespaces,nodes,pods",
+      "get,list,watch in extensions: deployments",
+    ],
+  },
+  "system:kube-aggregator": {
+    rules: [
+      "get,list,watch in core: endpoints,services",
+    ],
+  },
   "system:kube-controller-manager": {
     rules: [
+      "create,patch,update in core,events.k8s.io: events",
+      "create in coordination.k8s.io: leases",
+      "get,update in coordination.k8s.io: leases named kube-controller-manager",
+      "create in core: secrets,serviceaccounts",
+      "delete in core: secrets",
+      "get in core: configmaps,namespaces,secrets,serviceaccounts",
+      "update in core: secrets,serviceaccounts",
+      "create in authentication.k8s.io: tokenreviews",
+      "create in authorization.k8s.io: subjectaccessreviews",
       "list,watch in *: *",
+      "create in core: serviceaccounts/token",
+    ],
+  },
+  "system:kube-dns": {
+    rules: [
+      "list,watch in core: endpoints,services",
     ],
   },
   "system:kube-scheduler": {
@@ -128,6 +176,14 @@ export const BOOTSTRAP_ROLES: Record<string, BootstrapRole> = {
       "get,list,patch,update,watch in resource.k8s.io: resourceclaims/status",
       "update in core: pods/finalizers",
       "get,list,watch in resource.k8s.io: resourceslices",
+    ],
+  },
+  "system:kubelet-api-admin": {
+    rules: [
+      "get,list,watch in core: nodes",
+      "proxy in core: nodes",
+      "* in core: nodes/log,nodes/metrics,nodes/proxy,nodes/stats",
+      "* in core: nodes/configz,nodes/healthz,nodes/pods",
     ],
   },
   "system:monitoring": {
@@ -165,6 +221,18 @@ export const BOOTSTRAP_ROLES: Record<string, BootstrapRole> = {
       "get in core: serviceaccounts",
     ],
   },
+  "system:node-bootstrapper": {
+    rules: [
+      "create,get,list,watch in certificates.k8s.io: certificatesigningrequests",
+    ],
+  },
+  "system:node-problem-detector": {
+    rules: [
+      "get in core: nodes",
+      "patch in core: nodes/status",
+      "create,patch,update in core,events.k8s.io: events",
+    ],
+  },
   "system:node-proxier": {
     rules: [
       "list,watch in core: endpoints,services",
@@ -172,6 +240,15 @@ export const BOOTSTRAP_ROLES: Record<string, BootstrapRole> = {
       "create,patch,update in core,events.k8s.io: events",
       "list,watch in networking.k8s.io: servicecidrs",
       "list,watch in discovery.k8s.io: endpointslices",
+    ],
+  },
+  "system:persistent-volume-provisioner": {
+    rules: [
+      "create,delete,get,list,watch in core: persistentvolumes",
+      "get,list,update,watch in core: persistentvolumeclaims",
+      "get,list,watch in storage.k8s.io: storageclasses",
+      "watch in core: events",
+      "create,patch,update in core,events.k8s.io: events",
     ],
   },
   "system:public-info-viewer": {
@@ -184,168 +261,45 @@ export const BOOTSTRAP_ROLES: Record<string, BootstrapRole> = {
       "get of /.well-known/openid-configuration,/.well-known/openid-configuration/,/openid/v1/jwks,/openid/v1/jwks/",
     ],
   },
-  "system:controller:deployment-controller": {
+  "system:volume-scheduler": {
     rules: [
-      "get,list,update,watch in apps,extensions: deployments",
-      "update in apps,extensions: deployments/status",
-      "update in apps,extensions: deployments/finalizers",
-      "create,delete,get,list,patch,update,watch in apps,extensions: replicasets",
-      "get,list,update,watch in core: pods",
-      "create,patch,update in core,events.k8s.io: events",
+      "get,list,patch,update,watch in core: persistentvolumes",
+      "get,list,watch in storage.k8s.io: storageclasses",
+      "get,list,patch,update,watch in core: persistentvolumeclaims",
     ],
   },
-  "system:controller:replicaset-controller": {
-    rules: [
-      "get,list,update,watch in apps,extensions: replicasets",
-      "update in apps,extensions: replicasets/status",
-      "update in apps,extensions: replicasets/finalizers",
-      "create,delete,list,patch,watch in core: pods",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:endpointslice-controller": {
-    rules: [
-      "get,list,watch in core: nodes,pods,services",
-      "update in core: services/finalizers",
-      "create,delete,get,list,update,watch in discovery.k8s.io: endpointslices",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:endpoint-controller": {
-    rules: [
-      "get,list,watch in core: pods,services",
-      "create,delete,get,list,update,watch in core: endpoints",
-      "create in core: endpoints/restricted",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:namespace-controller": {
-    rules: [
-      "delete,get,list,watch in core: namespaces",
-      "update in core: namespaces/finalize,namespaces/status",
-      "delete,deletecollection,get,list,watch in *: *",
-    ],
-  },
-  "system:controller:service-account-controller": {
-    rules: [
-      "create in core: serviceaccounts",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:root-ca-cert-publisher": {
-    rules: [
-      "create,update in core: configmaps",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:generic-garbage-collector": {
-    rules: [
-      "delete,get,list,patch,update,watch in *: *",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:job-controller": {
-    rules: [
-      "get,list,patch,update,watch in batch: jobs",
-      "update in batch: jobs/status",
-      "update in batch: jobs/finalizers",
-      "create,delete,list,patch,watch in core: pods",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:cronjob-controller": {
-    rules: [
-      "get,list,update,watch in batch: cronjobs",
-      "create,delete,get,list,patch,update,watch in batch: jobs",
-      "update in batch: cronjobs/status",
-      "update in batch: cronjobs/finalizers",
-      "delete,list,watch in core: pods",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:daemon-set-controller": {
-    rules: [
-      "get,list,watch in apps,extensions: daemonsets",
-      "update in apps,extensions: daemonsets/status",
-      "update in apps,extensions: daemonsets/finalizers",
-      "list,watch in core: nodes",
-      "create,delete,list,patch,watch in core: pods",
-      "create in core: pods/binding",
-      "create,delete,get,list,patch,update,watch in apps: controllerrevisions",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:statefulset-controller": {
-    rules: [
-      "list,watch in core: pods",
-      "get,list,watch in apps: statefulsets",
-      "update in apps: statefulsets/status",
-      "update in apps: statefulsets/finalizers",
-      "create,delete,get,patch,update in core: pods",
-      "create,delete,get,list,patch,update,watch in apps: controllerrevisions",
-      "create,get,list,watch in core: persistentvolumeclaims",
-      "delete,update in core: persistentvolumeclaims",
-      "update in core: pods/finalizers",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:node-controller": {
-    rules: [
-      "delete,get,list,patch,update,watch in core: nodes",
-      "patch,update in core: nodes/status",
-      "patch,update in core: pods/status",
-      "delete,get,list,watch in core: pods",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:pod-garbage-collector": {
-    rules: [
-      "delete,list,watch in core: pods",
-      "get,list,watch in core: nodes",
-      "patch in core: pods/status",
-    ],
-  },
-  "system:controller:ttl-after-finished-controller": {
-    rules: [
-      "delete,get,list,watch in batch: jobs",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:disruption-controller": {
-    rules: [
-      "get,list,watch in apps,extensions: deployments",
-      "get,list,watch in apps,extensions: replicasets",
-      "get,list,watch in core: replicationcontrollers",
-      "get,list,watch in policy: poddisruptionbudgets",
-      "get,list,watch in apps: statefulsets",
-      "update in policy: poddisruptionbudgets/status",
-      "patch,update in core: pods/status",
-      "get in *: */scale",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
-  },
-  "system:controller:endpointslicemirroring-controller": {
-    rules: [
-      "get,list,watch in core: endpoints,services",
-      "update in core: services/finalizers",
-      "update in core: endpoints/finalizers",
-      "create,delete,get,list,update,watch in discovery.k8s.io: endpointslices",
-      "create,patch,update in core,events.k8s.io: events",
-    ],
+  "view": {
+    labels: { "rbac.authorization.k8s.io/aggregate-to-edit": "true" },
+    aggregates: ["rbac.authorization.k8s.io/aggregate-to-view"],
+    rules: [],
   },
 };
 
-/** Cluster role → whom it is bound to. Each `system:controller:x` is bound to the service account `kube-system/x` too. */
-export const BOOTSTRAP_BINDINGS: Record<string, { groups?: string[]; users?: string[] }> = {
+export interface BootstrapSubjects {
+  groups?: string[];
+  users?: string[];
+  /** Service accounts: `namespace/name`. */
+  accounts?: string[];
+}
+
+/** By name; the role that is bound has the same one. */
+export const BOOTSTRAP_BINDINGS: Record<string, BootstrapSubjects & { role?: string }> = {
   "cluster-admin": { groups: ["system:masters"] },
   "system:basic-user": { groups: ["system:authenticated"] },
   "system:discovery": { groups: ["system:authenticated"] },
   "system:kube-controller-manager": { users: ["system:kube-controller-manager"] },
+  "system:kube-dns": { accounts: ["kube-system/kube-dns"] },
   "system:kube-scheduler": { users: ["system:kube-scheduler"] },
   "system:monitoring": { groups: ["system:monitoring"] },
-  "system:node": { groups: ["system:nodes"] },
-  // The agent of a node programs its Services itself.
-  "system:node-proxier": { users: ["system:kube-proxy"], groups: ["system:nodes"] },
+  "system:node": {},
+  "system:node-proxier": { users: ["system:kube-proxy"] },
   "system:public-info-viewer": { groups: ["system:authenticated", "system:unauthenticated"] },
   "system:service-account-issuer-discovery": { groups: ["system:serviceaccounts"] },
+  "system:volume-scheduler": { users: ["system:kube-scheduler"] },
+};
+
+/** Bindings that Kubernetes has not: a node is what it calls kubelet and kube-proxy in one. */
+export const OWN_BINDINGS: Record<string, BootstrapSubjects & { role: string }> = {
+  "k3ts:node": { role: "system:node", groups: ["system:nodes"] },
+  "k3ts:node-proxier": { role: "system:node-proxier", groups: ["system:nodes"] },
 };

@@ -1,53 +1,100 @@
 /** The roles and bindings that every cluster has, as objects. */
 import type { ApiObject } from "@k3ts/model";
+import { type BindingData, RBAC_GROUP, type RoleData } from "../auth/rbac.ts";
 import type { PolicyRule } from "../auth/rules.ts";
-import { RBAC_GROUP } from "../auth/rbac.ts";
-import { BOOTSTRAP_BINDINGS, BOOTSTRAP_ROLES } from "./role_table.ts";
+import { CONTROLLER_ROLES } from "./controller_roles.ts";
+import { NAMESPACED_BINDINGS, NAMESPACED_ROLES } from "./namespaced_roles.ts";
+import {
+  BOOTSTRAP_BINDINGS,
+  BOOTSTRAP_ROLES,
+  type BootstrapRole,
+  type BootstrapSubjects,
+  OWN_BINDINGS,
+} from "./role_table.ts";
 
 const LABELS = { "kubernetes.io/bootstrapping": "rbac-defaults" };
 const ANNOTATIONS = { "rbac.authorization.kubernetes.io/autoupdate": "true" };
 const CONTROLLER = "system:controller:";
+const CLUSTER_ROLES: Record<string, BootstrapRole> = { ...BOOTSTRAP_ROLES, ...CONTROLLER_ROLES };
 
-export function bootstrapRoles(): ApiObject[] {
-  return Object.entries(BOOTSTRAP_ROLES).map(([name, { labels, aggregates, rules }]) => ({
-    metadata: { name, labels: { ...LABELS, ...labels }, annotations: ANNOTATIONS },
+export interface RbacObjects {
+  clusterroles: (RoleData & ApiObject)[];
+  roles: (RoleData & ApiObject)[];
+  clusterrolebindings: (BindingData & ApiObject)[];
+  rolebindings: (BindingData & ApiObject)[];
+}
+
+export function bootstrapRbac(): RbacObjects {
+  const plain = { ...BOOTSTRAP_BINDINGS, ...OWN_BINDINGS };
+  const controllers = Object.keys(CONTROLLER_ROLES).map((role) =>
+    bindingOf({ name: role }, "ClusterRole", role, { accounts: [`kube-system/${role.slice(CONTROLLER.length)}`] })
+  );
+  return {
+    clusterroles: Object.entries(CLUSTER_ROLES).map(([name, role]) => ({
+      ...roleOf({ name }, role),
+      // Until the controller that aggregates has seen them; what counts is computed from the roles that it selects.
+      ...(role.aggregates && { rules: aggregatedRules(name, new Set()) }),
+    })),
+    roles: Object.entries(NAMESPACED_ROLES).map(([path, role]) => roleOf(placeOf(path), role)),
+    clusterrolebindings: [
+      ...Object.entries(plain).map(([name, { role = name, ...subjects }]) =>
+        bindingOf({ name }, "ClusterRole", role, subjects)
+      ),
+      ...controllers,
+    ],
+    rolebindings: Object.entries(NAMESPACED_BINDINGS).map(([path, { role, ...subjects }]) =>
+      bindingOf(placeOf(path), "Role", role, subjects)
+    ),
+  };
+}
+
+interface Place {
+  name: string;
+  namespace?: string;
+}
+
+/** `namespace/name` */
+function placeOf(path: string): Place {
+  const slash = path.indexOf("/");
+  return { namespace: path.slice(0, slash), name: path.slice(slash + 1) };
+}
+
+function roleOf(place: Place, { labels, aggregates, rules }: BootstrapRole): RoleData & ApiObject {
+  return {
+    metadata: { ...place, labels: { ...LABELS, ...labels }, annotations: ANNOTATIONS },
     ...(aggregates && {
       aggregationRule: {
         clusterRoleSelectors: aggregates.map((label) => ({ matchLabels: { [label]: "true" } })),
       },
     }),
-    // Shown to readers; what counts is computed from the roles that it selects.
-    rules: aggregates === undefined ? rules.map(parseRule) : aggregatedRules(name, new Set()),
-  }));
+    rules: rules.map(parseRule),
+  };
 }
 
-export function bootstrapBindings(): ApiObject[] {
-  const plain = Object.entries(BOOTSTRAP_BINDINGS).map(([role, { groups = [], users = [] }]) =>
-    bindingOf(role, [
-      ...groups.map((name) => ({ apiGroup: RBAC_GROUP, kind: "Group", name })),
-      ...users.map((name) => ({ apiGroup: RBAC_GROUP, kind: "User", name })),
-    ])
-  );
-  const controllers = Object.keys(BOOTSTRAP_ROLES).filter((name) => name.startsWith(CONTROLLER)).map((role) =>
-    bindingOf(role, [{ kind: "ServiceAccount", name: role.slice(CONTROLLER.length), namespace: "kube-system" }])
-  );
-  return [...plain, ...controllers];
-}
-
-function bindingOf(role: string, subjects: object[]): ApiObject & { roleRef: object; subjects: object[] } {
+function bindingOf(
+  place: Place,
+  kind: "Role" | "ClusterRole",
+  role: string,
+  { groups = [], users = [], accounts = [] }: BootstrapSubjects,
+): BindingData & ApiObject {
+  const subjects = [
+    ...groups.map((name) => ({ apiGroup: RBAC_GROUP, kind: "Group", name })),
+    ...users.map((name) => ({ apiGroup: RBAC_GROUP, kind: "User", name })),
+    ...accounts.map((path) => ({ kind: "ServiceAccount", ...placeOf(path) })),
+  ];
   return {
-    metadata: { name: role, labels: LABELS, annotations: ANNOTATIONS },
-    roleRef: { apiGroup: RBAC_GROUP, kind: "ClusterRole", name: role },
-    subjects,
+    metadata: { ...place, labels: LABELS, annotations: ANNOTATIONS },
+    roleRef: { apiGroup: RBAC_GROUP, kind, name: role },
+    ...(subjects.length > 0 && { subjects }),
   };
 }
 
 function aggregatedRules(name: string, seen: Set<string>): PolicyRule[] {
   if (seen.has(name)) return [];
   seen.add(name);
-  const { aggregates, rules } = BOOTSTRAP_ROLES[name]!;
+  const { aggregates, rules } = CLUSTER_ROLES[name]!;
   if (aggregates === undefined) return rules.map(parseRule);
-  return Object.entries(BOOTSTRAP_ROLES)
+  return Object.entries(CLUSTER_ROLES)
     .filter(([, { labels }]) => aggregates.some((label) => labels?.[label] === "true"))
     .flatMap(([part]) => aggregatedRules(part, seen));
 }
