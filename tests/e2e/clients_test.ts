@@ -17,12 +17,7 @@ Deno.test("clients in Go, Python and TypeScript list, watch and apply with the p
   const examples = readExamples(await Deno.readTextFile(`${ROOT}/${CLIENTS}/README.md`));
   equal(examples.map(({ language }) => language).join(" "), "go python typescript");
   const copy = await copyOfExamples();
-  for (const { language, prepare } of examples) {
-    const folder = `${copy}/${CLIENTS}/${language}`;
-    const { success, stderr } = await new Deno.Command("sh", { args: ["-c", prepare], cwd: folder, stdin: "null" })
-      .output();
-    ok(success, `Cannot prepare the client in ${language}: ${new TextDecoder().decode(stderr)}`);
-  }
+  for (const example of examples) await prepareOnce(example, copy);
 
   await using cluster = await TestCluster.start();
   for (const { language, run } of examples) {
@@ -47,6 +42,15 @@ Deno.test("clients in Go, Python and TypeScript list, watch and apply with the p
     });
   }
 });
+
+async function prepareOnce({ language, prepare }: Example, copy: string): Promise<void> {
+  const done = `${copy}/${language}.prepared`;
+  if (await Deno.stat(done).then(() => true, () => false)) return;
+  const cwd = `${copy}/${CLIENTS}/${language}`;
+  const { success, stderr } = await new Deno.Command("sh", { args: ["-c", prepare], cwd, stdin: "null" }).output();
+  ok(success, `Cannot prepare the client in ${language}: ${new TextDecoder().decode(stderr)}`);
+  await Deno.writeTextFile(done, prepare);
+}
 
 /** The rows of the table that says how to run them. */
 function readExamples(readme: string): Example[] {
