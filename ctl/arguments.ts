@@ -25,3 +25,41 @@ export function splitArguments(words: readonly string[]): Arguments {
 export function placeLeading({ leading, rest }: Arguments, commandWords: number): string[] {
   return [...rest.slice(0, commandWords), ...leading, ...rest.slice(commandWords)];
 }
+
+/** What is known of an option: commander's `Option` is one. */
+interface KnownOption {
+  short?: string;
+  long?: string;
+  required: boolean;
+  optional: boolean;
+  negate: boolean;
+}
+
+/**
+ * Flags as kubectl's users write them: `--wait=false` and `--watch=true`; and an option whose value may be left out
+ * never takes the next word for it.
+ */
+export function settleFlags(words: readonly string[], options: readonly KnownOption[]): string[] {
+  const end = words.indexOf("--");
+  const own = end < 0 ? words : words.slice(0, end);
+  const settled: string[] = [];
+  for (const word of own) {
+    const [name = "", ...values] = word.split("=");
+    const value = values.join("=");
+    const option = options.find(({ long }) => long === name);
+    const negation = options.find(({ long, negate }) => negate && long === `--no-${name.slice(2)}`);
+    if (option?.optional && values.length === 0) settled.push(`${word}=`);
+    else if (option !== undefined && !option.required && !option.optional && isBoolean(value)) {
+      if (value === "true") settled.push(name);
+      else if (negation !== undefined) settled.push(`--no-${name.slice(2)}`);
+    } else if (option === undefined && negation !== undefined && (values.length === 0 || isBoolean(value))) {
+      // It is so anyway, unless it is switched off.
+      if (value === "false") settled.push(`--no-${name.slice(2)}`);
+    } else settled.push(word);
+  }
+  return [...settled, ...words.slice(own.length)];
+}
+
+function isBoolean(text: string): boolean {
+  return text === "true" || text === "false";
+}

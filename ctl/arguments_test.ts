@@ -1,5 +1,5 @@
 import { deepEqual as assertEquals } from "node:assert/strict";
-import { placeLeading, splitArguments } from "./arguments.ts";
+import { placeLeading, settleFlags, splitArguments } from "./arguments.ts";
 
 const placed = (words: string[], commandWords: number) => placeLeading(splitArguments(words), commandWords);
 
@@ -15,4 +15,23 @@ Deno.test("what stands behind the command stays where it is", () => {
 Deno.test("an option without its value, and one that is not of the cluster, is left to the command", () => {
   assertEquals(splitArguments(["--namespace"]), { leading: [], rest: ["--namespace"] });
   assertEquals(splitArguments(["--help"]), { leading: [], rest: ["--help"] });
+});
+
+Deno.test("flags take true and false behind an equals sign", () => {
+  const flag = (long: string, more = {}) => ({ long, required: false, optional: false, negate: false, ...more });
+  const options = [
+    flag("--watch"),
+    flag("--no-wait", { negate: true }),
+    flag("--dry-run", { optional: true }),
+    flag("--output", { required: true }),
+  ];
+  const settle = (...words: string[]) => settleFlags(words, options);
+  assertEquals(settle("--watch=true", "--watch=false", "--wait=false", "--wait"), ["--watch", "--no-wait"]);
+  assertEquals(settle("--dry-run", "pod/a", "--dry-run=client"), ["--dry-run=", "pod/a", "--dry-run=client"]);
+  assertEquals(settle("--output=true", "--what=true", "--", "--watch=true"), [
+    "--output=true",
+    "--what=true",
+    "--",
+    "--watch=true",
+  ]);
 });

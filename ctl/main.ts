@@ -1,6 +1,6 @@
 /** The `k3ts` command. */
 import { Command } from "commander";
-import { placeLeading, splitArguments } from "./arguments.ts";
+import { placeLeading, settleFlags, splitArguments } from "./arguments.ts";
 import { registerCommands } from "./command_table.ts";
 import { VERSION } from "./version.ts";
 
@@ -13,16 +13,18 @@ const program = new Command("k3ts")
 
 const words = splitArguments(Deno.args);
 await registerCommands(program, words.rest[0]);
-await program.parseAsync(placeLeading(words, wordsOfCommand(program, words.rest)), { from: "user" });
+const { command, depth } = commandOf(program, words.rest);
+await program.parseAsync(settleFlags(placeLeading(words, depth), command.options), { from: "user" });
 // Without waiting for what may still be open, such as a terminal that nobody types into.
 Deno.exit();
 
-/** How many of the words name the command: two for `rollout status`. */
-function wordsOfCommand(program: Command, rest: readonly string[]): number {
+/** What the words name, and how many of them do: two for `rollout status`. */
+function commandOf(program: Command, rest: readonly string[]): { command: Command; depth: number } {
   let command = program;
-  for (let count = 0;; count++) {
-    const next = command.commands.find((one) => one.name() === rest[count] || one.aliases().includes(rest[count]!));
-    if (next === undefined) return count;
+  for (let depth = 0;; depth++) {
+    const word = rest[depth];
+    const next = command.commands.find((one) => word !== undefined && [one.name(), ...one.aliases()].includes(word));
+    if (next === undefined) return { command, depth };
     command = next;
   }
 }

@@ -1,7 +1,7 @@
 /** `k3ts version`, `k3ts cluster info`, `k3ts node list`, `k3ts token create`: what the cluster is, and who may join. */
 import { createClient } from "@connectrpc/connect";
 import type { Command } from "commander";
-import { resources } from "@k3ts/model";
+import { resources } from "@k3ts/model/objects";
 import { ClusterService } from "@k3ts/proto";
 import { attempt, type ClusterOptions, clusterOptions, withCluster } from "../command.ts";
 import { connect } from "../connection.ts";

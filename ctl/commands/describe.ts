@@ -1,6 +1,6 @@
 /** `k3ts describe`: an object for people, with what happened to it. */
 import type { Command } from "commander";
-import { type Event, formatAge, type KubernetesObject, resources, type Secret } from "@k3ts/model";
+import { type Event, formatAge, type KubernetesObject, resources, type Secret } from "@k3ts/model/objects";
 import type { Connection } from "../connection.ts";
 import { type ClusterOptions, namespaceOptions, withCluster } from "../command.ts";
 import { parseTargets, reference } from "../names.ts";

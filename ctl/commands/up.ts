@@ -1,11 +1,13 @@
 /** `k3ts up`, `server` and `agent`: a cluster, its control plane or a node on this machine. */
 import { createClient } from "@connectrpc/connect";
 import type { Command } from "commander";
-import { hostname, networkInterfaces } from "node:os";
+import { isIP } from "node:net";
+import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { dnsSubdomainProblems } from "@k3ts/model";
 import { ClusterService } from "@k3ts/proto";
 import { attempt, dataDirOption, interruption } from "../command.ts";
+import { addressesOfMachine, type ApiAddresses, apiAddresses, type Machine } from "../components/addresses.ts";
 import { NETWORK_DEFAULTS, planComponents } from "../components/plan.ts";
 import { portProblem, preflight } from "../components/preflight.ts";
 import { exists, nodeJoined, nodeReady, serverAnswers, whileStarting } from "../components/ready.ts";
@@ -14,16 +16,21 @@ import { findSupervisor, type SupervisorLink } from "../components/supervisor.ts
 import type { Connection } from "../connection.ts";
 import { nativeFolder, ROOT } from "../installation.ts";
 import { explain, Problem } from "../problem.ts";
+import { joinCommand } from "./cluster.ts";
 import { showDemo } from "./demo.ts";
 
 interface ServerOptions {
   dataDir: string;
   port: string;
+  listen: string[];
+  tlsSan: string[];
 }
 
 interface NodeOptions {
   dataDir: string;
   nodeName?: string;
+  nodeIp?: string;
+  cgroupParent?: string;
 }
 
 /** A node joins as soon as it is started. */
@@ -34,20 +41,34 @@ const PORT_DEFAULT = "6443";
 export function registerUp(program: Command): void {
   const command = (name: string, description: string) =>
     program.command(name).description(description).addOption(dataDirOption());
-  const port = ["--port <number>", "where the API is served", PORT_DEFAULT] as const;
-  const nodeName = ["--node-name <name>", "this machine's name in the cluster (default: its host name)"] as const;
+  const collect = (value: string, before: string[]) => [...before, value];
+  const withServer = (command: Command, unless: string) =>
+    command
+      .option("--port <number>", "where the API is served", PORT_DEFAULT)
+      .option(
+        "--listen <address>",
+        `an address of this machine to serve the API on, for others to join; may be repeated (default: ${unless})`,
+        collect,
+        [],
+      )
+      .option("--tls-san <name>", "another name or address that others reach it by; may be repeated", collect, []);
+  const withNode = (command: Command) =>
+    command
+      .option("--node-name <name>", "this machine's name in the cluster (default: its host name)")
+      .option("--node-ip <address>", "where other nodes reach it (default: its address on the way to the server)")
+      .option("--cgroup-parent <name>", "the cgroup that its pods' cgroups are in (default: k3ts)");
 
-  command("up", "a whole cluster on this machine, until Ctrl-C; its containers stay")
-    .option(...port).option(...nodeName)
+  withNode(withServer(
+    command("up", "a whole cluster on this machine, until Ctrl-C; its containers stay"),
+    "this machine and its pods only",
+  ))
     .option("--demo", "run examples/hello and show its page")
     .action((options: ServerOptions & NodeOptions & { demo?: boolean }) => attempt(() => up(options)));
-  command("server", "the control plane, for nodes elsewhere, until Ctrl-C")
-    .option(...port)
+  withServer(command("server", "the control plane, for nodes elsewhere, until Ctrl-C"), "all addresses")
     .action((options: ServerOptions) => attempt(() => server(options)));
-  command("agent", "a node of the cluster whose server is named, until Ctrl-C; its containers stay")
+  withNode(command("agent", "a node of the cluster whose server is named, until Ctrl-C; its containers stay"))
     .requiredOption("--server <url>", "the cluster's API: https://10.0.0.1:6443")
     .option("--token <token>", "a join token, the first time: k3ts token create")
-    .option(...nodeName)
     .action((options: NodeOptions & { server: string; token?: string }) => attempt(() => agent(options)));
 }
 
@@ -55,8 +76,17 @@ async function up(options: ServerOptions & NodeOptions & { demo?: boolean }): Pr
   const dataDir = resolve(options.dataDir);
   const port = parsePort(options.port);
   const nodeName = await nodeNameOf(dataDir, options.nodeName);
-  const listen = ["127.0.0.1", NETWORK_DEFAULTS.bridgeAddress];
-  const run = await prepare({ roles: ["server", "node"], dataDir, port, nodeName, listen, serverNames: listen });
+  const api = apiAddresses(options.listen, options.tlsSan, await thisMachine());
+  const run = await prepare({
+    ...options,
+    roles: ["server", "node"],
+    dataDir,
+    port,
+    nodeName,
+    api,
+    // Its own agent comes over the loopback, which tells nothing of where others find it.
+    nodeIp: options.nodeIp ?? api.outside,
+  });
   const since = Date.now();
   await running(run, async (link, signal) => {
     using connection = await whileStarting(dataDir, link, signal, async (signal) => {
@@ -81,25 +111,18 @@ async function up(options: ServerOptions & NodeOptions & { demo?: boolean }): Pr
 async function server(options: ServerOptions): Promise<void> {
   const dataDir = resolve(options.dataDir);
   const port = parsePort(options.port);
-  const addresses = ownAddresses();
-  const run = await prepare({
-    roles: ["server"],
-    dataDir,
-    port,
-    nodeName: "",
-    listen: ["0.0.0.0"],
-    serverNames: [hostname().toLowerCase(), "127.0.0.1", ...addresses],
-    advertise: addresses[0] ?? "127.0.0.1",
-  });
+  const listen = options.listen.length > 0 ? options.listen : ["0.0.0.0"];
+  const api = apiAddresses(listen, options.tlsSan, await thisMachine());
+  const run = await prepare({ roles: ["server"], dataDir, port, nodeName: "", api });
   await running(run, async (link, signal) => {
     (await whileStarting(dataDir, link, signal, (signal) => serverAnswers(dataDir, signal)))[Symbol.dispose]();
     console.log([
-      `The control plane serves on port ${port} of ${addresses.join(", ") || "127.0.0.1"}.`,
+      `The control plane serves on port ${port} of ${api.names.filter((name) => isIP(name) > 0).join(", ")}.`,
       "",
       `export KUBECONFIG=${dataDir}/admin.kubeconfig`,
       "",
       "Next, for a machine to join: make a token with `k3ts token create`, and there run",
-      `  k3ts agent --server https://${addresses[0] ?? "ADDRESS"}:${port} --token TOKEN`,
+      `  ${joinCommand(`https://${api.outside ?? "127.0.0.1"}:${port}`)}`,
     ].join("\n"));
   });
 }
@@ -120,12 +143,11 @@ async function agent(options: NodeOptions & { server: string; token?: string }):
     throw new Problem("--token must have the form K3TS1.<hash of the CA>.<id>.<secret>: it has another.");
   }
   const run = await prepare({
+    ...options,
     roles: ["node"],
     dataDir,
     port: 0,
     nodeName,
-    listen: [],
-    serverNames: [],
     serverUrl: options.server,
   });
   if (options.token !== undefined && !await exists(`${dataDir}/node/node.crt`)) {
@@ -151,16 +173,20 @@ interface Prepared {
   dataDir: string;
   port: number;
   nodeName: string;
-  listen: readonly string[];
-  serverNames: readonly string[];
-  /** @default the bridge */
-  advertise?: string;
+  nodeIp?: string;
+  cgroupParent?: string;
+  /** @default none is served */
+  api?: ApiAddresses;
   /** @default this machine's */
   serverUrl?: string;
 }
 
 /** Looks for all that may stand in the way. @throws with a sentence for each of it */
-async function prepare({ roles, dataDir, port, nodeName, listen, ...rest }: Prepared): Promise<RunOptions> {
+async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<RunOptions> {
+  const { listen, names, advertise } = rest.api ?? { listen: [], names: [], advertise: "" };
+  if (rest.nodeIp !== undefined && isIP(rest.nodeIp) !== 4) {
+    throw new Problem(`--node-ip must be an IPv4 address of this machine: it is "${rest.nodeIp}".`);
+  }
   const native = nativeFolder();
   const problems = await preflight({ roles, native });
   if (problems.length > 0) throw new Problem(problems.join("\n"));
@@ -178,10 +204,12 @@ async function prepare({ roles, dataDir, port, nodeName, listen, ...rest }: Prep
     dataDir,
     port,
     listen,
-    serverNames: rest.serverNames,
-    advertise: rest.advertise ?? NETWORK_DEFAULTS.bridgeAddress,
+    serverNames: names,
+    advertise,
     serverUrl: rest.serverUrl ?? `https://127.0.0.1:${port}`,
-    nodeName,
+    nodeName: rest.nodeName,
+    nodeIp: rest.nodeIp,
+    cgroupParent: rest.cgroupParent,
     network: NETWORK_DEFAULTS,
     root: ROOT,
     native,
@@ -245,10 +273,8 @@ function parsePort(text: string): number {
   return port;
 }
 
-/** Where other machines reach this one (IPv4). */
-function ownAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((rows) => rows ?? [])
-    .filter(({ family, internal }) => family === "IPv4" && !internal).map(({ address }) => address);
+async function thisMachine(): Promise<Machine> {
+  return { hostname: hostname().toLowerCase(), addresses: await addressesOfMachine() };
 }
 
 function stopped(dataDir: string, command: string): string {

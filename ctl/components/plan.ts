@@ -19,6 +19,10 @@ export interface ComponentOptions {
   /** Where the node's agent finds the API. */
   serverUrl: string;
   nodeName: string;
+  /** Under which other nodes reach this one. @default found by the agent */
+  nodeIp?: string;
+  /** The cgroup of the node's pods. @default the agent's */
+  cgroupParent?: string;
   network: NetworkOptions;
   /** The checkout or installation: where main.ts files and deno.json lie. */
   root: string;
@@ -133,6 +137,8 @@ function agentCommand(options: ComponentOptions): string[] {
     `${options.dataDir}/node/token`,
     "--node-name",
     options.nodeName,
+    ...(options.nodeIp === undefined ? [] : ["--node-ip", options.nodeIp]),
+    ...(options.cgroupParent === undefined ? [] : ["--cgroup-parent", options.cgroupParent]),
   ];
 }
 

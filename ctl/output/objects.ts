@@ -1,13 +1,8 @@
-/** Objects as JSON, YAML or names. */
+/** Objects as JSON and YAML. */
 import { stringify } from "yaml";
 import type { KubernetesObject } from "@k3ts/client";
 
-export const FORMATS = ["wide", "json", "yaml", "name"] as const;
-export type Format = (typeof FORMATS)[number];
-
-/** One object as itself, several as a `List`. */
-export function renderObjects(objects: readonly KubernetesObject[], format: "json" | "yaml", single: boolean): string {
-  const value = single ? objects[0] : { apiVersion: "v1", kind: "List", metadata: {}, items: objects };
+export function renderObjects(value: unknown, format: "json" | "yaml"): string {
   // References of YAML to what stands elsewhere in it are right, but nothing that a person wants to read.
   return format === "json"
     ? JSON.stringify(value, undefined, 2)
