@@ -25,6 +25,8 @@ interface ServedRow {
   ttlMs?: number;
   /** A delete answers with the object instead of a Status. @default false */
   answersWithDeleted?: boolean;
+  /** What it owns stays when it is deleted, unless the delete says otherwise. @default false */
+  orphansByDefault?: boolean;
   /** A namespace in which updates only say "still alive": one that is lost with the machine is soon made again. */
   heartbeatsIn?: string;
 }
@@ -48,6 +50,10 @@ const SERVED: readonly ServedRow[] = [
   { group: "", resource: "events", ttlMs: HOUR_MS },
   { group: "apps", resource: "deployments", subresources: ["scale", "status"] },
   { group: "apps", resource: "replicasets", subresources: ["scale", "status"] },
+  { group: "apps", resource: "daemonsets", subresources: ["status"] },
+  { group: "apps", resource: "controllerrevisions" },
+  { group: "batch", resource: "jobs", subresources: ["status"], orphansByDefault: true },
+  { group: "policy", resource: "poddisruptionbudgets", subresources: ["status"] },
   { group: "discovery.k8s.io", resource: "endpointslices" },
   { group: "coordination.k8s.io", resource: "leases", heartbeatsIn: "kube-node-lease" },
   { group: "scheduling.k8s.io", resource: "priorityclasses" },
@@ -81,6 +87,7 @@ export interface ServedResource extends StoredResource {
   /** What is special about the kind; only for what is stored. */
   readonly strategy: Kind;
   readonly answersWithDeleted: boolean;
+  readonly orphansByDefault: boolean;
   /** The namespace in which updates are heartbeats. */
   readonly heartbeatsIn: string | undefined;
 }
@@ -140,6 +147,7 @@ function serve(row: ServedRow): ServedResource {
     stored: facts.storageVersion !== undefined,
     strategy,
     answersWithDeleted: row.answersWithDeleted ?? false,
+    orphansByDefault: row.orphansByDefault ?? false,
     heartbeatsIn: row.heartbeatsIn,
     fieldsOf: (object: ObjectData) => strategy.selectableFields(object),
     ...(row.ttlMs !== undefined && { ttlMs: row.ttlMs }),

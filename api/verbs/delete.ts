@@ -16,14 +16,18 @@ import { type DeleteOptions, type DeleteRequest, objectReply, type Reply, valueR
 
 const ORPHAN = "orphan";
 const FOREGROUND = "foregroundDeletion";
+/** As Kubernetes says it of Jobs, the only ones that do so. */
+const ORPHANED = "child pods are preserved by default when jobs are deleted; " +
+  "set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
 
 /** Answers with the object where it lives on, or where its resource says so; else with a Status. */
 export async function remove(request: DeleteRequest, verbs: Verbs): Promise<Reply> {
   authorize(request, "delete", verbs);
   const { resource, name } = request;
   const { object, gone } = await deleteObject(request, verbs);
-  if (!gone || resource.answersWithDeleted) return objectReply(resource, object);
-  return valueReply(deleted(resource, name, object.uid));
+  const warnings = orphansUnasked(resource, request.options) ? [ORPHANED] : [];
+  if (!gone || resource.answersWithDeleted) return objectReply(resource, object, warnings);
+  return valueReply(deleted(resource, name, object.uid), 200, warnings);
 }
 
 /** Deletes without asking whether the caller may. */
@@ -73,7 +77,7 @@ function planDelete(
   const pending = deletionTimestamp !== undefined;
   const asked = options.gracePeriodSeconds;
   const grace = pending && asked === undefined ? before : graceOf(resource, old, asked);
-  const finalizers = finalizersAfter(old, options);
+  const finalizers = finalizersAfter(resource, old, options);
   if (grace === 0 && finalizers.length === 0 && !hasSpecFinalizers(old)) return "vanish";
   // A second delete may hasten the first, never delay it.
   const hastens = !pending || grace < before;
@@ -90,14 +94,23 @@ function planDelete(
 }
 
 /** What the options say about dependents, as finalizers that the garbage collector works off. */
-function finalizersAfter({ metadata }: ApiObject, options: DeleteOptions): string[] {
+function finalizersAfter(resource: ServedResource, { metadata }: ApiObject, options: DeleteOptions): string[] {
   const present = metadata.finalizers ?? [];
-  const policy = options.propagationPolicy ??
-    (options.orphanDependents === undefined ? undefined : options.orphanDependents ? "Orphan" : "Background");
+  const isDecided = present.includes(ORPHAN) || present.includes(FOREGROUND);
+  const policy = askedPolicy(options) ?? (resource.orphansByDefault && !isDecided ? "Orphan" : undefined);
   if (policy === undefined) return present;
   const others = present.filter((finalizer) => finalizer !== ORPHAN && finalizer !== FOREGROUND);
   if (policy === "Orphan") return [...others, ORPHAN];
   return policy === "Foreground" ? [...others, FOREGROUND] : others;
+}
+
+function askedPolicy({ propagationPolicy, orphanDependents }: DeleteOptions): DeleteOptions["propagationPolicy"] {
+  if (propagationPolicy !== undefined || orphanDependents === undefined) return propagationPolicy;
+  return orphanDependents ? "Orphan" : "Background";
+}
+
+function orphansUnasked(resource: ServedResource, options: DeleteOptions): boolean {
+  return resource.orphansByDefault && askedPolicy(options) === undefined;
 }
 
 function hasSpecFinalizers({ metadata: _, ...rest }: ApiObject): boolean {

@@ -1,10 +1,9 @@
-import { type IntOrString, parsePercent } from "../int_or_string.ts";
 import { ageOf } from "../time.ts";
 import type { Deployment } from "../types/mod.ts";
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from "./define.ts";
 import { type FieldError, forbidden, invalid, notSupported, required } from "./field_error.ts";
 import { immutable } from "./metadata.ts";
-import { validateNonnegative } from "./values.ts";
+import { amountOf, refuseOverWhole, validateNonnegative, validateNumberOrPercent } from "./values.ts";
 import {
   containerCells,
   defaultWorkload,
@@ -16,9 +15,6 @@ import {
 } from "./workload.ts";
 
 type Spec = NonNullable<Deployment["spec"]>;
-
-const PERCENT_WORDS = "a valid percent string must be a numeric string followed by an ending '%' " +
-  "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
 
 export const deployment = defineKind<Deployment>({
   resource: "deployments.apps",
@@ -109,17 +105,5 @@ function validateStrategy({ type, rollingUpdate }: NonNullable<Spec["strategy"]>
   if (amountOf(maxUnavailable) === 0 && amountOf(maxSurge) === 0) {
     errors.push(invalid(`${at}.maxUnavailable`, maxUnavailable, "may not be 0 when `maxSurge` is 0"));
   }
-  if ((parsePercent(maxUnavailable) ?? 0) > 100) {
-    errors.push(invalid(`${at}.maxUnavailable`, maxUnavailable, "must not be greater than 100%"));
-  }
-  return errors;
-}
-
-function validateNumberOrPercent(value: IntOrString, path: string): FieldError[] {
-  if (typeof value === "number") return validateNonnegative(value, path);
-  return parsePercent(value) === undefined ? [invalid(path, value, PERCENT_WORDS)] : [];
-}
-
-function amountOf(value: IntOrString): number {
-  return typeof value === "number" ? value : parsePercent(value) ?? 0;
+  return [...errors, ...refuseOverWhole(maxUnavailable, `${at}.maxUnavailable`)];
 }

@@ -35,6 +35,9 @@ export const forbidden = (field: string, detail: string): FieldError =>
   make("FieldValueForbidden", field, undefined, detail);
 export const invalid = (field: string, value: unknown, detail: string): FieldError =>
   make("FieldValueInvalid", field, shown(value), detail);
+/** Where the value would say nothing. */
+export const invalidAltogether = (field: string, detail: string): FieldError =>
+  make("FieldValueInvalid", field, undefined, detail);
 export const duplicate = (field: string, value: unknown): FieldError =>
   make("FieldValueDuplicate", field, shown(value), "");
 export const notFound = (field: string, value: unknown): FieldError =>

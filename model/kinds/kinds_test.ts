@@ -1,7 +1,19 @@
 import { deepEqual as assertEquals, ok as assert, throws as assertThrows } from "node:assert/strict";
 import { allResources } from "../facts/mod.ts";
 import { cloneJson } from "../json.ts";
-import { aConfigMap, aDeployment, aNamespace, aNode, aPod, aReplicaSet, aSecret, aService } from "../testing/mod.ts";
+import {
+  aConfigMap,
+  aDaemonSet,
+  aDeployment,
+  aDisruptionBudget,
+  aJob,
+  aNamespace,
+  aNode,
+  aPod,
+  aReplicaSet,
+  aSecret,
+  aService,
+} from "../testing/mod.ts";
 import {
   type ApiObject,
   BindingRefused,
@@ -20,6 +32,9 @@ const built: [Kind, () => ApiObject][] = [
   [kindOf("", "pods"), () => aPod()],
   [kindOf("apps", "replicasets"), () => aReplicaSet()],
   [kindOf("apps", "deployments"), () => aDeployment()],
+  [kindOf("apps", "daemonsets"), () => aDaemonSet()],
+  [kindOf("batch", "jobs"), () => aJob()],
+  [kindOf("policy", "poddisruptionbudgets"), () => aDisruptionBudget()],
   [kindOf("", "services"), () => aService()],
   [kindOf("", "nodes"), () => aNode()],
   [kindOf("", "namespaces"), () => aNamespace()],
@@ -97,7 +112,7 @@ Deno.test("a priority class keeps its value, and those above the users' are the 
 });
 
 Deno.test("a resource without rules of its own has those of every object", () => {
-  const kind = kindOf("batch", "jobs");
+  const kind = kindOf("autoscaling", "horizontalpodautoscalers");
   const object: ApiObject = {
     metadata: { name: "A", namespace: "default", creationTimestamp: "2026-01-01T00:00:00Z" },
   };

@@ -3,16 +3,20 @@ import { type ResourceFacts, resourceFacts } from "../facts/mod.ts";
 import { clusterRole } from "./cluster_role.ts";
 import { clusterRoleBinding } from "./cluster_role_binding.ts";
 import { configMap } from "./config_map.ts";
+import { controllerRevision } from "./controller_revision.ts";
+import { daemonSet } from "./daemon_set.ts";
 import { defaultKind } from "./default_kind.ts";
 import { deployment } from "./deployment.ts";
 import { endpointSlice } from "./endpoint_slice.ts";
 import { endpoints } from "./endpoints.ts";
 import { event, eventsEvent } from "./event.ts";
+import { job } from "./job.ts";
 import type { Kind } from "./kind.ts";
 import { lease } from "./lease.ts";
 import { namespace } from "./namespace.ts";
 import { node } from "./node.ts";
 import { pod } from "./pod.ts";
+import { podDisruptionBudget } from "./pod_disruption_budget.ts";
 import { priorityClass } from "./priority_class.ts";
 import { replicaSet } from "./replica_set.ts";
 import { role } from "./role.ts";
@@ -26,15 +30,19 @@ export const kinds: readonly Kind[] = [
   clusterRole,
   clusterRoleBinding,
   configMap,
+  controllerRevision,
+  daemonSet,
   deployment,
   endpointSlice,
   endpoints,
   event,
   eventsEvent,
+  job,
   lease,
   namespace,
   node,
   pod,
+  podDisruptionBudget,
   priorityClass,
   replicaSet,
   role,

@@ -1,6 +1,6 @@
 /** Checks of values that several resources share. */
 import { dnsLabelProblems, portNameProblems, portNumberProblems, qualifiedNameProblems } from "../names.ts";
-import type { IntOrString } from "../int_or_string.ts";
+import { type IntOrString, parsePercent } from "../int_or_string.ts";
 import { isIPv4 } from "../ipv4.ts";
 import { type FieldError, invalid, notSupported, required } from "./field_error.ts";
 
@@ -38,6 +38,23 @@ export function validateProtocol(value: string | undefined, path: string): Field
 
 export function validateNonnegative(value: number | undefined, path: string): FieldError[] {
   return (value ?? 0) < 0 ? [invalid(path, value, "must be greater than or equal to 0")] : [];
+}
+
+const PERCENT_WORDS = "a valid percent string must be a numeric string followed by an ending '%' " +
+  "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
+
+export function validateNumberOrPercent(value: IntOrString, path: string): FieldError[] {
+  if (typeof value === "number") return validateNonnegative(value, path);
+  return parsePercent(value) === undefined ? [invalid(path, value, PERCENT_WORDS)] : [];
+}
+
+export function refuseOverWhole(value: IntOrString, path: string): FieldError[] {
+  return (parsePercent(value) ?? 0) > 100 ? [invalid(path, value, "must not be greater than 100%")] : [];
+}
+
+/** The number, or how many percent: enough to tell whether it is none. */
+export function amountOf(value: IntOrString): number {
+  return typeof value === "number" ? value : parsePercent(value) ?? 0;
 }
 
 /** One of a set, or an error that names the set in order. */

@@ -1,4 +1,4 @@
-/** What Deployments and ReplicaSets share: a template, a selector for its pods, a number of them. */
+/** What Deployments, ReplicaSets and the like share: a template, a selector for its pods, a number of them. */
 import { formatLabelSelector, type LabelSelectorData, matches, SelectorError } from "../selectors/mod.ts";
 import type { PodTemplateSpec } from "../types/mod.ts";
 import { type FieldError, forbidden, invalid, notSupported, required } from "./field_error.ts";
@@ -17,6 +17,10 @@ export interface WorkloadSpec {
 
 export function defaultWorkload(spec: WorkloadSpec): void {
   spec.replicas ??= 1;
+  defaultTemplate(spec);
+}
+
+export function defaultTemplate(spec: { template?: PodTemplateSpec }): void {
   const template = spec.template ??= {};
   template.metadata ??= {};
   template.spec ??= { containers: [] };
@@ -24,24 +28,31 @@ export function defaultWorkload(spec: WorkloadSpec): void {
 }
 
 export function validateWorkload(spec: WorkloadSpec): FieldError[] {
-  const { selector, template = {} } = spec;
-  const path = "spec.template";
   const errors = [
     ...validateNonnegative(spec.replicas, "spec.replicas"),
     ...validateNonnegative(spec.minReadySeconds, "spec.minReadySeconds"),
   ];
+  if (spec.selector === undefined) errors.push(required("spec.selector"));
+  return [...errors, ...validateServingPods(spec, "deployment", "ReplicaSet")];
+}
+
+/** Of whatever keeps pods running: that it selects them, and that they are to run for ever. Named as refusals name it. */
+export function validateServingPods(
+  { selector, template = {} }: WorkloadSpec,
+  selecting: string,
+  running: string,
+): FieldError[] {
+  const path = "spec.template";
+  const errors: FieldError[] = [];
   if (selector === undefined) {
     // What is not given selects nothing, and so not the template either.
-    errors.push(required("spec.selector"), mismatch(template));
+    errors.push(mismatch(template));
   } else {
     errors.push(...validateLabelSelector(selector, "spec.selector"));
     const isEmpty = Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions?.length ?? 0) === 0;
-    if (isEmpty) errors.push(invalid("spec.selector", selector, "empty selector is invalid for deployment"));
+    if (isEmpty) errors.push(invalid("spec.selector", selector, `empty selector is invalid for ${selecting}`));
     try {
-      const labels = template.metadata?.labels;
-      if (!isEmpty && !matches(selector, labels)) {
-        errors.push(mismatch(template));
-      }
+      if (!isEmpty) errors.push(...validateSelects(selector, template, path));
     } catch (error) {
       if (!(error instanceof SelectorError)) throw error;
       return [...errors, invalid("spec.selector", selector, "invalid label selector")];
@@ -51,15 +62,21 @@ export function validateWorkload(spec: WorkloadSpec): FieldError[] {
   const policy = template.spec?.restartPolicy ?? "";
   if (policy !== "Always") errors.push(notSupported(`${path}.spec.restartPolicy`, policy, ["Always"]));
   if (template.spec?.activeDeadlineSeconds !== undefined) {
-    const detail = "activeDeadlineSeconds in ReplicaSet is not Supported";
+    const detail = `activeDeadlineSeconds in ${running} is not Supported`;
     errors.push(forbidden(`${path}.spec.activeDeadlineSeconds`, detail));
   }
   return errors;
 }
 
-function mismatch({ metadata }: PodTemplateSpec): FieldError {
+/** @throws {SelectorError} it is no selector */
+export function validateSelects(selector: LabelSelectorData, template: PodTemplateSpec, path: string): FieldError[] {
+  return matches(selector, template.metadata?.labels) ? [] : [mismatch(template, path)];
+}
+
+/** What does not select its own pods. */
+export function mismatch({ metadata }: PodTemplateSpec, path = "spec.template"): FieldError {
   const detail = "`selector` does not match template `labels`";
-  return invalid("spec.template.metadata.labels", metadata?.labels ?? null, detail);
+  return invalid(`${path}.metadata.labels`, metadata?.labels ?? null, detail);
 }
 
 /** Counts of a status, none of which may be more than all replicas. */

@@ -6,11 +6,16 @@
  */
 import type {
   ConfigMap,
+  DaemonSet,
   Deployment,
+  Job,
+  JobSpec,
   Namespace,
   Node,
   ObjectMeta,
   Pod,
+  PodDisruptionBudget,
+  PodSpec,
   ReplicaSet,
   Secret,
   Service,
@@ -173,6 +178,89 @@ export function aDeployment(options: DeploymentOptions = {}): Deployment {
       ...options.spec,
     },
     status: options.status ?? {},
+  };
+}
+
+export interface DaemonSetOptions extends MetaOptions {
+  image?: string;
+  template?: Partial<PodSpec>;
+  spec?: Partial<DaemonSet["spec"]>;
+  status?: Partial<DaemonSet["status"]>;
+}
+
+export function aDaemonSet(options: DaemonSetOptions = {}): DaemonSet {
+  const template = aTemplate(LABELS, options.image);
+  return {
+    apiVersion: "apps/v1",
+    kind: "DaemonSet",
+    metadata: { ...meta("daemonset", { name: "demo", ...options }), generation: 1 },
+    spec: {
+      selector: { matchLabels: { ...LABELS } },
+      template: { ...template, spec: { ...template.spec, ...options.template } },
+      updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } },
+      revisionHistoryLimit: 10,
+      ...options.spec,
+    },
+    status: {
+      currentNumberScheduled: 0,
+      numberMisscheduled: 0,
+      desiredNumberScheduled: 0,
+      numberReady: 0,
+      ...options.status,
+    },
+  };
+}
+
+export interface JobOptions extends MetaOptions {
+  spec?: Partial<JobSpec>;
+  template?: Partial<PodSpec>;
+  status?: Job["status"];
+}
+
+/** One completion, one at a time, never restarted in place. */
+export function aJob(options: JobOptions = {}): Job {
+  const metadata = { ...meta("job", { name: "demo", ...options }), generation: 1 };
+  const { name, uid } = metadata;
+  const labels = {
+    "job-name": name,
+    "batch.kubernetes.io/job-name": name,
+    "controller-uid": uid,
+    "batch.kubernetes.io/controller-uid": uid,
+  };
+  const template = aTemplate(labels);
+  return {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata,
+    spec: {
+      completions: 1,
+      parallelism: 1,
+      backoffLimit: 6,
+      completionMode: "NonIndexed",
+      suspend: false,
+      podReplacementPolicy: "TerminatingOrFailed",
+      manualSelector: false,
+      selector: { matchLabels: { "batch.kubernetes.io/controller-uid": uid } },
+      ...options.spec,
+      template: { ...template, spec: { ...template.spec, restartPolicy: "Never", ...options.template } },
+    },
+    status: options.status ?? {},
+  };
+}
+
+export interface DisruptionBudgetOptions extends MetaOptions {
+  spec?: Partial<PodDisruptionBudget["spec"]>;
+  status?: Partial<PodDisruptionBudget["status"]>;
+}
+
+/** For the pods of `aPod()`, one of which must stay. */
+export function aDisruptionBudget(options: DisruptionBudgetOptions = {}): PodDisruptionBudget {
+  return {
+    apiVersion: "policy/v1",
+    kind: "PodDisruptionBudget",
+    metadata: { ...meta("poddisruptionbudget", { name: "demo", ...options }), generation: 1 },
+    spec: options.spec ?? { minAvailable: 1, selector: { matchLabels: { ...LABELS } } },
+    status: { disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0, ...options.status },
   };
 }
 
