@@ -38,8 +38,8 @@ export async function removeAll({ paths, runtime, images, network }: CleanupPart
     await attempt(() => runtime.removeSandbox({ directory: `${paths.sandboxes}/${uid}` }));
   }
   await attempt(() => network.applyRules({ script: "table ip k3ts\ndelete table ip k3ts\n" }));
-  for (const uid of new Set([...sandboxes, ...pods])) await attempt(() => removePodCgroup(uid));
-  await attempt(removeRootCgroup);
+  for (const uid of new Set([...sandboxes, ...pods])) await attempt(() => removePodCgroup(paths.cgroupParent, uid));
+  await attempt(() => removeRootCgroup(paths.cgroupParent));
   const { targets } = await images.listMounts({ path: paths.node });
   // What is still mounted would lose its content with the folder.
   if (targets.length > 0) {

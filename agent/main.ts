@@ -2,6 +2,7 @@
  * The agent's process:
  *
  *     deno run -A agent/main.ts --data-dir D --server https://127.0.0.1:6443 [--token-file F] [--node-name NAME]
+ *       [--node-ip ADDRESS] [--cgroup-parent NAME]
  *     deno run -A agent/main.ts --data-dir D --remove-all
  *
  * The second form ends all containers of this machine and takes away what was made for them.
@@ -18,7 +19,8 @@ import type { JoinOptions } from "./join.ts";
 import { createLog, explain, type Log } from "./log.ts";
 import { dataplaneAt } from "./network/dataplane.ts";
 import { readMachineFacts } from "./node/facts.ts";
-import { type Paths, pathsOf } from "./paths.ts";
+import { pathsOf } from "./paths.ts";
+import { CGROUP_PARENT, isCgroupName } from "./runtime/cgroups.ts";
 import about from "./deno.json" with { type: "json" };
 
 const DATA_DIR = "/var/lib/k3ts";
@@ -30,13 +32,16 @@ async function main(): Promise<number> {
       server: { type: "string", default: "https://127.0.0.1:6443" },
       "token-file": { type: "string" },
       "node-name": { type: "string" },
+      "node-ip": { type: "string" },
+      "cgroup-parent": { type: "string" },
       "remove-all": { type: "boolean", default: false },
     },
   });
   const log = createLog((line) => console.error(line), Date.now);
-  const paths = pathsOf(values["data-dir"]);
-  await Deno.mkdir(paths.node, { recursive: true, mode: 0o700 });
-  await Deno.mkdir(`${paths.dataDir}/run`, { recursive: true, mode: 0o700 });
+  const dataDir = values["data-dir"];
+  await Deno.mkdir(`${dataDir}/node`, { recursive: true, mode: 0o700 });
+  await Deno.mkdir(`${dataDir}/run`, { recursive: true, mode: 0o700 });
+  const paths = pathsOf(dataDir, await cgroupParentOf(dataDir, values["cgroup-parent"]));
 
   await using native = await openNative();
   const parts = {
@@ -52,7 +57,7 @@ async function main(): Promise<number> {
   }
 
   const signal = untilTold(log);
-  const nodeName = await nameOf(paths, values["node-name"]);
+  const nodeName = await kept(paths.nodeName, "name", values["node-name"], hostname().toLowerCase());
   const tokenFile = values["token-file"] ?? paths.token;
   const identity = await readIdentity(paths) ??
     await joinNow({ paths, server: values.server, tokenFile, nodeName, log, signal });
@@ -66,7 +71,7 @@ async function main(): Promise<number> {
     ...parts,
     nodeName,
     version: about.version,
-    facts: await readMachineFacts(paths.dataDir),
+    facts: await readMachineFacts(paths.dataDir, values["node-ip"]),
     server,
     dns: dataplaneAt(paths.dataplaneSocket),
     log,
@@ -82,15 +87,22 @@ async function joinNow(options: JoinOptions): Promise<Identity> {
   return (await join(options)).identity;
 }
 
-/** A node keeps its name for ever: what it was first called, else the machine's. */
-async function nameOf(paths: Paths, given: string | undefined): Promise<string> {
-  const saved = (await readTextIfThere(paths.nodeName))?.trim();
-  const name = saved ?? given ?? hostname().toLowerCase();
-  if (saved !== undefined && given !== undefined && saved !== given) {
-    throw new Error(`Cannot call this node "${given}" as it keeps its name: it is "${saved}"`);
+async function cgroupParentOf(dataDir: string, given: string | undefined): Promise<string> {
+  if (given !== undefined && !isCgroupName(given)) {
+    throw new Error(`Cannot start the node as --cgroup-parent must be the name of a cgroup: it is "${given}"`);
   }
-  if (saved === undefined) await writeAtomically(paths.nodeName, `${name}\n`);
-  return name;
+  return await kept(`${dataDir}/node/cgroup-parent`, "cgroup parent", given, CGROUP_PARENT);
+}
+
+/** What a node was first given it keeps for ever: its name, and what is named after it. */
+async function kept(path: string, what: string, given: string | undefined, otherwise: string): Promise<string> {
+  const saved = (await readTextIfThere(path))?.trim();
+  const value = saved ?? given ?? otherwise;
+  if (saved !== undefined && given !== undefined && saved !== given) {
+    throw new Error(`Cannot start the node with the ${what} "${given}" as it keeps its ${what}: it is "${saved}"`);
+  }
+  if (saved === undefined) await writeAtomically(path, `${value}\n`);
+  return value;
 }
 
 function untilTold(log: Log): AbortSignal {

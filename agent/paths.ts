@@ -1,4 +1,5 @@
-/** Where things lie under the data directory. Nothing of a node's is anywhere else. */
+/** Where things lie: all under the data directory, but for the kernel's cgroups. */
+import { CGROUP_PARENT } from "./runtime/cgroups.ts";
 
 /** The paths of one node, all absolute. */
 export interface Paths {
@@ -20,9 +21,11 @@ export interface Paths {
   containers: string;
   /** What the container runtime keeps. */
   runtimeState: string;
+  /** The cgroup that those of pods are in, below the root of every hierarchy. */
+  cgroupParent: string;
 }
 
-export function pathsOf(dataDir: string): Paths {
+export function pathsOf(dataDir: string, cgroupParent: string = CGROUP_PARENT): Paths {
   const node = `${dataDir}/node`;
   return {
     dataDir,
@@ -42,6 +45,7 @@ export function pathsOf(dataDir: string): Paths {
     sandboxes: `${node}/sandboxes`,
     containers: `${node}/containers`,
     runtimeState: `${dataDir}/run/runtime`,
+    cgroupParent,
   };
 }
 

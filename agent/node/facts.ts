@@ -13,7 +13,8 @@ export interface MachineFacts {
   info: Omit<NodeSystemInfo, "containerRuntimeVersion" | "kubeletVersion" | "kubeProxyVersion">;
 }
 
-export async function readMachineFacts(dataDir: string): Promise<MachineFacts> {
+/** @param nodeIp what a person has said that the address is */
+export async function readMachineFacts(dataDir: string, nodeIp?: string): Promise<MachineFacts> {
   const [memory, routes, bootId, release, kernel, machineId, productId] = await Promise.all([
     Deno.readTextFile("/proc/meminfo"),
     readTextIfThere("/proc/net/route"),
@@ -29,7 +30,7 @@ export async function readMachineFacts(dataDir: string): Promise<MachineFacts> {
     cpuCores: navigator.hardwareConcurrency,
     memoryBytes: memoryOf(memory),
     diskBytes: Number(disk.blocks) * Number(disk.bsize),
-    address: addressOf(routes ?? "", Deno.networkInterfaces()),
+    address: nodeIp ?? addressOf(routes ?? "", Deno.networkInterfaces()),
     bootId: bootId.trim(),
     info: {
       machineID: machineId?.trim() ?? "",

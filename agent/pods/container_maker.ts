@@ -128,7 +128,7 @@ async function writeSpec(
     terminationLog,
     files: paths,
     volumeSources,
-    cgroupsPath: cgroupsPathOf(pod.metadata.uid, id),
+    cgroupsPath: cgroupsPathOf(parts.paths.cgroupParent, pod.metadata.uid, id),
     nodeMemoryBytes: parts.node.memoryBytes,
   });
   await Deno.writeTextFile(config, JSON.stringify(spec), { mode: 0o600 });

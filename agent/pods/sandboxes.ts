@@ -57,7 +57,7 @@ export async function removeSandbox(parts: Parts, uid: string): Promise<void> {
   await parts.network.detach(uid);
   await parts.mounts.unmount({ target: paths.sharedMemory });
   await parts.runtime.removeSandbox({ directory: paths.sandbox });
-  await removePodCgroup(uid);
+  await removePodCgroup(parts.paths.cgroupParent, uid);
   await removeIfThere(paths.sandbox, { recursive: true });
 }
 

@@ -1,26 +1,36 @@
-/** The control groups of pods: /k3ts/<pod uid>/<container> in every hierarchy. The runtime makes and removes the last part. */
+/**
+ * The control groups of pods: /<parent>/<pod uid>/<container> in every hierarchy. The runtime makes and removes the
+ * last part. The parent is the node's own: nodes of one machine may have different ones.
+ */
 import { namesIn } from "../files.ts";
 
 const ROOT = "/sys/fs/cgroup";
+export const CGROUP_PARENT = "k3ts";
 
 /** For the OCI runtime: below the root of each hierarchy. */
-export function cgroupsPathOf(podUid: string, containerId: string): string {
-  return `/k3ts/${podUid}/${containerId}`;
+export function cgroupsPathOf(parent: string, podUid: string, containerId: string): string {
+  return `/${parent}/${podUid}/${containerId}`;
 }
 
 /** What is left of a pod whose containers have been removed. */
-export async function removePodCgroup(podUid: string): Promise<void> {
-  for (const root of await roots()) await removeTree(`${root}/${podUid}`);
+export async function removePodCgroup(parent: string, podUid: string): Promise<void> {
+  for (const root of await roots(parent)) await removeTree(`${root}/${podUid}`);
 }
 
 /** The one above all pods, unless another node of this machine uses it. */
-export async function removeRootCgroup(): Promise<void> {
-  for (const root of await roots()) await Deno.remove(root).catch(() => {});
+export async function removeRootCgroup(parent: string): Promise<void> {
+  for (const root of await roots(parent)) await Deno.remove(root).catch(() => {});
+}
+
+/** Whether it can be the name of a group that pods' groups are in, right below the root. */
+export function isCgroupName(name: string): boolean {
+  // Not one of the kernel's own files, which have the controller's name before a dot; nor a hierarchy with cgroup v1.
+  return /^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$/.test(name);
 }
 
 /** One hierarchy with cgroup v2, one a controller with v1. */
-async function roots(): Promise<string[]> {
-  return [`${ROOT}/k3ts`, ...(await namesIn(ROOT)).map((name) => `${ROOT}/${name}/k3ts`)];
+async function roots(parent: string): Promise<string[]> {
+  return [`${ROOT}/${parent}`, ...(await namesIn(ROOT)).map((name) => `${ROOT}/${name}/${parent}`)];
 }
 
 /** The files in them are the kernel's and go with them. */

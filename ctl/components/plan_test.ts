@@ -40,6 +40,9 @@ Deno.test("the server is told its names, the agent where it is", () => {
   equal(after(server, "--advertise"), "192.0.2.1:6443");
   const agent = command({ ...options, serverUrl: "https://192.0.2.1:6443" }, "agent");
   assertEquals([after(agent, "--server"), after(agent, "--node-name")], ["https://192.0.2.1:6443", "n1"]);
+  assert(!agent.includes("--node-ip") && !agent.includes("--cgroup-parent"));
+  const told = command({ ...options, nodeIp: "192.0.2.2", cgroupParent: "pods" }, "agent");
+  assertEquals([after(told, "--node-ip"), after(told, "--cgroup-parent")], ["192.0.2.2", "pods"]);
 });
 
 Deno.test("every socket that a process is handed exists, and all files lie in the data directory", () => {

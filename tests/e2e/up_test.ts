@@ -1,6 +1,7 @@
 /** Starting, stopping and starting again, in every way that people and machines do it. */
 import { deepEqual as assertEquals, equal, match, ok as assert } from "node:assert/strict";
 import { eventually, type Output, TestCluster } from "./cluster.ts";
+import { hasEnded } from "./sweep.ts";
 
 const PORT = 6443;
 
@@ -76,9 +77,9 @@ Deno.test("what stands in the way of `up` is told in one sentence", async (t) =>
 Deno.test("a cluster is stopped, killed and started again, and its containers never notice", async (t) => {
   await using cluster = await TestCluster.start("--demo");
   await cluster.says("Hello from k3ts");
-  const before = await containers(cluster);
+  const before = await cluster.containers("app=hello");
   match(before, /hello-\S+ \S+ 0\nhello-\S+ \S+ 0/);
-  const unchanged = () => eventually(async () => equal(await containers(cluster), before));
+  const unchanged = () => eventually(async () => equal(await cluster.containers("app=hello"), before));
 
   await t.step("a second `up` on the same data directory is refused", async () => {
     const { code, stderr } = await cluster.tryK3ts("up", "--data-dir", cluster.dataDir);
@@ -91,7 +92,7 @@ Deno.test("a cluster is stopped, killed and started again, and its containers ne
     equal(await cluster.interrupt(), 0);
     match(cluster.said, /k3ts has stopped; its containers go on\./);
     assertEquals(await running(pids), []);
-    equal((await running(await containerPids(cluster))).length, 2);
+    equal((await running(await cluster.containerPids())).length, 2);
   });
 
   await t.step("`up` picks everything up, also on another port", async () => {
@@ -153,17 +154,7 @@ Deno.test("a cluster is stopped, killed and started again, and its containers ne
   });
 
   await t.step("after the end of all processes, mounts and links, as in a reboot, the pods run again", async () => {
-    const pids = [...await cluster.pids(), ...await containerPids(cluster), ...await shimPids(cluster)];
-    await cluster.killUp();
-    for (const pid of pids) Deno.kill(pid, "SIGKILL");
-    await eventually(async () => assertEquals(await running(pids), []));
-    for (const target of (await mounts(cluster)).reverse()) await cluster.run(["umount", "-l", target]);
-    for (const link of await links(cluster)) await cluster.run(["ip", "link", "delete", link]);
-    await cluster.run(["nft", "flush", "ruleset"]);
-    // What our processes have written down is of a boot before this one.
-    const boot = (await Deno.readTextFile("/proc/sys/kernel/random/boot_id")).trim();
-    const replace = `grep -rlIF ${boot} "$1/run" "$1/node" | xargs -r sed -i s/${boot}/${crypto.randomUUID()}/`;
-    equal((await cluster.run(["sh", "-c", replace, "sh", cluster.dataDir])).code, 0);
+    await cluster.losePower();
     await cluster.up();
     await eventually(async () => {
       const address = await cluster.kubectl("get", "service", "hello", "-o", "jsonpath={.spec.clusterIP}");
@@ -178,13 +169,13 @@ Deno.test("a cluster is stopped, killed and started again, and its containers ne
   });
 
   await t.step("`down --containers` leaves nothing", async () => {
-    const pids = [...await cluster.pids(), ...await containerPids(cluster), ...await shimPids(cluster)];
+    const pids = [...await cluster.pids(), ...await cluster.containerPids(), ...await cluster.shimPids()];
     const uids = (await cluster.kubectl("get", "pods", "-o", "jsonpath={.items[*].metadata.uid}")).split(" ");
     await cluster.killUp();
     match(await cluster.k3ts("down", "--data-dir", cluster.dataDir, "--containers"), /has stopped[\s\S]*are gone/);
     assertEquals(await running(pids), []);
-    assertEquals(await mounts(cluster), []);
-    assertEquals(await links(cluster), []);
+    assertEquals(await cluster.mounts(), []);
+    assertEquals(await cluster.links(), []);
     equal((await cluster.run(["nft", "list", "tables"])).stdout, "");
     for (const uid of uids) equal((await cluster.run(["find", "/sys/fs/cgroup", "-name", `*${uid}*`])).stdout, "");
   });
@@ -195,46 +186,8 @@ Deno.test("a cluster is stopped, killed and started again, and its containers ne
   });
 });
 
-/** Names, container ids and restart counts. */
-async function containers(cluster: TestCluster): Promise<string> {
-  const { items } = JSON.parse(await cluster.kubectl("get", "pods", "-l", "app=hello", "-o", "json")) as {
-    items: {
-      metadata: { name: string };
-      status: { containerStatuses: { containerID: string; restartCount: number }[] };
-    }[];
-  };
-  return items.flatMap(({ metadata, status }) =>
-    status.containerStatuses.map(({ containerID, restartCount }) => `${metadata.name} ${containerID} ${restartCount}`)
-  ).join("\n");
-}
-
-const containerPids = (cluster: TestCluster) => readPids(cluster, "pid");
-const shimPids = (cluster: TestCluster) => readPids(cluster, "shim.pid");
-
-async function readPids({ dataDir }: TestCluster, file: string): Promise<number[]> {
-  const pids: number[] = [];
-  for await (const { name } of Deno.readDir(`${dataDir}/node/containers`)) {
-    pids.push(parseInt(await Deno.readTextFile(`${dataDir}/node/containers/${name}/${file}`)));
-  }
-  return pids;
-}
-
 /** Those that run. */
 async function running(pids: number[]): Promise<number[]> {
-  const alive = await Promise.all(pids.map(async (pid) => {
-    const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
-    return stat === "" || /\) Z /.test(stat) ? [] : [pid];
-  }));
+  const alive = await Promise.all(pids.map(async (pid) => await hasEnded(pid) ? [] : [pid]));
   return alive.flat();
-}
-
-async function mounts({ dataDir }: TestCluster): Promise<string[]> {
-  const lines = (await Deno.readTextFile("/proc/self/mounts")).split("\n");
-  return lines.map((line) => line.split(" ")[1] ?? "").filter((target) => target.startsWith(dataDir));
-}
-
-/** All but the loopback. */
-async function links(cluster: TestCluster): Promise<string[]> {
-  const { stdout } = await cluster.run(["ip", "-json", "link"]);
-  return (JSON.parse(stdout) as { ifname: string }[]).map(({ ifname }) => ifname).filter((name) => name !== "lo");
 }
