@@ -51,7 +51,8 @@ export const daemonSet = defineKind<DaemonSet>({
   validateStatus({ status }, old) {
     const errors = COUNTS.flatMap((name) => validateNonnegative(status?.[name], `status.${name}`));
     const collisions = status?.collisionCount ?? 0;
-    if (collisions < (old.status?.collisionCount ?? 0)) {
+    const before = old.status?.collisionCount;
+    if (before !== undefined && collisions < before) {
       errors.push(invalid("status.collisionCount", collisions, "cannot be decremented"));
     }
     return errors;

@@ -83,10 +83,19 @@ export const job = defineKind<Job>({
 
 /** Labels by which only this Job's pods are known, unless the template has others of these names: then it is refused. */
 function generateSelector({ metadata, spec }: Job): void {
-  const template = (spec.template.metadata ??= {}).labels ??= {};
-  for (const name of NAME_LABELS) template[name] ??= metadata.name;
-  for (const name of UID_LABELS) template[name] ??= metadata.uid;
-  ((spec.selector ??= {}).matchLabels ??= {})[UID_LABELS[1]] ??= metadata.uid;
+  const { name, uid } = metadata;
+  const template = spec.template.metadata ??= {};
+  template.labels = inOrder({ ...generatedLabels(name, uid), ...template.labels });
+  const selector = spec.selector ??= {};
+  selector.matchLabels = inOrder({ [UID_LABELS[1]]: uid, ...selector.matchLabels });
+}
+
+function generatedLabels(name: string, uid: string): Record<string, string> {
+  return Object.fromEntries([...UID_LABELS.map((label) => [label, uid]), ...NAME_LABELS.map((label) => [label, name])]);
+}
+
+function inOrder(labels: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).sort(([a], [b]) => a < b ? -1 : 1));
 }
 
 function labelAsTemplate({ metadata, spec }: Job): void {
@@ -96,10 +105,7 @@ function labelAsTemplate({ metadata, spec }: Job): void {
 
 function validateGenerated({ metadata, spec }: Job): FieldError[] {
   if (spec.manualSelector === true || spec.selector === undefined) return [];
-  const expected = {
-    ...Object.fromEntries(UID_LABELS.map((name) => [name, metadata.uid])),
-    ...Object.fromEntries(NAME_LABELS.map((name) => [name, metadata.name])),
-  };
+  const expected = generatedLabels(metadata.name, metadata.uid);
   const actual = spec.template.metadata?.labels ?? {};
   const errors = Object.entries(expected).flatMap(([name, value]) => {
     const at = `spec.template.metadata.labels[${name}]`;

@@ -9,7 +9,10 @@ type Condition = NonNullable<NonNullable<PodDisruptionBudget["status"]>["conditi
 
 const POLICIES = ["AlwaysAllow", "IfHealthyBudget"];
 const STATUSES = ["False", "True", "Unknown"];
-const REASON = /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/;
+const REASON = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?";
+const REASON_WORDS = "a condition reason must start with alphabetic character, optionally followed by a string of " +
+  "alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name',  or " +
+  `'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is '${REASON}')`;
 const REASON_LENGTH_MAX = 1024;
 const MESSAGE_LENGTH_MAX = 32 * 1024;
 
@@ -83,11 +86,7 @@ function validateConditions(conditions: readonly Condition[], path: string): Fie
     }
     if (!lastTransitionTime) errors.push(required(`${at}.lastTransitionTime`));
     if (reason === "") errors.push(required(`${at}.reason`));
-    else if (!REASON.test(reason)) {
-      const words = "a condition reason must start with alphabetic character, optionally followed by a string of " +
-        "alphanumeric characters or '_,:', and must end with an alphanumeric character or '_'";
-      errors.push(invalid(`${at}.reason`, reason, words));
-    }
+    else if (!new RegExp(`^${REASON}$`).test(reason)) errors.push(invalid(`${at}.reason`, reason, REASON_WORDS));
     if (reason.length > REASON_LENGTH_MAX) errors.push(tooLong(`${at}.reason`, REASON_LENGTH_MAX));
     if (message.length > MESSAGE_LENGTH_MAX) errors.push(tooLong(`${at}.message`, MESSAGE_LENGTH_MAX));
     return errors;

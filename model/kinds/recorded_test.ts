@@ -4,6 +4,10 @@ import { parseApiVersion, resourceOfKind } from "../facts/mod.ts";
 import { cloneJson, equalJson, isJsonObject, type Json, type JsonObject, setOwn } from "../json.ts";
 import { type ApiObject, formatFieldError, kindOf } from "./mod.ts";
 import recorded from "./testdata/kubernetes_1_35_4.json" with { type: "json" };
+import workloads from "./testdata/kubernetes_1_35_4_workloads.json" with { type: "json" };
+
+/** What the server gives a new object. */
+const UID = "11111111-2222-3333-4444-555555555555";
 
 interface Recorded {
   object: ApiObject;
@@ -13,7 +17,7 @@ interface Recorded {
   result?: JsonObject;
 }
 
-for (const [index, write] of (recorded as unknown as Recorded[]).entries()) {
+for (const [index, write] of ([...recorded, ...workloads] as unknown as Recorded[]).entries()) {
   const { kind } = write.object;
   const verb = write.old === undefined ? "create" : `update${write.subresource ? ` of the ${write.subresource}` : ""}`;
   const outcome = write.errors === undefined ? "defaults and stores what it does" : "says what it says is wrong";
@@ -33,6 +37,7 @@ function run({ object, old, subresource = "" }: Recorded): { errors: string[]; n
   const next = cloneJson(object);
   kind.defaults(next);
   if (old === undefined) {
+    next.metadata.uid ??= UID;
     kind.prepareForCreate(next);
     return { errors: kind.validate(next).map(formatFieldError), next: next as unknown as JsonObject };
   }
@@ -50,7 +55,7 @@ function shorten(error: string): string {
 
 /** Without what is empty, and what storing adds. */
 function bare(object: JsonObject): Json {
-  const { uid: _, creationTimestamp: __, ...metadata } = object["metadata"] as JsonObject;
+  const { uid: _, creationTimestamp: __, resourceVersion: ___, ...metadata } = object["metadata"] as JsonObject;
   return drop({ ...object, metadata });
 }
 

@@ -1,5 +1,5 @@
 /** What must hold of a Job's spec, and of the Jobs that a CronJob makes (batch/v1, 1.35). */
-import { qualifiedNameProblems } from "../../names.ts";
+import { dnsSubdomainProblems } from "../../names.ts";
 import type { JobSpec } from "../../types/mod.ts";
 import { type FieldError, invalid, notSupported, required, tooLong } from "../field_error.ts";
 import { validatePodTemplate } from "../pod/spec.ts";
@@ -14,6 +14,8 @@ const MANY_COMPLETIONS = 100_000;
 const PARALLELISM_OF_MANY_MAX = 10_000;
 const FAILED_INDEXES_OF_MANY_MAX = 10_000;
 const MANAGER_LENGTH_MAX = 63;
+const PATH_CHARACTERS = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]";
+const PATH = new RegExp(`^${PATH_CHARACTERS}+$`);
 
 const COUNTS = [
   "parallelism",
@@ -94,16 +96,24 @@ function validateIndexed(spec: JobSpec, path: string): FieldError[] {
   return errors;
 }
 
-/** `domain/path`. */
+/** `domain/path`, where the path may have parts. */
 function validateManager(manager: string | undefined, path: string): FieldError[] {
   if (manager === undefined) return [];
-  const errors: FieldError[] = [];
-  if (manager === "") errors.push(required(path));
-  else if (!manager.includes("/")) {
-    errors.push(invalid(path, manager, 'must be a domain-prefixed path (such as "acme.io/foo")'));
-  } else for (const problem of qualifiedNameProblems(manager)) errors.push(invalid(path, manager, problem));
-  if (manager.length > MANAGER_LENGTH_MAX) errors.push(tooLong(path, MANAGER_LENGTH_MAX));
-  return errors;
+  const long = manager.length > MANAGER_LENGTH_MAX ? [tooLong(path, MANAGER_LENGTH_MAX)] : [];
+  if (manager === "") return [required(path)];
+  const slash = manager.indexOf("/");
+  if (slash <= 0 || slash === manager.length - 1) {
+    return [invalid(path, manager, 'must be a domain-prefixed path (such as "acme.io/foo")'), ...long];
+  }
+  const domain = manager.slice(0, slash);
+  const rest = manager.slice(slash + 1);
+  return [
+    ...dnsSubdomainProblems(domain).map((problem) => invalid(path, domain, problem)),
+    ...(PATH.test(rest)
+      ? []
+      : [invalid(path, rest, `Invalid path (regex used for validation is '${PATH_CHARACTERS}+')`)]),
+    ...long,
+  ];
 }
 
 function validateSuccess(spec: JobSpec, path: string): FieldError[] {
