@@ -24,6 +24,7 @@ export const COMMAND_GROUPS: readonly { heading: string; files: readonly Command
     files: [
       { names: ["get"], load: async () => (await import("./commands/get.ts")).registerGet },
       { names: ["describe"], load: async () => (await import("./commands/describe.ts")).registerDescribe },
+      { names: ["events"], load: async () => (await import("./commands/events.ts")).registerEvents },
       { names: ["logs"], load: async () => (await import("./commands/logs.ts")).registerLogs },
     ],
   },
@@ -32,6 +33,8 @@ export const COMMAND_GROUPS: readonly { heading: string; files: readonly Command
     files: [
       { names: ["apply"], load: async () => (await import("./commands/apply.ts")).registerApply },
       { names: ["delete"], load: async () => (await import("./commands/delete.ts")).registerDelete },
+      { names: ["scale"], load: async () => (await import("./commands/scale.ts")).registerScale },
+      { names: ["rollout"], load: async () => (await import("./commands/rollout.ts")).registerRollout },
     ],
   },
   {

@@ -1,11 +1,12 @@
 /** `k3ts describe`: an object for people, with what happened to it. */
 import type { Command } from "commander";
-import { type Event, formatAge, type KubernetesObject, resources, type Secret } from "@k3ts/model/objects";
+import { type Event, type KubernetesObject, resources, type Secret } from "@k3ts/model/objects";
 import type { Connection } from "../connection.ts";
 import { type ClusterOptions, namespaceOptions, withCluster } from "../command.ts";
 import { parseTargets, reference } from "../names.ts";
 import { align } from "../output/table.ts";
 import { renderTree } from "../output/tree.ts";
+import { ageOf, timeOf } from "./events.ts";
 
 export function registerDescribe(program: Command): void {
   namespaceOptions(program.command("describe <resource...>"))
@@ -61,11 +62,11 @@ async function events({ metadata }: KubernetesObject, { clients }: Connection): 
     fieldSelector: `involvedObject.uid=${metadata.uid}`,
   });
   if (items.length === 0) return "events: <none>";
-  const time = (event: Event) => Date.parse(event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp);
-  const lines = items.sort((a, b) => time(a) - time(b)).map((event) => [
+  const now = Date.now();
+  const lines = items.sort((a, b) => timeOf(a) - timeOf(b)).map((event) => [
     `  ${event.type ?? ""}`,
     event.reason ?? "",
-    `${formatAge(Date.now() - time(event))}${(event.count ?? 1) > 1 ? ` (x${event.count})` : ""}`,
+    ageOf(event, now),
     event.source?.component ?? event.reportingComponent ?? "",
     (event.message ?? "").trim(),
   ]);

@@ -8,7 +8,7 @@ import { FORMAT_NAMES, type ObjectFormat, parseFormat, type Shown, showObjects }
 import { find, parseRelaxed } from "../output/jsonpath.ts";
 import { renameRows, renderTable } from "../output/table.ts";
 import { compareValues } from "../output/sort.ts";
-import { writeAll } from "../output/write.ts";
+import { writeText } from "../output/write.ts";
 import { Problem } from "../problem.ts";
 import { follow } from "./watch.ts";
 
@@ -143,11 +143,7 @@ async function printObjects(views: readonly View[], format: ObjectFormat): Promi
   const { options } = views[0]!;
   const single = views.length === 1 && views[0]!.target.names.length === 1;
   if (single && shown.length === 0) return; // it was not found, and that was to be ignored
-  write(showObjects(shown, format, { single, ...options }));
-}
-
-function write(text: string): void {
-  writeAll(Deno.stdout, new TextEncoder().encode(text));
+  writeText(showObjects(shown, format, { single, ...options }));
 }
 
 async function watch(views: readonly View[]): Promise<void> {
@@ -191,7 +187,7 @@ async function watchObjects(view: View, format: ObjectFormat, selection: View["s
       headers: isFirst && options.headers,
     });
     isFirst = false;
-    write(format.type === "yaml" ? `---\n${text}` : text);
+    writeText(format.type === "yaml" ? `---\n${text}` : text);
   };
   const { items, resourceVersion } = await client.list(selection);
   if (!options.watchOnly) items.forEach(show);

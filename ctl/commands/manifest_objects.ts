@@ -52,3 +52,10 @@ export function ignoreMissing(error: unknown): undefined {
   if (!isNotFound(error)) throw error;
   return undefined;
 }
+
+/** @param verb what cannot be done with it */
+export function refuseWithout(subresource: string, { resource, subresources }: DiscoveredResource, verb: string): void {
+  if (!subresources.includes(subresource)) {
+    throw new Problem(`Cannot ${verb} ${resource}: they have no ${subresource}.`);
+  }
+}

@@ -12,6 +12,8 @@ export interface FollowOptions<T> {
   revisionOf: (object: T) => string | undefined;
   /** Where to begin. */
   from: string | undefined;
+  /** Which events are. @default all but bookmarks */
+  isShown?: (type: WatchEvent<T>["type"]) => boolean;
   /** @default as short as it may be, up to two seconds */
   retryMsMax?: number;
 }
@@ -24,7 +26,7 @@ export async function* follow<T>(options: FollowOptions<T>): AsyncGenerator<T, v
       for await (const { type, object } of options.open(revision)) {
         failures = 0;
         revision = options.revisionOf(object) ?? revision;
-        if (type !== "BOOKMARK") yield object;
+        if (type !== "BOOKMARK" && (options.isShown?.(type) ?? true)) yield object;
       }
     } catch (error) {
       if (isExpired(error)) revision = undefined;
