@@ -1,7 +1,7 @@
 /** What a cluster of one node holds and does while nobody asks it for anything. */
 import { delay } from "@k3ts/client";
 import { type ProcessName, TestCluster } from "@k3ts/tests/cluster";
-import { type Memory, memoryOf, processesWith, usedBetween, useOf } from "./processes.ts";
+import { type Memory, memoryOf, processesWith, usedBetween, useOf } from "@k3ts/tools/processes";
 import type { Table } from "./report.ts";
 import { provideImage, sleeper } from "./workload.ts";
 

@@ -2,7 +2,7 @@
 import { eventually, type ProcessName, TestCluster } from "@k3ts/tests/cluster";
 import type { Input as CrunInput } from "./inside/bare_crun.ts";
 import type { Input as PodInput, PodTimes } from "./inside/pod_starts.ts";
-import { usedBetween, useOf } from "./processes.ts";
+import { usedBetween, useOf } from "@k3ts/tools/processes";
 import { quantile, round, spread, type Table } from "./report.ts";
 import { provideImage, runInside, sleeper } from "./workload.ts";
 

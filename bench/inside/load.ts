@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import http2 from "node:http2";
-import { type Use, usedBetween, useOf } from "../processes.ts";
+import { type Use, usedBetween, useOf } from "@k3ts/tools/processes";
 
 export interface Input {
   url: string;

@@ -1,0 +1,40 @@
+/** Which processes are killed together, and in which order. Pure. */
+import type { ProcessName } from "../e2e/cluster.ts";
+
+export const PROCESSES: readonly ProcessName[] = ["supervisor", "gateway", "server", "plugins", "agent", "dataplane"];
+
+/** Killed in the same moment. */
+export type Round = readonly ProcessName[];
+
+/** Each one alone, every pair, and all at once. */
+export function allRounds(processes: readonly ProcessName[] = PROCESSES): Round[] {
+  const pairs = processes.flatMap((first, index) => processes.slice(index + 1).map((second) => [first, second]));
+  return [...processes.map((one) => [one]), ...pairs, [...processes]];
+}
+
+/** In an order that the seed decides. */
+export function shuffled<T>(items: readonly T[], seed: number): T[] {
+  const next = random(seed);
+  const left = [...items];
+  const order: T[] = [];
+  while (left.length > 0) order.push(...left.splice(Math.floor(next() * left.length), 1));
+  return order;
+}
+
+/** Mulberry32: numbers from 0 up to 1 that the seed alone decides. */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/**
+ * What lies on the way of an exec stream, and so breaks it when it is killed. The server only says where it goes.
+ */
+export function breaksStreams(round: Round): boolean {
+  return round.includes("gateway") || round.includes("agent");
+}
