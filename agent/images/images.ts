@@ -37,7 +37,7 @@ export class Images {
   readonly index: ImageIndex;
   readonly #directory: string;
   readonly #native: ImageNative;
-  readonly #pulls = new Map<string, Promise<Image>>();
+  readonly #pulls = new Map<string, Promise<{ image: Image; tookMs: number }>>();
   readonly #unpacks = new Map<string, Promise<void>>();
   readonly #slots = new Slots(PULLS_AT_ONCE);
 
@@ -59,13 +59,23 @@ export class Images {
     return this.index.find(name.startsWith("sha256:") ? name : canonical(name));
   }
 
-  /** Fetches what the registry has under that name now; what is here already is not fetched again. */
-  pull(name: string, credentials: Credentials | undefined, signal: AbortSignal): Promise<Image> {
+  /**
+   * Fetches what the registry has under that name now; what is here already is not fetched again. `tookMs` is without
+   * the time for which it waited for its turn.
+   */
+  pull(
+    name: string,
+    credentials: Credentials | undefined,
+    signal: AbortSignal,
+  ): Promise<{ image: Image; tookMs: number }> {
     const key = canonical(name);
     const running = this.#pulls.get(key);
     if (running !== undefined) return running;
-    const pull = this.#slots.run(() => this.#pull(parseReference(name), credentials, signal))
-      .finally(() => this.#pulls.delete(key));
+    const pull = this.#slots.run(async () => {
+      const began = performance.now();
+      const image = await this.#pull(parseReference(name), credentials, signal);
+      return { image, tookMs: performance.now() - began };
+    }).finally(() => this.#pulls.delete(key));
     this.#pulls.set(key, pull);
     return pull;
   }

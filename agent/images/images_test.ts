@@ -84,7 +84,7 @@ Deno.test("an image is pulled with a token, and a broken transfer is continued",
       await images.open();
       const name = `127.0.0.1:${server.addr.port}/team/hello:1`;
       const pulls = [1, 2].map(() => images.pull(name, undefined, AbortSignal.timeout(10_000)));
-      assertEquals((await Promise.all(pulls)).map((one) => one.id), [id, id]);
+      assertEquals((await Promise.all(pulls)).map((one) => one.image.id), [id, id]);
       equal(seen.filter((one) => one === "manifests").length, 1);
       equal(seen.filter((one) => one === "blobs bytes=10-").length, 2);
       equal(images.find(name)?.digests.length, 1);
@@ -131,11 +131,11 @@ http: { addr: "${host}" }
         const unpacked: string[] = [];
         const images = new Images(`${directory}/images`, fakeNative(unpacked));
         await images.open();
-        const image = await images.pull(name, undefined, AbortSignal.timeout(10_000));
+        const { image } = await images.pull(name, undefined, AbortSignal.timeout(10_000));
         equal(image.id, id);
         assertEquals(unpacked.sort(), diffIds.sort());
         const byDigest = image.digests[0]!;
-        equal((await images.pull(byDigest, undefined, AbortSignal.timeout(10_000))).id, id);
+        equal((await images.pull(byDigest, undefined, AbortSignal.timeout(10_000))).image.id, id);
         equal(images.find(byDigest)?.id, id);
         await rejects(images.pull(`${host}/team/hello:2`, undefined, AbortSignal.timeout(10_000)), /not found/);
       } finally {

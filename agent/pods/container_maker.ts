@@ -9,6 +9,7 @@ import { containerSpec } from "../runtime/container_spec.ts";
 import { hostnameOf } from "../runtime/pod_files.ts";
 import { userOf } from "../runtime/user.ts";
 import { ConfigError } from "./config_error.ts";
+import { containerSpecOf } from "./container_rules.ts";
 import { environmentOf } from "./environment.ts";
 import type { NodeParts } from "./machine_parts.ts";
 import { containerId, type ContainerKind, type ContainerRecord } from "./observed.ts";
@@ -72,6 +73,7 @@ export async function startContainer(parts: NodeParts, pod: Pod, options: StartO
     throw error;
   }
   parts.table.markMade(id);
+  parts.events.tell(pod, "Normal", "Created", "Container created", container.name);
   await parts.runtime.startContainer({ id });
   return record;
 }
@@ -171,19 +173,28 @@ async function letGo(parts: NodeParts, id: string): Promise<void> {
   await parts.mounts.unmount({ target: containerPaths(parts.table.directoryOf(id)).rootfs });
 }
 
-/** What an image wants to be asked to stop with: `SIGQUIT`, `3`. SIGTERM where it does not say. */
-export function stopSignalOf(image: Image | undefined): number {
-  const said = image?.config.StopSignal ?? "";
+/**
+ * A signal by name or number, as images and containers give it: `SIGQUIT`, `3`, `SIGRTMIN+3`. SIGTERM where nothing
+ * is said, or nothing that is a signal.
+ */
+export function stopSignalOf(said = ""): number {
   const numbers = constants.signals as Record<string, number>;
-  const named = numbers[said.startsWith("SIG") ? said : `SIG${said}`];
-  const number = /^\d+$/.test(said) ? Number(said) : named;
-  return number ?? numbers.SIGTERM!;
+  const realTime = /^(?:SIG)?RT(MIN|MAX)(?:([+-])(\d+))?$/.exec(said);
+  if (realTime !== null) {
+    const by = Number(`${realTime[2] ?? "+"}${realTime[3] ?? 0}`);
+    return (realTime[1] === "MIN" ? SIGRTMIN : SIGRTMAX) + by;
+  }
+  const number = /^\d+$/.test(said) ? Number(said) : numbers[said.startsWith("SIG") ? said : `SIG${said}`];
+  return number !== undefined && number >= 1 && number <= SIGRTMAX ? number : numbers.SIGTERM!;
 }
+
+/** As the C library has them. */
+const SIGRTMIN = 34;
+const SIGRTMAX = 64;
 
 /** The container of that name, init or not. */
 export function containerNamed(pod: Pod, name: string): Container {
-  const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
-  const found = all.find((one) => one.name === name);
+  const found = containerSpecOf(pod, name);
   if (found === undefined) throw new ConfigError(`Cannot start container "${name}" as the pod must have it`);
   return found;
 }

@@ -12,6 +12,7 @@ import type { ContainerExit, ContainerRecord, ObservedContainer } from "./observ
 interface StoredRecord extends ContainerRecord {
   version: 1;
   stoppingSince?: number;
+  askedAt?: number;
   /** Set when the runtime has been told to forget it; the rest is what the runtime last said. */
   retired?: { startedAt?: number; exit: ContainerExit };
 }
@@ -20,7 +21,10 @@ interface Entry {
   stored: StoredRecord;
   /** The runtime is about to make it, and may not know it yet. */
   making?: boolean;
+  isRunning?: boolean;
   killedAt?: number;
+  hookRuns?: boolean;
+  postStart?: "running" | "failed";
   startedAt?: number;
   exit?: ContainerExit;
 }
@@ -38,9 +42,6 @@ export class ContainerTable {
   readonly #runtime: Pick<Client<typeof RuntimeService>, "listContainers">;
   readonly #readMessage: ReadMessage;
   readonly #entries = new Map<string, Entry>();
-  #states = new Map<string, ContainerState>();
-  #refreshing: Promise<void> | undefined;
-  #again: Promise<void> | undefined;
 
   constructor(
     directory: string,
@@ -66,30 +67,19 @@ export class ContainerTable {
     await this.refresh();
   }
 
-  /**
-   * Asks the runtime. Calls that come while an answer is under way share the next one, which is asked after they
-   * came, so that each sees what it has done itself.
-   */
-  refresh(): Promise<void> {
-    if (this.#refreshing === undefined) {
-      this.#refreshing = this.#load().finally(() => this.#refreshing = undefined);
-      return this.#refreshing;
-    }
-    this.#again ??= this.#refreshing.catch(() => {}).then(() => {
-      this.#again = undefined;
-      return this.refresh();
-    });
-    return this.#again;
-  }
-
-  async #load(): Promise<void> {
+  /** Asks the runtime about a pod's containers, or about all: of those that have ended nothing new is to be learnt. */
+  async refresh(podUid?: string): Promise<void> {
     // The answer says nothing of what is made while it is on its way.
-    const asked = [...this.#entries].filter(([, entry]) => entry.making !== true);
-    const { containers } = await this.#runtime.listContainers({});
-    this.#states = new Map(containers.map((one) => [one.id, one]));
+    const asked = [...this.#entries].filter(([, { stored, making, exit }]) =>
+      (podUid === undefined || stored.podUid === podUid) && making !== true && exit === undefined &&
+      stored.retired === undefined
+    );
+    if (asked.length === 0) return;
+    const { containers } = await this.#runtime.listContainers({ ids: asked.map(([id]) => id) });
+    const states = new Map(containers.map((one) => [one.id, one]));
     for (const [id, entry] of asked) {
-      if (entry.stored.retired !== undefined || entry.exit !== undefined) continue;
-      const state = this.#states.get(id);
+      const state = states.get(id);
+      entry.isRunning = state?.status === ContainerStatus.RUNNING;
       const exit = exitOf(state, entry.stored);
       entry.startedAt = timeOf(state?.startedAt) ?? entry.startedAt;
       if (exit === undefined) continue;
@@ -116,17 +106,17 @@ export class ContainerTable {
   }
 
   #observe(entry: Entry): ObservedContainer {
-    const { version: _, retired, stoppingSince, ...record } = entry.stored;
+    const { version: _, retired, ...record } = entry.stored;
     const common = {
       ...record,
-      ...(stoppingSince !== undefined && { stoppingSince }),
       ...(entry.killedAt !== undefined && { killedAt: entry.killedAt }),
+      ...(entry.hookRuns === true && { hookRuns: true }),
+      ...(entry.postStart !== undefined && { postStart: entry.postStart }),
     };
     if (retired !== undefined) return { ...common, state: "retired", ...retired };
-    const state = this.#states.get(record.id);
     const started = entry.startedAt === undefined ? {} : { startedAt: entry.startedAt };
     if (entry.exit !== undefined) return { ...common, state: "exited", ...started, exit: entry.exit };
-    return { ...common, state: state?.status === ContainerStatus.RUNNING ? "running" : "created", ...started };
+    return { ...common, state: entry.isRunning === true ? "running" : "created", ...started };
   }
 
   /** Before anything of it is made, so that nothing is made that nobody knows of. */
@@ -144,10 +134,33 @@ export class ContainerTable {
   }
 
   async markStopping(id: string, now: number): Promise<void> {
+    await this.#change(id, (stored) => stored.stoppingSince === undefined && { stoppingSince: now });
+  }
+
+  async markAsked(id: string, now: number): Promise<void> {
+    await this.#change(id, (stored) => stored.askedAt === undefined && { askedAt: now });
+  }
+
+  async #change(id: string, change: (stored: StoredRecord) => Partial<StoredRecord> | false): Promise<void> {
     const entry = this.#entries.get(id);
-    if (entry === undefined || entry.stored.stoppingSince !== undefined) return;
-    entry.stored = { ...entry.stored, stoppingSince: now };
+    const changed = entry !== undefined && change(entry.stored);
+    if (entry === undefined || changed === false) return;
+    entry.stored = { ...entry.stored, ...changed };
     await this.#write(entry.stored);
+  }
+
+  /** Its preStop hook has begun or ended. Not kept: an agent that starts anew runs it again, as the kubelet does. */
+  markHook(id: string, runs: boolean): void {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) entry.hookRuns = runs;
+  }
+
+  /** What its postStart hook does; undefined when that went well. */
+  markPostStart(id: string, state: "running" | "failed" | undefined): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    if (state === undefined) delete entry.postStart;
+    else entry.postStart = state;
   }
 
   markKilled(id: string, now: number): void {
@@ -167,7 +180,6 @@ export class ContainerTable {
   async remove(id: string): Promise<void> {
     await removeIfThere(this.directoryOf(id), { recursive: true });
     this.#entries.delete(id);
-    this.#states.delete(id);
   }
 
   #write(stored: StoredRecord): Promise<void> {
@@ -187,7 +199,7 @@ function exitOf(state: ContainerState | undefined, record: ContainerRecord): Con
   }
   const code = state === undefined ? EXIT_NEVER_MADE : EXIT_UNKNOWN;
   const finishedAt = timeOf(state?.finishedAt) ?? timeOf(state?.startedAt) ?? record.createdAt;
-  return { code, signal: 0, oomKilled: false, finishedAt };
+  return { code, signal: 0, oomKilled: false, finishedAt, isUnknown: state !== undefined };
 }
 
 function timeOf(text: string | undefined): number | undefined {

@@ -1,21 +1,34 @@
 /** Tells people what happens to pods, as Events (core/v1). Best effort: what cannot be sent is only logged. */
-import type { ResourceClient } from "@k3ts/client";
+import { isNotFound, type ResourceClient } from "@k3ts/client";
 import { type coreV1, formatTime, type Pod } from "@k3ts/model/objects";
 import { explain, type Log } from "../log.ts";
 
 type CoreEvent = coreV1.Event;
 
-/** The same thing is said again only after so long. */
-const QUIET_MS = 300_000;
+/** What is said again within this time is counted on the same event. */
+const SAME_MS = 600_000;
 const REMEMBERED_MAX = 1000;
 /** Events on their way; further ones are dropped. */
 const SENDING_MAX = 64;
+/** Of one pod: so many at once, and then one in so long (as client-go's spam filter has it). */
+const BURST = 25;
+const REFILL_MS = 300_000;
+
+interface Said {
+  event: CoreEvent;
+  count: number;
+  at: number;
+  /** The last of what is sent for it: one after the other. */
+  sent: Promise<void>;
+}
 
 export class Events {
   readonly #nodeName: string;
   readonly #now: () => number;
   readonly #log: Log;
-  readonly #said = new Map<string, number>();
+  readonly #said = new Map<string, Said>();
+  /** By pod: what it may still say, and since when. */
+  readonly #budgets = new Map<string, { left: number; since: number }>();
   #client: ResourceClient<CoreEvent> | undefined;
   #sending = 0;
 
@@ -31,24 +44,54 @@ export class Events {
 
   /** @param container the one that it is about, if it is about one */
   tell(pod: Pod, type: "Normal" | "Warning", reason: string, message: string, container?: string): void {
+    const client = this.#client;
     const now = this.#now();
-    const key = `${pod.metadata.uid}/${container ?? ""}/${reason}/${message}`;
-    if (type === "Warning" && (this.#said.get(key) ?? -Infinity) > now - QUIET_MS) return;
+    if (client === undefined || this.#sending >= SENDING_MAX || !this.#mayTell(pod.metadata.uid, now)) return;
+    const key = `${pod.metadata.uid}/${container ?? ""}/${type}/${reason}/${message}`;
+    const before = this.#said.get(key);
+    const same = before !== undefined && now - before.at < SAME_MS ? before : undefined;
+    const event = same?.event ?? eventOf(pod, { type, reason, message, container, nodeName: this.#nodeName, now });
+    const count = (same?.count ?? 0) + 1;
+    this.#sending++;
+    const sent = (same?.sent ?? Promise.resolve())
+      .then(() => send(client, event, count, now))
+      .catch((error) => this.#log.warn(`Cannot send event ${reason}: ${explain(error)}`))
+      .finally(() => this.#sending--);
     this.#said.delete(key);
-    this.#said.set(key, now);
-    const oldest = this.#said.size > REMEMBERED_MAX ? this.#said.keys().next().value : undefined;
-    if (oldest !== undefined) this.#said.delete(oldest);
-    this.#send(eventOf(pod, { type, reason, message, container, nodeName: this.#nodeName, now }));
+    this.#said.set(key, { event, count, at: now, sent });
+    dropOldest(this.#said);
   }
 
-  #send(event: CoreEvent): void {
-    const client = this.#client;
-    if (client === undefined || this.#sending >= SENDING_MAX) return;
-    this.#sending++;
-    client.create(event, { namespace: event.metadata.namespace })
-      .catch((error) => this.#log.warn(`Cannot send event ${event.reason}: ${explain(error)}`))
-      .finally(() => this.#sending--);
+  #mayTell(uid: string, now: number): boolean {
+    const { left, since } = this.#budgets.get(uid) ?? { left: BURST, since: now };
+    const refilled = Math.floor((now - since) / REFILL_MS);
+    const budget = Math.min(BURST, left + refilled);
+    this.#budgets.delete(uid);
+    this.#budgets.set(uid, { left: Math.max(0, budget - 1), since: since + refilled * REFILL_MS });
+    dropOldest(this.#budgets);
+    return budget > 0;
   }
+}
+
+/** Maps keep the order in which things were put into them. */
+function dropOldest(map: Map<string, unknown>): void {
+  const oldest = map.size > REMEMBERED_MAX ? map.keys().next().value : undefined;
+  if (oldest !== undefined) map.delete(oldest);
+}
+
+/** Once more is one more on the event that is there; events do not live for ever. */
+async function send(client: ResourceClient<CoreEvent>, event: CoreEvent, count: number, now: number): Promise<void> {
+  const { name, namespace } = event.metadata;
+  const lastTimestamp = formatTime(now);
+  if (count > 1) {
+    try {
+      await client.patch(name, { namespace, type: "merge", patch: { count, lastTimestamp } });
+      return;
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+  await client.create({ ...event, count, lastTimestamp }, { namespace });
 }
 
 interface What {
@@ -65,6 +108,7 @@ function eventOf(pod: Pod, { type, reason, message, container, nodeName, now }: 
   const { name, namespace = "default", uid, resourceVersion } = pod.metadata;
   // As client-go names them: the object's name and the time in nanoseconds, hexadecimal.
   const suffix = (BigInt(now) * 1_000_000n + BigInt(Math.floor(Math.random() * 1_000_000))).toString(16);
+  const isInit = pod.spec?.initContainers?.some((one) => one.name === container) ?? false;
   return {
     apiVersion: "v1",
     kind: "Event",
@@ -76,11 +120,11 @@ function eventOf(pod: Pod, { type, reason, message, container, nodeName, now }: 
       namespace,
       uid,
       resourceVersion,
-      ...(container !== undefined && { fieldPath: `spec.containers{${container}}` }),
+      ...(container !== undefined && { fieldPath: `spec.${isInit ? "initContainers" : "containers"}{${container}}` }),
     },
     type,
     reason,
-    message: message.slice(0, 1024),
+    message: message.length > MESSAGE_MAX ? `${message.slice(0, MESSAGE_MAX - 3)}...` : message,
     source: { component: "kubelet", host: nodeName },
     reportingComponent: "kubelet",
     reportingInstance: nodeName,
@@ -89,3 +133,6 @@ function eventOf(pod: Pod, { type, reason, message, container, nodeName, now }: 
     count: 1,
   };
 }
+
+/** As the API takes them. */
+const MESSAGE_MAX = 1024;

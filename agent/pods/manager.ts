@@ -109,7 +109,7 @@ export class PodManager {
   #follow(desired: DesiredPod): void {
     const { uid } = desired.pod.metadata;
     const parts: NodeParts = { ...this.#parts, poke: (pod) => this.poke(pod) };
-    const machine = new PodMachine(parts);
+    const machine = new PodMachine(parts, uid);
     const worker = new PodWorker(desired, machine, parts.now, this.#log, parts.signal);
     this.#followed.set(uid, { worker, machine });
     worker.done

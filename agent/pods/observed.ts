@@ -16,6 +16,8 @@ export interface ContainerRecord {
   imageId: string;
   /** Name and digest under which a registry has the image, when it came from one. */
   imageDigest?: string;
+  /** Who it runs as. */
+  user?: { uid: number; gid: number; groups: number[] };
   /** How long the start was held back; absent for the first start and after a long good run. */
   backoffMs?: number;
   /** ms since the epoch. */
@@ -26,6 +28,8 @@ export interface ContainerExit {
   code: number;
   signal: number;
   oomKilled: boolean;
+  /** Nobody saw its end: the code is made up. */
+  isUnknown?: boolean;
   /** ms since the epoch. */
   finishedAt: number;
   /** The container's last words, see core/v1 terminationMessagePolicy. */
@@ -39,8 +43,14 @@ export interface ObservedContainer extends ContainerRecord {
   startedAt?: number;
   /** Of one that has ended. */
   exit?: ContainerExit;
-  /** When it was first asked to stop, in ms since the epoch. */
+  /** When its grace began, in ms since the epoch. */
   stoppingSince?: number;
+  /** When it was first asked to end, by a signal: after its preStop hook, and after those that it serves. */
+  askedAt?: number;
+  /** Its preStop hook is under way. */
+  hookRuns?: boolean;
+  /** What its postStart hook does; absent when it has none, or it went well. */
+  postStart?: "running" | "failed";
   /** When SIGKILL was last sent. */
   killedAt?: number;
 }
@@ -48,10 +58,8 @@ export interface ObservedContainer extends ContainerRecord {
 export interface ProbeResult {
   ready: boolean;
   started: boolean;
-  /** False when it must be killed. */
-  alive: boolean;
-  /** Why it is not alive. */
-  message?: string;
+  /** The probe because of which it must be stopped. */
+  failed?: "Liveness" | "Startup";
 }
 
 /** Why something could not be done lately, and when it may be tried again. */
@@ -61,12 +69,17 @@ export interface Failure {
   message: string;
   /** ms since the epoch. */
   retryAt: number;
+  /** When the same failure will have another name, as ErrImagePull becomes ImagePullBackOff; ms since the epoch. */
+  turnsAt?: number;
+  /** How often it has failed in a row. */
+  tries?: number;
 }
 
 export type ImageState =
   | { state: "present"; id: string; digest?: string }
   | { state: "absent" }
-  | { state: "pulling" }
+  /** `failure`: why it could not be fetched the last time. */
+  | { state: "pulling"; failure?: Failure }
   | { state: "failed"; failure: Failure };
 
 export interface ObservedPod {
@@ -87,6 +100,8 @@ export interface ObservedPod {
   probes: ReadonlyMap<string, ProbeResult>;
   /** By what failed: `sandbox`, `volumes`, or a container's name. */
   failures: ReadonlyMap<string, Failure>;
+  /** Why the node puts the pod out, if it does. */
+  evicted?: { reason: string; message: string };
   /** Traffic no longer reaches it by a Service on this node. */
   leftServices: boolean;
   /** The server has been told that nothing is left, and has taken it. */

@@ -4,7 +4,8 @@ import { aPod } from "@k3ts/model/testing";
 import fc from "fast-check";
 import type { ImageState, ObservedContainer, ObservedPod } from "./observed.ts";
 import { containerId } from "./observed.ts";
-import { type Action, type DesiredPod, planPod, pullPolicyOf } from "./plan.ts";
+import { pullPolicyOf } from "./container_rules.ts";
+import { type Action, type DesiredPod, planPod } from "./plan.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 
@@ -144,7 +145,11 @@ Deno.test("a pod that ends leaves the Services before it is signalled", () => {
   const first = planPod(ending, { ...READY, containers: [container()] }, NOW);
   assertEquals(dos(first.actions), ["leaveServices"]);
   const second = planPod(ending, { ...READY, leftServices: true, containers: [container()] }, NOW);
-  assertEquals(second.actions.map((one) => one.do === "signal" && one.signal), [15]);
+  const because = "Stopping container main";
+  assertEquals(second.actions, [{ do: "stop", id: container().id, because, graceSeconds: 30 }]);
+  const stopping = container({ stoppingSince: NOW });
+  const third = planPod(ending, { ...READY, leftServices: true, containers: [stopping] }, NOW);
+  assertEquals(third.actions, [{ do: "signal", id: container().id, signal: "term" }]);
 });
 
 Deno.test("SIGKILL comes when the grace has passed, and not in every round", () => {
@@ -152,13 +157,17 @@ Deno.test("SIGKILL comes when the grace has passed, and not in every round", () 
   const waits = planPod(ending, {
     ...READY,
     leftServices: true,
-    containers: [container({ stoppingSince: NOW - 1000 })],
+    containers: [container({ stoppingSince: NOW - 1000, askedAt: NOW - 1000 })],
   }, NOW);
   assertEquals(waits.actions, []);
   equal(waits.reconsiderAt, NOW + 4000);
-  const late = { ...READY, leftServices: true, containers: [container({ stoppingSince: NOW - 5000 })] };
-  assertEquals(planPod(ending, late, NOW).actions.map((one) => one.do === "signal" && one.signal), [9]);
-  const killed = { ...late, containers: [container({ stoppingSince: NOW - 5000, killedAt: NOW - 10 })] };
+  const late = {
+    ...READY,
+    leftServices: true,
+    containers: [container({ stoppingSince: NOW - 5000, askedAt: NOW - 5000 })],
+  };
+  assertEquals(planPod(ending, late, NOW).actions.map((one) => one.do === "signal" && one.signal), ["kill"]);
+  const killed = { ...late, containers: late.containers.map((one) => ({ ...one, killedAt: NOW - 10 })) };
   assertEquals(planPod(ending, killed, NOW).actions, []);
 });
 
@@ -185,19 +194,28 @@ Deno.test("a rebooted node makes the sandbox anew and runs init containers again
 });
 
 Deno.test("a container that fails its liveness probe is stopped, one whose image changed too", () => {
-  const dead = { ready: false, started: true, alive: false, message: "no answer" };
+  const dead = { ready: false, started: true, failed: "Liveness" as const };
   const probes = new Map([[container().id, dead]]);
   const plan = planPod(desired(), { ...READY, probes, containers: [container()] }, NOW);
-  assertEquals(plan.actions, [{ do: "signal", id: container().id, signal: 15, because: "no answer" }]);
+  const because = "Container main failed liveness probe, will be restarted";
+  assertEquals(plan.actions, [{ do: "stop", id: container().id, because, graceSeconds: 30 }]);
+  const livenessProbe = { exec: { command: ["x"] }, terminationGracePeriodSeconds: 3 };
+  const spec = { restartPolicy: "Never" as const, containers: [{ name: "main", image: "demo:1", livenessProbe }] };
+  const short = planPod(desired(spec), { ...READY, probes, containers: [container()] }, NOW);
+  assertEquals(short.actions, [
+    { do: "stop", id: container().id, because: "Container main failed liveness probe", graceSeconds: 3 },
+  ]);
   const changed = planPod(desired(), { ...READY, containers: [container({ image: "demo:0" })] }, NOW);
-  assertEquals(dos(changed.actions), ["signal"]);
+  assertEquals(changed.actions.map((one) => one.do === "stop" && one.because), [
+    "Container main definition changed, will be restarted",
+  ]);
 });
 
 Deno.test("a pod is ready when all its containers are", () => {
   const spec = { containers: [{ name: "main", image: "demo:1", readinessProbe: { httpGet: { port: 80 } } }] };
   const unready = planPod(desired(spec), { ...READY, containers: [container()] }, NOW);
   equal(unready.status.conditions?.find((one) => one.type === "Ready")?.status, "False");
-  const probes = new Map([[container().id, { ready: true, started: true, alive: true }]]);
+  const probes = new Map([[container().id, { ready: true, started: true }]]);
   const ready = planPod(desired(spec), { ...READY, probes, containers: [container()] }, NOW);
   equal(ready.status.conditions?.find((one) => one.type === "Ready")?.status, "True");
   equal(ready.status.podIP, "10.42.0.2");
@@ -224,7 +242,7 @@ Deno.test("a pod that outlives its deadline fails", () => {
 
 Deno.test("images of no tag or latest are always asked for", () => {
   const policies = ["demo", "demo:latest", "demo:1", "localhost:5000/demo", "demo@sha256:0"].map((image) =>
-    pullPolicyOf({ name: "c", image })
+    pullPolicyOf({ image })
   );
   assertEquals(policies, ["Always", "Always", "IfNotPresent", "Always", "IfNotPresent"]);
 });
@@ -297,8 +315,10 @@ class Simulation {
       }
       case "resume":
         return update(action.id, { state: "running" });
+      case "stop":
+        return update(action.id, { stoppingSince: this.now, hookRuns: action.graceSeconds > 0 });
       case "signal":
-        return update(action.id, exit(143));
+        return update(action.id, exit(action.signal === "term" ? 143 : 137));
       case "retire":
         return update(action.id, { state: "retired" });
       case "remove":
@@ -323,6 +343,9 @@ class Simulation {
       if (plan.actions.length > 0) continue;
       if (plan.reconsiderAt === undefined) return plan;
       assert(plan.reconsiderAt > this.now, "a plan is reconsidered later, never now");
+      // Hooks end by themselves, some time or other.
+      const containers = this.observed.containers.map((one) => ({ ...one, hookRuns: false }));
+      this.observed = { ...this.observed, containers };
       this.now = plan.reconsiderAt;
     }
     throw new Error("the plans never came to rest");

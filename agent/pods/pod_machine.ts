@@ -1,28 +1,27 @@
 /** Does on this node what the plans of pods say, and tells what it is like. */
 import { isConflict, isNotFound } from "@k3ts/client";
-import type { Container, Pod } from "@k3ts/model/objects";
+import type { Container, LifecycleHandler, Pod } from "@k3ts/model/objects";
 import { explain } from "../log.ts";
 import { exists, removeIfThere, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { runExec } from "../runtime/exec.ts";
 import { containerNamed, removeContainer, retireContainer, startContainer, stopSignalOf } from "./container_maker.ts";
+import { containerSpecOf } from "./container_rules.ts";
 import type { NodeParts } from "./machine_parts.ts";
 import { runHook } from "./hooks.ts";
-import { containerId, type ObservedContainer, type ObservedPod, type ProbeResult } from "./observed.ts";
+import type { ObservedContainer, ObservedPod, ProbeResult } from "./observed.ts";
 import type { ProbeTarget } from "./probe.ts";
 import type { Action, DesiredPod, PodPlan } from "./plan.ts";
 import { PodImages } from "./pod_images.ts";
-import { createSandbox, readSandbox, removeSandbox, type Sandbox } from "./sandboxes.ts";
+import { createSandbox, isPinned, readSandbox, removeSandbox, type Sandbox } from "./sandboxes.ts";
 import type { Machine } from "./worker.ts";
 
-const SIGTERM = 15;
 const SIGKILL = 9;
-/** A hook may take long, but not for ever. */
-const POST_START_SECONDS_MAX = 600;
 
 /** One pod's part of the machine. Remembers only what can be found again. */
 export class PodMachine implements Machine {
   readonly #parts: NodeParts;
+  readonly #uid: string;
   readonly #images: PodImages;
   #sandbox: Sandbox | undefined | "unread" = "unread";
   #files: boolean | "unread" = "unread";
@@ -32,9 +31,13 @@ export class PodMachine implements Machine {
   #changes = 0;
   #leftServices = false;
   #forgotten = false;
+  #evicted: ObservedPod["evicted"];
+  /** Keys of the notices that were given. */
+  readonly #noticed = new Set<string>();
 
-  constructor(parts: NodeParts) {
+  constructor(parts: NodeParts, uid: string) {
     this.#parts = parts;
+    this.#uid = uid;
     this.#images = new PodImages(parts);
   }
 
@@ -47,8 +50,10 @@ export class PodMachine implements Machine {
   async observe({ pod }: DesiredPod): Promise<Omit<ObservedPod, "failures">> {
     const { uid } = pod.metadata;
     const paths = podPathsOf(this.#parts.paths, uid);
-    await this.#parts.table.refresh();
+    await this.#parts.table.refresh(uid);
     if (this.#sandbox === "unread") this.#sandbox = await readSandbox(this.#parts, uid);
+    // Somebody may have unmounted them: nothing could ever join what is gone.
+    if (this.#sandbox !== undefined && !isPinned(this.#sandbox)) this.#sandbox = undefined;
     if (this.#files === "unread") this.#files = await exists(paths.directory);
     if (this.#volumes === "unread") {
       // What an agent before this one mounted is looked through again, so that it is current.
@@ -71,6 +76,7 @@ export class PodMachine implements Machine {
       probes: this.#probeResults(containers),
       leftServices: this.#leftServices,
       forgotten: this.#forgotten,
+      ...(this.#evicted !== undefined && { evicted: this.#evicted }),
     };
   }
 
@@ -83,26 +89,35 @@ export class PodMachine implements Machine {
     return results;
   }
 
+  /** The node needs what the pod holds: it is ended at once, and has failed. */
+  evict(why: NonNullable<ObservedPod["evicted"]>): void {
+    this.#evicted ??= why;
+    this.#parts.poke(this.#uid);
+  }
+
   /** Probes begin and end with the containers that they are about. */
   #followProbes(pod: Pod, sandbox: Sandbox | undefined, containers: readonly ObservedContainer[]): void {
     const { prober, events } = this.#parts;
     const { uid } = pod.metadata;
     for (const one of containers) {
-      if (one.state !== "running" || one.stoppingSince !== undefined || pod.metadata.deletionTimestamp !== undefined) {
+      if (one.state !== "running") {
         prober.stop(one.id);
         continue;
       }
-      const container = specOf(pod, one.container);
-      if (container === undefined || sandbox === undefined) continue;
-      const before = pod.status?.containerStatuses?.find((status) => status.containerID === `k3ts://${one.id}`);
+      // Whether it still serves is of interest to its end.
+      if (one.stoppingSince !== undefined || pod.metadata.deletionTimestamp !== undefined) prober.quieten(one.id);
+      const container = containerSpecOf(pod, one.container);
+      if (container === undefined || sandbox === undefined || one.postStart !== undefined) continue;
+      // Init containers that are not sidecars have none.
+      const known = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+      const before = known.find((status) => status.containerID === `k3ts://${one.id}`);
       prober.start({
         id: one.id,
         ...this.#targetOf(container, one.id),
         startedAt: one.startedAt ?? one.createdAt,
         ...(before !== undefined && { before: { ready: before.ready, started: before.started ?? false } }),
         changed: () => this.#parts.poke(uid),
-        failed: (kind, message) =>
-          events.tell(pod, "Warning", "Unhealthy", `${kind} probe failed: ${message}`, container.name),
+        tell: (reason, message) => events.tell(pod, "Warning", reason, message, container.name),
       });
     }
   }
@@ -131,12 +146,14 @@ export class PodMachine implements Machine {
         this.#volumesRefreshAt = undefined;
         return;
       case "pull":
-        return this.#images.pull(pod, action.image);
+        return this.#images.pull(pod, action.image, action.container);
       case "start":
         return await this.#start(pod, action);
       case "resume":
         await parts.runtime.startContainer({ id: action.id });
         return;
+      case "stop":
+        return await this.#stop(pod, action);
       case "signal":
         return await this.#signal(pod, action);
       case "retire":
@@ -198,7 +215,8 @@ export class PodMachine implements Machine {
         `Cannot start container "${container.name}" as its image and sandbox must be there: one has gone`,
       );
     }
-    await startContainer(this.#parts, pod, {
+    this.#images.use(pod, container.image ?? "", container.name);
+    const { id } = await startContainer(this.#parts, pod, {
       container,
       kind: action.kind,
       attempt: action.attempt,
@@ -206,33 +224,53 @@ export class PodMachine implements Machine {
       image,
       sandbox: this.#sandbox,
     });
-    this.#images.used(container.image ?? "");
-    events.tell(pod, "Normal", "Started", `Started container ${container.name}`, container.name);
-    const id = containerId(pod.metadata.uid, container.name, action.attempt);
-    if (container.lifecycle?.postStart !== undefined) await this.#afterStart(pod, container, id);
-  }
-
-  /** A container whose hook fails is killed, and then treated as any that ends. */
-  async #afterStart(pod: Pod, container: Container, id: string): Promise<void> {
-    const { events, runtime } = this.#parts;
-    try {
-      await runHook(container.lifecycle!.postStart!, this.#targetOf(container, id), POST_START_SECONDS_MAX);
-    } catch (error) {
-      events.tell(pod, "Warning", "FailedPostStartHook", explain(error), container.name);
-      await runtime.signalContainer({ id, signal: SIGKILL, all: true });
+    events.tell(pod, "Normal", "Started", "Container started", container.name);
+    if (container.lifecycle?.postStart !== undefined) {
+      this.#afterStart(pod, container, container.lifecycle.postStart, id);
     }
   }
 
-  /** The grace period has begun: the hook has what is left of it. */
-  async #beforeStop(pod: Pod, one: ObservedContainer): Promise<void> {
-    const container = specOf(pod, one.container);
-    if (container?.lifecycle?.preStop === undefined) return;
-    const grace = pod.metadata.deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
-    try {
-      await runHook(container.lifecycle.preStop, this.#targetOf(container, one.id), grace);
-    } catch (error) {
-      this.#parts.events.tell(pod, "Warning", "FailedPreStopHook", explain(error), container.name);
-    }
+  /** Runs beside the worker. A container whose hook fails is stopped, and then treated as any that ends. */
+  #afterStart(pod: Pod, container: Container, hook: LifecycleHandler, id: string): void {
+    const { events, table, log, signal, poke } = this.#parts;
+    table.markPostStart(id, "running");
+    runHook(hook, this.#targetOf(container, id), signal).then(
+      () => table.markPostStart(id, undefined),
+      (error) => {
+        if (signal.aborted) return;
+        table.markPostStart(id, "failed");
+        // What it said is for the node's own eyes: it may hold secrets.
+        log.warn(
+          `The postStart hook of container "${container.name}" in pod ${pod.metadata.uid} failed: ${explain(error)}`,
+        );
+        events.tell(pod, "Warning", "FailedPostStartHook", "PostStartHook failed", container.name);
+      },
+    ).finally(() => poke(pod.metadata.uid));
+  }
+
+  /** Begins the grace, and the preStop hook beside the worker: it has what there is of the grace. */
+  async #stop(pod: Pod, { id, because, graceSeconds }: Extract<Action, { do: "stop" }>): Promise<void> {
+    const { table, events, now, log, signal, poke } = this.#parts;
+    const one = table.of(pod.metadata.uid).find((each) => each.id === id);
+    if (one === undefined) return;
+    events.tell(pod, "Normal", "Killing", because, one.container);
+    // First noted, so that the grace begins once, however often the agent does.
+    await table.markStopping(id, now());
+    const container = containerSpecOf(pod, one.container);
+    const hook = container?.lifecycle?.preStop;
+    if (container === undefined || hook === undefined || graceSeconds <= 0) return;
+    table.markHook(id, true);
+    const until = AbortSignal.any([signal, AbortSignal.timeout(graceSeconds * 1000)]);
+    runHook(hook, this.#targetOf(container, id), until).catch((error) => {
+      if (signal.aborted) return;
+      log.warn(
+        `The preStop hook of container "${container.name}" in pod ${pod.metadata.uid} failed: ${explain(error)}`,
+      );
+      events.tell(pod, "Warning", "FailedPreStopHook", "PreStopHook failed", container.name);
+    }).finally(() => {
+      table.markHook(id, false);
+      poke(pod.metadata.uid);
+    });
   }
 
   /** What probes and hooks of a container are about. */
@@ -247,19 +285,15 @@ export class PodMachine implements Machine {
   }
 
   async #signal(pod: Pod, action: Extract<Action, { do: "signal" }>): Promise<void> {
-    const { table, runtime, images, events, now } = this.#parts;
+    const { table, runtime, images, now } = this.#parts;
     const one = table.of(pod.metadata.uid).find((each) => each.id === action.id);
     if (one === undefined) return;
-    const image = images.index.find(one.imageId);
-    const signal = action.signal === SIGTERM ? stopSignalOf(image) : action.signal;
-    if (one.stoppingSince === undefined) {
-      events.tell(pod, "Normal", "Killing", `Stopping container ${one.container}: ${action.because}`, one.container);
-    }
-    // First noted, so that the grace begins once, however often the agent does.
-    await table.markStopping(action.id, now());
-    if (signal === SIGKILL) table.markKilled(action.id, now());
-    else await this.#beforeStop(pod, one);
-    await runtime.signalContainer({ id: action.id, signal, all: signal === SIGKILL });
+    const kill = action.signal === "kill";
+    if (kill) table.markKilled(action.id, now());
+    else await table.markAsked(action.id, now());
+    const said = containerSpecOf(pod, one.container)?.lifecycle?.stopSignal;
+    const signal = kill ? SIGKILL : stopSignalOf(said ?? images.index.find(one.imageId)?.config.StopSignal);
+    await runtime.signalContainer({ id: action.id, signal, all: kill });
   }
 
   /** The last status, then the object itself, if it is still this one. */
@@ -276,13 +310,17 @@ export class PodMachine implements Machine {
 
   report({ pod }: DesiredPod, plan: PodPlan): void {
     if (!this.#forgotten) this.#parts.outbox.put(pod, plan.status);
+    for (const { key, type, reason, message, container } of plan.notices) {
+      if (this.#noticed.has(key)) continue;
+      this.#noticed.add(key);
+      this.#parts.events.tell(pod, type, reason, message, container);
+    }
+    // Bounded: what is no longer said may be said again one day.
+    const current = new Set(plan.notices.map((notice) => notice.key));
+    for (const key of this.#noticed) if (!current.has(key)) this.#noticed.delete(key);
   }
 
-  warn({ pod }: DesiredPod, reason: string, message: string): void {
-    this.#parts.events.tell(pod, "Warning", reason, message);
+  warn({ pod }: DesiredPod, reason: string, message: string, container?: string): void {
+    this.#parts.events.tell(pod, "Warning", reason, message, container);
   }
-}
-
-function specOf(pod: Pod, name: string): Container | undefined {
-  return [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].find((one) => one.name === name);
 }

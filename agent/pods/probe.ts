@@ -1,10 +1,11 @@
 /** Asks a container once whether it is well (core/v1 Probe; documentation: "Configure Liveness, Readiness and Startup Probes"). */
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
 import type { Container, Probe } from "@k3ts/model/objects";
+import { askGrpc } from "./grpc_probe.ts";
+import { askHttp, requestOf } from "./http_probe.ts";
 
 export interface Answer {
-  ok: boolean;
+  /** `warning`: well, but people should know what it said. */
+  result: "success" | "warning" | "failure";
   message: string;
 }
 
@@ -16,79 +17,60 @@ export interface ProbeTarget {
   exec(command: readonly string[], signal: AbortSignal): Promise<{ code: number; output: string }>;
 }
 
-/** Never throws: what goes wrong is an answer. */
+/** @throws where the container could not be asked at all: that says nothing of it */
 export async function probe(how: Probe, target: ProbeTarget): Promise<Answer> {
-  const timeoutMs = (how.timeoutSeconds ?? 1) * 1000;
-  const signal = AbortSignal.timeout(timeoutMs);
+  const seconds = how.timeoutSeconds ?? 1;
+  const signal = AbortSignal.timeout(seconds * 1000);
+  if (how.exec !== undefined) return await askExec(how.exec.command ?? [], target, seconds, signal);
+  if (how.httpGet !== undefined) return await askHttp(requestOf(how.httpGet, target, "kube-probe/1.35"), signal);
+  if (how.tcpSocket !== undefined) {
+    const hostname = how.tcpSocket.host || target.address;
+    return await askTcp(hostname, portOf(target.container, how.tcpSocket.port), signal);
+  }
+  if (how.grpc !== undefined) {
+    return await askGrpc(target.address, how.grpc.port, how.grpc.service ?? "", seconds, signal);
+  }
+  throw new Error(
+    `Cannot probe container "${target.container.name}" as the probe must be exec, httpGet, tcpSocket or grpc`,
+  );
+}
+
+async function askExec(
+  command: readonly string[],
+  target: ProbeTarget,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<Answer> {
   try {
-    if (how.exec !== undefined) {
-      const { code, output } = await target.exec(how.exec.command ?? [], signal);
-      return { ok: code === 0, message: output };
-    }
-    if (how.httpGet !== undefined) {
-      const { host, path, scheme, httpHeaders } = how.httpGet;
-      return await get({
-        scheme: scheme ?? "HTTP",
-        host: host || target.address,
-        port: portOf(target.container, how.httpGet.port),
-        path: path || "/",
-        headers: Object.fromEntries((httpHeaders ?? []).map((one) => [one.name, one.value])),
-        signal,
-      });
-    }
-    if (how.tcpSocket !== undefined) {
-      const { host, port } = how.tcpSocket;
-      const connection = await Deno.connect({
-        hostname: host || target.address,
-        port: portOf(target.container, port),
-        signal,
-      });
-      connection.close();
-      return { ok: true, message: "" };
-    }
-    return { ok: false, message: "the probe must be exec, httpGet or tcpSocket" };
+    const { code, output } = await target.exec(command, signal);
+    return { result: code === 0 ? "success" : "failure", message: output };
   } catch (error) {
-    const message = signal.aborted
-      ? `no answer after ${timeoutMs} ms`
-      : error instanceof Error
-      ? error.message
-      : String(error);
-    return { ok: false, message };
+    if (!signal.aborted) throw error;
+    return {
+      result: "failure",
+      message: `command timed out: ${JSON.stringify(command.join(" "))} timed out after ${seconds}s`,
+    };
   }
 }
 
-interface Request {
-  scheme: string;
-  host: string;
-  port: number;
-  path: string;
-  headers: Record<string, string>;
-  signal: AbortSignal;
+async function askTcp(hostname: string, port: number, signal: AbortSignal): Promise<Answer> {
+  try {
+    const connection = await Deno.connect({ hostname, port, signal });
+    connection.close();
+    return { result: "success", message: "" };
+  } catch (error) {
+    const because = signal.aborted ? "i/o timeout" : plainWords(error);
+    return { result: "failure", message: `dial tcp ${hostname}:${port}: ${because}` };
+  }
 }
 
-/** A connection of its own each time; certificates are not verified, as in Kubernetes. */
-function get({ scheme, host, port, path, headers, signal }: Request): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const options = {
-      host,
-      port,
-      path,
-      headers: { "user-agent": "kube-probe/1.35", accept: "*/*", connection: "close", ...headers },
-      agent: false as const,
-      signal,
-    };
-    const onResponse = (response: { statusCode?: number; destroy(): void }) => {
-      const status = response.statusCode ?? 0;
-      response.destroy();
-      const ok = status >= 200 && status < 400;
-      resolve({ ok, message: ok ? "" : `HTTP probe failed with statuscode: ${status}` });
-    };
-    const request = scheme === "HTTPS"
-      ? httpsRequest({ ...options, rejectUnauthorized: false }, onResponse)
-      : httpRequest(options, onResponse);
-    request.on("error", reject);
-    request.end();
-  });
+/** What the system said of a connection, without the number behind it: `connect: connection refused`. */
+export function plainWords(error: unknown): string {
+  const deepest = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const said = deepest instanceof Error ? deepest.message : String(deepest);
+  const known = /(connection refused|connection reset|no route to host|network is unreachable|host is unreachable)/i
+    .exec(said)?.[1];
+  return known === undefined ? said.replace(/ \(os error \d+\)/, "") : `connect: ${known.toLowerCase()}`;
 }
 
 /** A number, or the name of one of the container's ports. */

@@ -18,7 +18,7 @@ async function probeUntil(
     startedAt: Date.now(),
     exec: () => Promise.resolve({ code: 0, output: "" }),
     changed: look,
-    failed: () => {},
+    tell: () => {},
     ...over,
   });
   look();
@@ -58,13 +58,13 @@ Deno.test("a restarted agent goes on from what the server was last told", () => 
     before,
     exec: () => Promise.reject(new Error()),
     changed() {},
-    failed() {},
+    tell() {},
   });
   equal(prober.result("c")?.ready, true);
   prober.stopAll();
 });
 
-Deno.test("liveness waits for the startup probe, and tells why a container must go", async () => {
+Deno.test("liveness waits for the startup probe, and says which probe it was", async () => {
   const asked: string[] = [];
   const exec: Probed["exec"] = (command) => {
     asked.push(command[0]!);
@@ -74,11 +74,10 @@ Deno.test("liveness waits for the startup probe, and tells why a container must 
     startupProbe: { exec: { command: ["start"] } },
     livenessProbe: { exec: { command: ["live"] }, failureThreshold: 1 },
   };
-  let message: string | undefined;
-  await probeUntil(container, { exec }, (prober) => {
-    message = prober.result("c")?.message;
-    return prober.result("c")?.alive === false;
-  });
+  const told: string[] = [];
+  const tell = (reason: string, message: string) => told.push(`${reason}: ${message}`);
+  const prober = await probeUntil(container, { exec, tell }, (prober) => prober.result("c")?.failed !== undefined);
   assertEquals(asked, ["start", "live"]);
-  equal(message, "Container main failed liveness probe: sick");
+  assertEquals(told, ["Unhealthy: Liveness probe failed: sick"]);
+  equal(prober.result("c"), undefined, "nothing is known of what is not probed any more");
 });

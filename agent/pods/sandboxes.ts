@@ -1,4 +1,5 @@
 /** What the containers of a pod share: namespaces, an address, and the files that all of them see. */
+import { dirname } from "node:path";
 import type { Pod } from "@k3ts/model/objects";
 import { readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
@@ -21,6 +22,18 @@ type Parts = Pick<NodeParts, "paths" | "runtime" | "mounts" | "network" | "node"
 export async function readSandbox(parts: Parts, uid: string): Promise<Sandbox | undefined> {
   const file = await readJsonIfThere<Sandbox>(`${podPathsOf(parts.paths, uid).sandbox}/sandbox.json`);
   return file?.version === 1 && file.bootId === parts.node.bootId ? file : undefined;
+}
+
+/** Whether its namespaces are still mounted: else the files that they were mounted on are what is left. */
+export function isPinned({ namespaces }: Sandbox): boolean {
+  return Object.values(namespaces).filter((path) => path !== "").every((path) => {
+    try {
+      return Deno.statSync(path).dev !== Deno.statSync(dirname(path)).dev;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  });
 }
 
 export async function createSandbox(parts: Parts, pod: Pod): Promise<Sandbox> {

@@ -16,8 +16,8 @@ export interface Machine {
   perform(action: Action, desired: DesiredPod, plan: PodPlan): Promise<void>;
   /** Hands on the status that the plan computed. */
   report(desired: DesiredPod, plan: PodPlan): void;
-  /** Tells people, as an Event of the pod. */
-  warn(desired: DesiredPod, reason: string, message: string): void;
+  /** Tells people, as an Event of the pod, or of a container of it. */
+  warn(desired: DesiredPod, reason: string, message: string, container?: string): void;
 }
 
 const RETRY_MS_FIRST = 1_000;
@@ -110,7 +110,27 @@ export class PodWorker {
       const reason = reasonOf(action, error);
       this.#failures.set(what, { reason, message, retryAt: this.#now() + wait, tries });
       this.#log.error(`Cannot ${action.do} for pod ${nameOf(desired)}`, error);
-      this.#machine.warn(desired, eventReasonOf(action), message);
+      this.#warn(action, desired, message);
+    }
+  }
+
+  /** In the words that users of the kubelet look for. */
+  #warn(action: Action, desired: DesiredPod, message: string): void {
+    switch (action.do) {
+      case "createSandbox":
+        return this.#machine.warn(desired, "FailedCreatePodSandBox", `Failed to create pod sandbox: ${message}`);
+      case "mountVolumes":
+        return this.#machine.warn(desired, "FailedMount", message);
+      case "start":
+        return this.#machine.warn(desired, "Failed", `Error: ${message}`, action.container);
+      case "resume":
+        return this.#machine.warn(desired, "Failed", `Error: ${message}`, containerOf(action.id, desired));
+      case "stop":
+      case "signal":
+      case "retire":
+        return this.#machine.warn(desired, "FailedKillPod", `error killing pod: ${message}`);
+      default:
+        return this.#machine.warn(desired, "FailedSync", message);
     }
   }
 
@@ -146,6 +166,7 @@ function subjectOf(action: Action, desired: DesiredPod): string {
     case "start":
       return action.container;
     case "resume":
+    case "stop":
     case "signal":
     case "retire":
     case "remove":
@@ -171,19 +192,4 @@ function reasonOf(action: Action, error: unknown): string {
     : action.do === "resume"
     ? "RunContainerError"
     : "ContainerCreating";
-}
-
-/** As kubectl's users know them from the kubelet. */
-function eventReasonOf(action: Action): string {
-  switch (action.do) {
-    case "createSandbox":
-      return "FailedCreatePodSandBox";
-    case "mountVolumes":
-      return "FailedMount";
-    case "signal":
-    case "retire":
-      return "FailedKillPod";
-    default:
-      return "Failed";
-  }
 }

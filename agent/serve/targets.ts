@@ -3,7 +3,7 @@ import type { Pod } from "@k3ts/model/objects";
 import { logPathOf, type Paths, podPathsOf } from "../paths.ts";
 import type { ContainerTable } from "../pods/container_table.ts";
 import type { ObservedContainer } from "../pods/observed.ts";
-import { latestAttempt } from "../pods/plan.ts";
+import { latestAttempt } from "../pods/container_rules.ts";
 
 /** A stream that cannot be had, with the HTTP status that says so. */
 export class StreamError extends Error {

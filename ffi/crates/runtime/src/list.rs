@@ -6,10 +6,11 @@ use crate::settings::Settings;
 use k3ts_frames::RpcError;
 use k3ts_proto::v1::{ContainerState, ContainerStatus};
 
-/// Every container, sorted by id, but for those that are being created.
-pub fn list(settings: &Settings) -> Result<Vec<ContainerState>, RpcError> {
+/// The containers of these ids, or all sorted by id; but for those that are being created.
+pub fn list(settings: &Settings, ids: Vec<String>) -> Result<Vec<ContainerState>, RpcError> {
     let mut states = Vec::new();
-    for id in Record::ids(settings)? {
+    let wanted = if ids.is_empty() { Record::ids(settings)? } else { ids };
+    for id in wanted {
         if settings.creating().contains(&id) {
             continue;
         }

@@ -131,9 +131,9 @@ impl RuntimeService for Runtime {
     async fn list_containers(
         &self,
         _: CallContext,
-        _: ListContainersRequest,
+        request: ListContainersRequest,
     ) -> Result<ListContainersResponse, RpcError> {
-        let containers = self.run(list::list).await?;
+        let containers = self.run(move |settings| list::list(settings, request.ids)).await?;
         Ok(ListContainersResponse { containers })
     }
 

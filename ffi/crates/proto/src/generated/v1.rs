@@ -2977,8 +2977,12 @@ impl ::prost::Name for DeleteContainerResponse {
         "/k3ts.v1.DeleteContainerResponse".into()
     }
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListContainersRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListContainersRequest {
+    /// Empty: all.
+    #[prost(string, repeated, tag = "1")]
+    pub ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 impl ::prost::Name for ListContainersRequest {
     const NAME: &'static str = "ListContainersRequest";
     const PACKAGE: &'static str = "k3ts.v1";
