@@ -27,7 +27,7 @@ export async function turn(cluster: TestCluster, number: number): Promise<void> 
   equal(applied.code, 0, applied.stderr);
   await cluster.kubectl("wait", "--for=condition=Ready", `pod/${name}`, "--timeout=60s");
   match(await cluster.kubectl("get", "pods,configmaps"), new RegExp(name));
-  equal(await cluster.kubectl("exec", name, "--", "printenv", "number"), `${number}\n`);
+  equal(await cluster.kubectl("exec", name, "--", "sh", "-c", "echo $number"), `${number}\n`);
   equal(await cluster.kubectl("logs", name), "started\n");
   await cluster.kubectl("delete", "pod,configmap", name);
 }
