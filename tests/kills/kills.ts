@@ -1,10 +1,10 @@
 /** Kills processes of a cluster that is being used, and says what its users saw. */
 import { delay } from "@k3ts/client";
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { eventually, ROOT, type TestCluster } from "../e2e/cluster.ts";
+import { eventually, type TestCluster } from "../e2e/cluster.ts";
 import { breaksStreams, type Round } from "./matrix.ts";
 import { FollowedLog, HeldExec } from "./streams.ts";
-import type { Seen } from "./witness.ts";
+import { Witness, type Witnessed } from "./witness.ts";
 
 /** Until the processes are there again, and then until a new pod runs: seconds. Generous, as machines are slow at times. */
 const BACK_SECONDS_MAX = 30;
@@ -18,19 +18,13 @@ export interface RoundOutcome {
   managedMs: number;
 }
 
-export interface Witnessed {
-  /** By URL, and `dns`. */
-  seen: Record<string, Seen>;
-  failures: string[];
-}
-
 /** A cluster with users: a page behind a Service, a resolver, an exec stream, two readers of one log. */
 export class UsedCluster implements AsyncDisposable {
   #pods = 0;
 
   private constructor(
     readonly cluster: TestCluster,
-    readonly witness: Deno.ChildProcess,
+    readonly witness: Witness,
     readonly exec: HeldExec,
     /** Our own command, which resumes by itself. */
     readonly k3tsLog: FollowedLog,
@@ -42,32 +36,10 @@ export class UsedCluster implements AsyncDisposable {
 
   /** @param cluster started with `--demo` */
   static async start(cluster: TestCluster): Promise<UsedCluster> {
-    await cluster.says("Hello from k3ts");
-    await cluster.kubectl("patch", "service", "hello", "-p", '{"spec":{"type":"NodePort"}}');
+    const witness = await Witness.start(cluster);
     await applyPod(cluster, "counter", "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.1; done");
     await applyPod(cluster, "held", "sleep 1000000");
     await cluster.kubectl("wait", "--for=condition=Ready", "pod", "counter", "held", "--timeout=60s");
-    const address = await cluster.kubectl("get", "service", "hello", "-o", "jsonpath={.spec.clusterIP}");
-    const port = await cluster.kubectl("get", "service", "hello", "-o", "jsonpath={.spec.ports[0].nodePort}");
-    const node = await cluster.kubectl("get", "node", "n1", "-o", "jsonpath={.spec.podCIDR}");
-    const resolver = (await cluster.kubectl("exec", "held", "--", "sed", "-n", "s/^nameserver //p", "/etc/resolv.conf"))
-      .trim();
-    const urls = [`http://${address}/`, `http://${node.replace(/0\/\d+$/, "1")}:${port}/`];
-    const name = ["--name", "hello.default.svc.cluster.local", "--resolver", resolver];
-    const witness = cluster.command(
-      [
-        Deno.execPath(),
-        "run",
-        "--quiet",
-        "-A",
-        "--config",
-        `${ROOT}/deno.json`,
-        `${ROOT}/tests/kills/witness.ts`,
-        ...name,
-        ...urls,
-      ],
-      { stdin: "null" },
-    ).spawn();
     const k3tsLog = new FollowedLog(cluster, () => cluster.k3tsCommand("logs", "-f", "counter"));
     const kubectlLog = new FollowedLog(
       cluster,
@@ -151,19 +123,12 @@ export class UsedCluster implements AsyncDisposable {
     deepEqual(this.k3tsLog.missing(), [], "k3ts logs -f lost lines");
     deepEqual([this.k3tsLog.breaks, this.k3tsLog.repeated], [0, 0], "k3ts logs -f ended, or showed lines twice");
     deepEqual(this.kubectlLog.missing(), [], "kubectl logs -f lost lines");
-    this.witness.kill("SIGTERM");
-    const { stdout } = await this.witness.output();
-    const lines = new TextDecoder().decode(stdout).trim().split("\n");
-    return { seen: JSON.parse(lines.at(-1)!), failures: lines.slice(0, -1) };
+    return await this.witness.conclude();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.exec, this.k3tsLog, this.kubectlLog].map((stream) => stream[Symbol.asyncDispose]()));
-    try {
-      this.witness.kill("SIGKILL");
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // it was concluded
-    }
+    const users = [this.exec, this.k3tsLog, this.kubectlLog, this.witness];
+    await Promise.all(users.map((user) => user[Symbol.asyncDispose]()));
   }
 }
 

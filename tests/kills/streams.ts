@@ -2,6 +2,7 @@
 import { delay } from "@k3ts/client";
 import { TextLineStream } from "@k3ts/tools/lines";
 import type { TestCluster } from "../e2e/cluster.ts";
+import { endIfAlive } from "./witness.ts";
 
 /** How long after a break the next attempt is made, milliseconds. */
 const AGAIN_MS = 200;
@@ -47,11 +48,7 @@ export class HeldExec implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
-    try {
-      this.#child?.kill("SIGKILL");
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // it has ended by itself
-    }
+    if (this.#child !== undefined) endIfAlive(this.#child);
     await this.#running;
   }
 }
@@ -103,11 +100,7 @@ export class FollowedLog implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
-    try {
-      this.#child?.kill("SIGKILL");
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // it has ended by itself
-    }
+    if (this.#child !== undefined) endIfAlive(this.#child);
     await this.#running;
   }
 }

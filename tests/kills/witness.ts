@@ -1,86 +1,54 @@
-/**
- * What clients of a node see: fetches each URL ten times a second, over a new connection each time, and asks the
- * resolver for a name as often.
- *
- *     deno run -A witness.ts --name NAME --resolver ADDRESS URL…
- *
- * Prints every failure as it happens and, at SIGTERM, what it counted.
- */
-import dgram from "node:dgram";
-import { parseArgs } from "node:util";
-import { decode, encode, NOERROR, TYPES } from "../dns/query.ts";
+/** Clients of the demo's Service, in a process of their own on the node. */
+import { ROOT, type TestCluster } from "../e2e/cluster.ts";
+import type { Seen } from "./witness_main.ts";
 
-const EVERY_MS = 100;
-const FETCH_MS_MAX = 2_000;
-/** As a stub resolver: asks again after this time, as often as this (resolv.conf(5): `timeout`, `attempts`). */
-const ANSWER_MS_MAX = 1_000;
-const ATTEMPTS = 5;
-
-/** Counts of one kind of request. */
-export interface Seen {
-  succeeded: number;
-  failed: number;
+export interface Witnessed {
+  /** By URL, and `dns`. */
+  seen: Record<string, Seen>;
+  failures: string[];
 }
 
-const { values, positionals: urls } = parseArgs({
-  options: { name: { type: "string" }, resolver: { type: "string" } },
-  allowPositionals: true,
-});
-const seen: Record<string, Seen> = {};
-const pending = new Set<Promise<void>>();
+export class Witness implements AsyncDisposable {
+  private constructor(readonly child: Deno.ChildProcess) {}
 
-function count(what: string, attempt: () => Promise<void>): void {
-  const counts = seen[what] ??= { succeeded: 0, failed: 0 };
-  const at = new Date().toISOString();
-  const one = attempt().then(() => void counts.succeeded++, (error) => {
-    counts.failed++;
-    console.log(`${at} ${what}: ${(error as Error).message}`);
-  }).finally(() => pending.delete(one));
-  pending.add(one);
-}
-
-async function fetchPage(url: string): Promise<void> {
-  const response = await fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(FETCH_MS_MAX) });
-  await response.text();
-  if (!response.ok) throw new Error(`status ${response.status}`);
-}
-
-async function resolveName(name: string, resolver: string): Promise<void> {
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const answer = await askOnce(name, resolver);
-    if (answer === undefined) continue;
-    const { code, answers } = decode(answer);
-    if (code !== NOERROR || answers.length === 0) throw new Error(`code ${code} with ${answers.length} answers`);
-    return;
+  /** Fetches the page by ClusterIP and by NodePort, and asks for the Service's name. @param cluster started with `--demo` */
+  static async start(cluster: TestCluster): Promise<Witness> {
+    await cluster.says("Hello from k3ts");
+    await cluster.kubectl("patch", "service", "hello", "-p", '{"spec":{"type":"NodePort"}}');
+    const of = (path: string, ...object: string[]) => cluster.kubectl("get", ...object, "-o", `jsonpath={${path}}`);
+    const address = await of(".spec.clusterIP", "service", "hello");
+    const port = await of(".spec.ports[0].nodePort", "service", "hello");
+    // A NodePort is not served on loopback, which is all that the machine has beside the pods' bridge.
+    const bridge = (await of(".spec.podCIDR", "node", "n1")).replace(/0\/\d+$/, "1");
+    const resolver = /^dns: +(\S+)/m.exec(await cluster.k3ts("cluster", "info"))![1]!;
+    const script = ["--config", `${ROOT}/deno.json`, `${ROOT}/tests/kills/witness_main.ts`];
+    const name = ["--name", "hello.default.svc.cluster.local", "--resolver", resolver];
+    const urls = [`http://${address}/`, `http://${bridge}:${port}/`];
+    return new Witness(
+      cluster.command([Deno.execPath(), "run", "--quiet", "-A", ...script, ...name, ...urls], { stdin: "null" })
+        .spawn(),
+    );
   }
-  throw new Error(`no answer to ${ATTEMPTS} questions`);
+
+  /** Ends it. @returns what it saw */
+  async conclude(): Promise<Witnessed> {
+    this.child.kill("SIGTERM");
+    const { stdout } = await this.child.output();
+    const lines = new TextDecoder().decode(stdout).trim().split("\n");
+    return { seen: JSON.parse(lines.at(-1)!), failures: lines.slice(0, -1) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    endIfAlive(this.child);
+    await this.child.status;
+  }
 }
 
-/** @returns undefined when no answer came in time @throws when the question was refused */
-function askOnce(name: string, resolver: string): Promise<Uint8Array | undefined> {
-  return new Promise((resolve, reject) => {
-    const socket = dgram.createSocket("udp4");
-    const end = (conclude: () => void) => {
-      clearTimeout(timer);
-      socket.close();
-      conclude();
-    };
-    const timer = setTimeout(() => end(() => resolve(undefined)), ANSWER_MS_MAX);
-    socket.once("message", (bytes) => end(() => resolve(new Uint8Array(bytes))));
-    // A connected socket hears that nobody listens.
-    socket.once("error", (error) => end(() => reject(error)));
-    socket.connect(53, resolver, () => socket.send(encode(name, TYPES.A)));
-  });
+/** Ends a process at once, which may have ended by itself. */
+export function endIfAlive(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
 }
-
-const timer = setInterval(() => {
-  for (const url of urls) count(url, () => fetchPage(url));
-  if (values.name !== undefined) count("dns", () => resolveName(values.name!, values.resolver!));
-}, EVERY_MS);
-
-Deno.addSignalListener("SIGTERM", async () => {
-  clearInterval(timer);
-  await Promise.all(pending);
-  console.log(JSON.stringify(seen));
-  Deno.exit();
-});
