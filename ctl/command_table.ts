@@ -25,6 +25,7 @@ export const COMMAND_GROUPS: readonly { heading: string; files: readonly Command
       { names: ["get"], load: async () => (await import("./commands/get.ts")).registerGet },
       { names: ["describe"], load: async () => (await import("./commands/describe.ts")).registerDescribe },
       { names: ["events"], load: async () => (await import("./commands/events.ts")).registerEvents },
+      { names: ["wait"], load: async () => (await import("./commands/wait.ts")).registerWait },
       { names: ["logs"], load: async () => (await import("./commands/logs.ts")).registerLogs },
     ],
   },
@@ -46,6 +47,8 @@ export const COMMAND_GROUPS: readonly { heading: string; files: readonly Command
   {
     heading: "The cluster:",
     files: [
+      { names: ["cordon", "uncordon"], load: async () => (await import("./commands/cordon.ts")).registerCordon },
+      { names: ["drain"], load: async () => (await import("./commands/drain.ts")).registerDrain },
       {
         names: ["version", "cluster", "node", "token"],
         load: async () => (await import("./commands/cluster.ts")).registerCluster,
