@@ -42,6 +42,7 @@ export class StatusError extends Error {
   override name = "StatusError";
   readonly status: Status;
 
+  /** @param reason empty for none */
   constructor(
     code: number,
     reason: string,
@@ -51,8 +52,8 @@ export class StatusError extends Error {
   ) {
     super(message, options);
     const metadata = options?.metadata ?? {};
-    const status: Status = { kind: "Status", apiVersion: "v1", metadata, status: "Failure", message, reason, code };
-    this.status = details === undefined ? status : { ...status, details };
+    const base = { kind: "Status", apiVersion: "v1", metadata, status: "Failure", message } as const;
+    this.status = { ...base, ...(reason !== "" && { reason }), ...(details && { details }), code };
   }
 }
 
@@ -139,8 +140,18 @@ export function tooLargeResourceVersion(asked: number, current: number): StatusE
   });
 }
 
-export function tooManyRequests(message: string, retryAfterSeconds: number): StatusError {
-  return new StatusError(429, "TooManyRequests", message, { retryAfterSeconds });
+/** @param retryAfterSeconds 0 where nobody can tell */
+export function tooManyRequests(message: string, retryAfterSeconds: number, causes?: StatusCause[]): StatusError {
+  return new StatusError(429, "TooManyRequests", message, {
+    ...(causes && { causes }),
+    ...(retryAfterSeconds > 0 && { retryAfterSeconds }),
+  });
+}
+
+/** Kubernetes gives this one no reason. */
+export function severalBudgets(): StatusError {
+  const message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+  return new StatusError(500, "", message);
 }
 
 export function tooLargeEntity(message: string): StatusError {
@@ -170,6 +181,16 @@ export function internalError(why: string, options?: ErrorOptions): StatusError 
 
 export function serviceUnavailable(message: string, options?: ErrorOptions): StatusError {
   return new StatusError(503, "ServiceUnavailable", message, undefined, options);
+}
+
+/** The disk is full: RFC 4918, section 11.5. Kubernetes has no reason of its own for it. */
+export function insufficientStorage(message: string, options?: ErrorOptions): StatusError {
+  return new StatusError(507, "InsufficientStorage", message, undefined, options);
+}
+
+/** The work goes on, but nobody waits for it any longer. */
+export function timedOut(message: string): StatusError {
+  return new StatusError(504, "Timeout", `Timeout: ${message}`);
 }
 
 /** Anything thrown, as a Status: what is not a refusal of ours is an internal error. */

@@ -13,4 +13,5 @@ export * from "./names.ts";
 export * from "./time.ts";
 export * from "./meta.ts";
 export * from "./pods.ts";
+export * from "./disruption.ts";
 export * from "./selectors/mod.ts";
