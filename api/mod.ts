@@ -19,6 +19,7 @@ export { Projection } from "./cache/projection.ts";
 export type { ListPage, Scope } from "./cache/resource_cache.ts";
 export { type EventSink, Watch } from "./cache/watch.ts";
 export * from "./auth/authenticate.ts";
+export { Access, type Decision, type KnownRules } from "./auth/access.ts";
 export * from "./auth/rbac.ts";
 export type { Action, PathAction, PolicyRule, ResourceAction } from "./auth/rules.ts";
 export * from "./auth/service_account_tokens.ts";

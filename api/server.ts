@@ -2,17 +2,22 @@
 import { OpenApi } from "@k3ts/model";
 import { Admission, type AdmissionPlugin } from "./admission/admission.ts";
 import { defaultTolerationSeconds } from "./admission/default_toleration_seconds.ts";
+import { nodeRestriction } from "./admission/node_restriction.ts";
 import { namespaceLifecycle } from "./admission/namespace_lifecycle.ts";
 import { priority } from "./admission/priority.ts";
 import { roleEscalation } from "./admission/role_escalation.ts";
 import { serviceAccount } from "./admission/service_account.ts";
 import { SERVICE_RANGES, ServiceAllocator, type ServiceRanges } from "./allocators/services.ts";
 import { authenticate, type Credentials, impersonate } from "./auth/authenticate.ts";
+import { Access } from "./auth/access.ts";
+import { NodeAccess } from "./auth/node_access.ts";
+import { NodeGraph } from "./auth/node_graph.ts";
 import { RoleBasedAccess } from "./auth/rbac.ts";
 import { ServiceAccountTokens, type TokenKeys } from "./auth/service_account_tokens.ts";
 import type { User } from "./auth/user.ts";
 import { bootstrap } from "./bootstrap/bootstrap.ts";
 import type { ApiAddress } from "./bootstrap/objects.ts";
+import { nodeRules } from "./bootstrap/roles.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Discovery } from "./discovery/discovery.ts";
 import { Forms } from "./forms/forms.ts";
@@ -72,12 +77,13 @@ export async function createApiServer(options: ApiServerOptions, signal: AbortSi
     allocators: new Map([["services", new ServiceAllocator(ranges, random)]]),
   });
   const { cache } = registry;
-  const access = new RoleBasedAccess(cache);
+  const access = new Access(new RoleBasedAccess(cache), new NodeAccess(new NodeGraph(cache), nodeRules()));
   const admission = new Admission([
     namespaceLifecycle(cache),
     serviceAccount(cache, random),
     defaultTolerationSeconds,
     priority(cache),
+    nodeRestriction(cache, access),
     roleEscalation(access),
     ...options.admission ?? [],
   ]);

@@ -39,20 +39,27 @@ const EXTRA_PREFIX = "impersonate-extra-";
 
 /** (kubernetes.io, "User impersonation") */
 function impersonationOf(headers: Headers): Credentials["impersonate"] {
-  const user = headers.get("impersonate-user");
+  const user = headers.get("impersonate-user") ?? "";
   const groups = listOf(headers.get("impersonate-group"));
-  const uid = headers.get("impersonate-uid");
+  const uid = headers.get("impersonate-uid") ?? "";
   const extra: Record<string, string[]> = {};
   for (const [name, value] of headers) {
     if (name.startsWith(EXTRA_PREFIX)) extra[decodeKey(name.slice(EXTRA_PREFIX.length))] = listOf(value);
   }
-  if (user === null) {
-    if (groups.length > 0 || uid !== null || Object.keys(extra).length > 0) {
-      throw badRequest("requested an impersonation without naming the user");
-    }
-    return undefined;
-  }
-  return { user, groups, extra, ...(uid !== null && { uid }) };
+  if (user !== "") return { user, groups, extra, ...(uid !== "" && { uid }) };
+  const asked = [
+    ...groups.map((name) => reference("Group", name)),
+    ...Object.entries(extra).flatMap(([key, values]) => values.map((name) => reference("UserExtra", name, key))),
+    ...(uid === "" ? [] : [reference("UID", uid)]),
+  ];
+  if (asked.length > 0) throw badRequest(`requested [${asked.join(" ")}] without impersonating a user`);
+  return undefined;
+}
+
+/** As Kubernetes shows a core/v1 ObjectReference: kind, namespace, name, uid, apiVersion, resourceVersion, fieldPath. */
+function reference(kind: string, name: string, fieldPath = ""): string {
+  const apiVersion = kind === "Group" ? "" : "authentication.k8s.io/v1";
+  return `{${[kind, "", name, "", apiVersion, "", fieldPath].join(" ")}}`;
 }
 
 /** What is no percent-encoding is taken as it is, as Kubernetes does. */

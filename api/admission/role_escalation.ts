@@ -1,9 +1,10 @@
 /** Roles and bindings give away no more than their writer holds. */
 import { refuseEscalatingBinding, refuseEscalatingRole } from "../auth/escalation.ts";
-import { type BindingData, RBAC_GROUP, type RoleBasedAccess, type RoleData } from "../auth/rbac.ts";
+import type { Access } from "../auth/access.ts";
+import { type BindingData, RBAC_GROUP, type RoleData } from "../auth/rbac.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 
-export function roleEscalation(access: RoleBasedAccess): AdmissionPlugin {
+export function roleEscalation(access: Access): AdmissionPlugin {
   return {
     name: "RoleEscalation",
     validate({ operation, resource, user, object, old }) {

@@ -1,5 +1,6 @@
 /** Gives every pod a service account, and a token for it that its node renews. */
 import { type ApiObject, cloneJson, randomSuffix } from "@k3ts/model";
+import { MIRROR_POD } from "../auth/pod_references.ts";
 import type { Cache } from "../cache/cache.ts";
 import { parseObject } from "../registry/stored_object.ts";
 import { forbidden } from "../status.ts";
@@ -10,7 +11,6 @@ const VOLUME_PREFIX = "kube-api-access-";
 /** An hour and a bit, by which nodes know that this token is of the ordinary kind. */
 const TOKEN_SECONDS = 3607;
 const ACCOUNTS = { group: "", resource: "serviceaccounts" };
-const STATIC_POD = "kubernetes.io/config.mirror";
 
 interface Mount {
   name: string;
@@ -47,7 +47,7 @@ export function serviceAccount(cache: Cache, random: () => number): AdmissionPlu
       if (request.operation !== "CREATE" || !concerns(request, "", "pods")) return;
       const pod = request.object as PodData;
       // A static pod is its node's affair.
-      if (pod.metadata.annotations?.[STATIC_POD] !== undefined || !pod.spec) return;
+      if (pod.metadata.annotations?.[MIRROR_POD] !== undefined || !pod.spec) return;
       pod.spec.serviceAccountName ||= "default";
       const { serviceAccountName: name } = pod.spec;
       const stored = cache.get(ACCOUNTS, request.namespace, name);

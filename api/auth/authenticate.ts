@@ -1,9 +1,9 @@
 /** From what a request carries to who sent it. */
 import { unauthorized } from "../status.ts";
 import { type Existence, type ServiceAccountTokens, TokenRefused, userOfToken } from "./service_account_tokens.ts";
-import { ANONYMOUS, authenticatedUser, type User } from "./user.ts";
+import { ANONYMOUS, AUTHENTICATED, authenticatedUser, UNAUTHENTICATED, type User } from "./user.ts";
 import type { Action } from "./rules.ts";
-import { denied, type RoleBasedAccess } from "./rbac.ts";
+import type { Access } from "./access.ts";
 
 /** What the gateway has verified, and what the request says of itself. */
 export interface Credentials {
@@ -15,7 +15,7 @@ export interface Credentials {
   impersonate?: { user: string; uid?: string; groups: readonly string[]; extra: Readonly<Record<string, string[]>> };
 }
 
-/** @throws {StatusError} 401 for a token that is not good; who brings nothing at all is anonymous */
+/** @throws {StatusError} 401 for a token that is not good; who brings nothing that could prove anything is anonymous */
 export async function authenticate(
   { certificate, authorization }: Credentials,
   tokens: ServiceAccountTokens,
@@ -24,9 +24,8 @@ export async function authenticate(
   if (certificate !== undefined && certificate.commonName !== "") {
     return authenticatedUser(certificate.commonName, certificate.organizations);
   }
-  if (authorization === undefined || authorization === "") return ANONYMOUS;
-  const token = /^bearer +(\S+)$/i.exec(authorization.trim())?.[1];
-  if (token === undefined) throw unauthorized();
+  const token = /^bearer +(\S+)/i.exec((authorization ?? "").trim())?.[1];
+  if (token === undefined) return ANONYMOUS;
   try {
     const claims = await tokens.verify(token);
     if (claims === undefined) throw unauthorized();
@@ -43,7 +42,7 @@ export async function authenticate(
 export function impersonate(
   caller: User,
   wanted: NonNullable<Credentials["impersonate"]>,
-  access: RoleBasedAccess,
+  access: Access,
 ): User {
   const { user, uid, groups, extra } = wanted;
   const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(user);
@@ -65,10 +64,21 @@ export function impersonate(
       ? []
       : [{ verb: "impersonate", group: "authentication.k8s.io", resource: "uids", name: uid }]),
   ];
-  for (const action of needed) if (!access.allowed(caller, action)) throw denied(caller, action);
-  const all = account === null || groups.length > 0
+  for (const action of needed) access.require(caller, action);
+  // Who names no groups for an account means those that it has.
+  const named = account === null || groups.length > 0
     ? groups
     : ["system:serviceaccounts", `system:serviceaccounts:${account[1]}`];
-  const as = authenticatedUser(user, user === ANONYMOUS.name ? [] : all, extra);
-  return user === ANONYMOUS.name ? ANONYMOUS : { ...as, ...(uid !== undefined && { uid }) };
+  return {
+    name: user,
+    groups: withStanding(user, named),
+    ...(Object.keys(extra).length > 0 && { extra }),
+    ...(uid !== undefined && { uid }),
+  };
+}
+
+/** Everybody has proved who they are or has not; who says so of the other is believed. */
+function withStanding(user: string, groups: readonly string[]): readonly string[] {
+  if (user === ANONYMOUS.name) return groups.includes(UNAUTHENTICATED) ? groups : [...groups, UNAUTHENTICATED];
+  return groups.includes(AUTHENTICATED) || groups.includes(UNAUTHENTICATED) ? groups : [...groups, AUTHENTICATED];
 }

@@ -4,13 +4,14 @@
  */
 import { equalJson } from "@k3ts/model";
 import { forbidden } from "../status.ts";
-import { type BindingData, RBAC_GROUP, type RoleBasedAccess, type RoleData } from "./rbac.ts";
+import type { Access } from "./access.ts";
+import { type BindingData, RBAC_GROUP, type RoleData } from "./rbac.ts";
 import { type PolicyRule, showRule, uncovered } from "./rules.ts";
 import { MASTERS, type User } from "./user.ts";
 
 /** @throws {StatusError} 403 when a role about to be written holds more than its writer */
 export function refuseEscalatingRole(
-  access: RoleBasedAccess,
+  access: Access,
   user: User,
   resource: "roles" | "clusterroles",
   role: RoleData,
@@ -34,7 +35,7 @@ export function refuseEscalatingRole(
 
 /** @throws {StatusError} 403 when a binding about to be written gives more than its writer holds */
 export function refuseEscalatingBinding(
-  access: RoleBasedAccess,
+  access: Access,
   user: User,
   resource: "rolebindings" | "clusterrolebindings",
   binding: BindingData,
@@ -46,7 +47,7 @@ export function refuseEscalatingBinding(
   if (before !== undefined && JSON.stringify(before.subjects) === JSON.stringify(binding.subjects)) return;
   const roles = roleRef.kind === "Role" ? "roles" : "clusterroles";
   if (access.allowed(user, { verb: "bind", group: RBAC_GROUP, resource: roles, namespace, name: roleRef.name })) return;
-  const rules = access.rulesOfRole(namespace, roleRef);
+  const rules = access.roles.rulesOfRole(namespace, roleRef);
   if (rules === undefined) {
     throw forbidden(
       { group: RBAC_GROUP, resource },
@@ -58,14 +59,14 @@ export function refuseEscalatingBinding(
 }
 
 function refuse(
-  access: RoleBasedAccess,
+  access: Access,
   user: User,
   resource: string,
   name: string,
   namespace: string,
   wanted: readonly PolicyRule[],
 ): void {
-  const missing = uncovered(access.rulesOf(user, namespace), wanted);
+  const missing = uncovered(access.roles.rulesOf(user, namespace), wanted);
   if (missing.length === 0) return;
   const groups = `groups=${JSON.stringify(user.groups)}`;
   throw forbidden(

@@ -7,8 +7,9 @@ import { type LabelSelectorData, matches } from "@k3ts/model";
 import type { Cache } from "../cache/cache.ts";
 import { Projection } from "../cache/projection.ts";
 import { groupResource, StatusError } from "../status.ts";
+import type { Decision } from "./access.ts";
 import { type Action, allows, type PolicyRule, type ResourceAction } from "./rules.ts";
-import { MASTERS, type User } from "./user.ts";
+import type { User } from "./user.ts";
 
 export const RBAC_GROUP = "rbac.authorization.k8s.io";
 
@@ -49,42 +50,40 @@ export class RoleBasedAccess {
     this.#clusterBindings = projection("clusterrolebindings");
   }
 
-  allowed(user: User, action: Action): boolean {
-    if (user.groups.includes(MASTERS)) return true;
-    for (const rules of this.#rulesFor(user, "path" in action ? "" : action.namespace ?? "")) {
-      for (const rule of rules) if (allows(rule, action)) return true;
+  decide(user: User, action: Action): Decision {
+    const missing = new Set<string>();
+    for (const grant of this.#grantsFor(user, "path" in action ? "" : action.namespace ?? "")) {
+      if (grant.rules === undefined) missing.add(notThere(grant.binding.roleRef));
+      else if (grant.rules.some((rule) => allows(rule, action))) {
+        return { allowed: true, reason: `RBAC: allowed by ${showGrant(grant)}` };
+      }
     }
-    return false;
+    const [first, ...more] = missing;
+    if (first === undefined) return { allowed: false, reason: "" };
+    return { allowed: false, reason: `RBAC: ${more.length === 0 ? first : `[${[...missing].join(", ")}]`}` };
   }
 
-  /** @throws {StatusError} 403 */
-  require(user: User, action: Action): void {
-    if (!this.allowed(user, action)) throw denied(user, action);
-  }
-
-  /** Everything that somebody may do in a namespace, with what they may do in the whole cluster. */
+  /** Everything that roles let somebody do in a namespace, with what they let them do in the whole cluster. */
   rulesOf(user: User, namespace: string): PolicyRule[] {
-    const all = [...this.#rulesFor(user, namespace)].flat();
-    if (user.groups.includes(MASTERS)) all.push(EVERYTHING, EVERY_PATH);
-    return all;
+    return [...this.#grantsFor(user, namespace)].flatMap(({ rules = [] }) => rules);
   }
 
   /** What a binding's role allows; undefined when there is no such role. */
   rulesOfRole(namespace: string, ref: { kind: string; name: string }): PolicyRule[] | undefined {
-    if (ref.kind === "Role") return this.#roles.get(namespace, ref.name)?.rules ?? undefined;
-    return this.#effectiveRules(ref.name);
+    if (ref.kind !== "Role") return this.#effectiveRules(ref.name);
+    const role = this.#roles.get(namespace, ref.name);
+    return role && (role.rules ?? []);
   }
 
-  *#rulesFor(user: User, namespace: string): Iterable<PolicyRule[]> {
+  *#grantsFor(user: User, namespace: string): Iterable<Grant> {
     const subjects = [`User ${user.name}`, ...user.groups.map((group) => `Group ${group}`)];
     const index = this.#bindingIndex();
     for (const each of namespace === "" ? [""] : ["", namespace]) {
       const bySubject = index.get(each);
       if (bySubject === undefined) continue;
       for (const subject of subjects) {
-        for (const { roleRef } of bySubject.get(subject) ?? []) {
-          const rules = this.rulesOfRole(each, roleRef);
-          if (rules !== undefined) yield rules;
+        for (const binding of bySubject.get(subject) ?? []) {
+          yield { binding, subject, rules: this.rulesOfRole(each, binding.roleRef) };
         }
       }
     }
@@ -126,15 +125,37 @@ export class RoleBasedAccess {
   }
 }
 
-const EVERYTHING: PolicyRule = { verbs: ["*"], apiGroups: ["*"], resources: ["*"] };
-const EVERY_PATH: PolicyRule = { verbs: ["*"], nonResourceURLs: ["*"] };
+/** What one binding gives to somebody. */
+interface Grant {
+  binding: BindingData;
+  /** `User NAME` or `Group NAME`. */
+  subject: string;
+  /** Undefined where there is no such role. */
+  rules: PolicyRule[] | undefined;
+}
+
+/** As Kubernetes tells why. */
+function showGrant({ binding: { metadata, roleRef }, subject }: Grant): string {
+  const { name, namespace } = metadata;
+  const bound = namespace ? `RoleBinding "${name}/${namespace}"` : `ClusterRoleBinding "${name}"`;
+  const account = subject.startsWith(ACCOUNT_KEY) ? subject.slice(ACCOUNT_KEY.length).split(":") : undefined;
+  const [kind, ...rest] = subject.split(" ");
+  const to = account === undefined ? `${kind} "${rest.join(" ")}"` : `ServiceAccount "${account[1]}/${account[0]}"`;
+  return `${bound} of ${roleRef.kind} "${roleRef.name}" to ${to}`;
+}
+
+function notThere({ kind, name }: BindingData["roleRef"]): string {
+  return `${kind.toLowerCase()}.${RBAC_GROUP} ${JSON.stringify(name)} not found`;
+}
+
+const ACCOUNT_KEY = "User system:serviceaccount:";
 
 function addBinding(index: BindingIndex, namespace: string, binding: BindingData): void {
   let bySubject = index.get(namespace);
   if (bySubject === undefined) index.set(namespace, bySubject = new Map());
   for (const subject of binding.subjects ?? []) {
     const key = subject.kind === "ServiceAccount"
-      ? `User system:serviceaccount:${subject.namespace ?? namespace}:${subject.name}`
+      ? `${ACCOUNT_KEY}${subject.namespace ?? namespace}:${subject.name}`
       : `${subject.kind} ${subject.name}`;
     const others = bySubject.get(key);
     if (others === undefined) bySubject.set(key, [binding]);
@@ -142,16 +163,17 @@ function addBinding(index: BindingIndex, namespace: string, binding: BindingData
   }
 }
 
-/** The refusal, as Kubernetes words it. */
-export function denied(user: User, action: Action): StatusError {
+/** The refusal, as Kubernetes words it. @param reason what whoever decided says of it; may be empty */
+export function denied(user: User, action: Action, reason = ""): StatusError {
+  const because = reason === "" ? "" : `: ${reason}`;
   const message = `${JSON.stringify(user.name)} cannot ${action.verb}`;
   if ("path" in action) {
-    const why = `forbidden: User ${message} path ${JSON.stringify(action.path)}`;
+    const why = `forbidden: User ${message} path ${JSON.stringify(action.path)}${because}`;
     return new StatusError(403, "Forbidden", why, {});
   }
   const { group, resource, name = "" } = action;
   const subject = groupResource({ group, resource }) + (name === "" ? "" : ` ${JSON.stringify(name)}`);
-  return new StatusError(403, "Forbidden", `${subject} is forbidden: User ${message} ${place(action)}`, {
+  return new StatusError(403, "Forbidden", `${subject} is forbidden: User ${message} ${place(action)}${because}`, {
     ...(name !== "" && { name }),
     ...(group !== "" && { group }),
     kind: resource,

@@ -1,5 +1,7 @@
 /** RBAC rules: what each allows, and whether some rules cover others. Pure. Semantics: rbac.authorization.k8s.io/v1. */
 
+import type { FieldRequirement } from "@k3ts/model";
+
 /** rbac/v1 PolicyRule. */
 export interface PolicyRule {
   verbs: string[];
@@ -18,6 +20,8 @@ export interface ResourceAction {
   /** Absent or empty: across namespaces, or of the cluster. */
   namespace?: string;
   name?: string;
+  /** Of a list, a watch or a deletion of many. */
+  fieldSelector?: readonly FieldRequirement[];
 }
 
 /** What somebody wants to do to a path that is no resource's. */

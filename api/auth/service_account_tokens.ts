@@ -25,6 +25,11 @@ export interface Reference {
   uid: string;
 }
 
+export interface NodeReference {
+  name: string;
+  uid?: string;
+}
+
 export interface BoundObject extends Reference {
   kind: "Pod" | "Secret" | "Node";
 }
@@ -42,7 +47,8 @@ export interface TokenClaims {
     namespace: string;
     serviceaccount: Reference;
     pod?: Reference;
-    node?: Reference;
+    /** Of a pod's token the node of the pod, for information: without a uid where it was gone; else bound to it. */
+    node?: NodeReference;
     secret?: Reference;
     warnafter?: number;
   };
@@ -53,7 +59,7 @@ export interface TokenOrder {
   serviceAccount: Reference;
   boundTo?: BoundObject;
   /** The node of the pod that the token is bound to. */
-  node?: Reference;
+  node?: NodeReference;
   /** Empty: the issuer's own. */
   audiences?: readonly string[];
   expirationSeconds: number;
@@ -179,19 +185,23 @@ export interface Existence {
 export function userOfToken(claims: TokenClaims, existence: Existence): User {
   const { namespace, serviceaccount, pod, secret, node } = claims["kubernetes.io"];
   const account = existence.uidOf("serviceaccounts", namespace, serviceaccount.name);
-  if (account !== serviceaccount.uid) {
-    throw new TokenRefused(`service account token is no longer valid: account ${namespace}/${serviceaccount.name}`);
+  if (account === undefined) {
+    throw new TokenRefused(`service account ${namespace}/${serviceaccount.name} has been deleted`);
   }
-  for (const [resource, bound] of [["pods", pod], ["secrets", secret]] as const) {
-    if (bound !== undefined && existence.uidOf(resource, namespace, bound.name) !== bound.uid) {
-      throw new TokenRefused(`service account token is no longer valid: ${resource} ${namespace}/${bound.name}`);
-    }
+  if (account !== serviceaccount.uid) {
+    throw new TokenRefused(`service account UID (${account}) does not match claim (${serviceaccount.uid})`);
+  }
+  const bound = [["secrets", secret], ["pods", pod], ["nodes", pod === undefined ? node : undefined]] as const;
+  for (const [resource, one] of bound) {
+    if (one === undefined) continue;
+    const uid = existence.uidOf(resource, resource === "nodes" ? "" : namespace, one.name);
+    if (uid === undefined || uid !== one.uid) throw new TokenRefused("service account token has been invalidated");
   }
   return serviceAccountUser(namespace, serviceaccount.name, serviceaccount.uid, {
     "authentication.kubernetes.io/credential-id": [`JTI=${claims.jti}`],
     ...(node !== undefined && {
       "authentication.kubernetes.io/node-name": [node.name],
-      "authentication.kubernetes.io/node-uid": [node.uid],
+      ...(node.uid !== undefined && { "authentication.kubernetes.io/node-uid": [node.uid] }),
     }),
     ...(pod !== undefined && {
       "authentication.kubernetes.io/pod-name": [pod.name],

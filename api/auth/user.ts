@@ -8,8 +8,10 @@ export interface User {
 
 export const MASTERS = "system:masters";
 export const AUTHENTICATED = "system:authenticated";
-const UNAUTHENTICATED = "system:unauthenticated";
+export const UNAUTHENTICATED = "system:unauthenticated";
 const SERVICE_ACCOUNT = "system:serviceaccount:";
+const NODE = "system:node:";
+const NODES = "system:nodes";
 
 export const ANONYMOUS: User = { name: "system:anonymous", groups: [UNAUTHENTICATED] };
 
@@ -27,6 +29,11 @@ export function serviceAccountUser(namespace: string, name: string, uid?: string
     groups: ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, AUTHENTICATED],
     ...(extra !== undefined && { extra }),
   };
+}
+
+/** The node that a user is; empty for one that cannot be told, undefined for everybody else. */
+export function nodeNameOf({ name, groups }: User): string | undefined {
+  return name.startsWith(NODE) && groups.includes(NODES) ? name.slice(NODE.length) : undefined;
 }
 
 /** The service account that a user is. */

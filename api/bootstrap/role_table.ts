@@ -300,6 +300,5 @@ export const BOOTSTRAP_BINDINGS: Record<string, BootstrapSubjects & { role?: str
 
 /** Bindings that Kubernetes has not: a node is what it calls kubelet and kube-proxy in one. */
 export const OWN_BINDINGS: Record<string, BootstrapSubjects & { role: string }> = {
-  "k3ts:node": { role: "system:node", groups: ["system:nodes"] },
   "k3ts:node-proxier": { role: "system:node-proxier", groups: ["system:nodes"] },
 };

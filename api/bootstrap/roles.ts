@@ -48,6 +48,11 @@ export function bootstrapRbac(): RbacObjects {
   };
 }
 
+/** What every node may, of what is not subdivided: of a role that nobody is bound to. */
+export function nodeRules(): PolicyRule[] {
+  return BOOTSTRAP_ROLES["system:node"]!.rules.map(parseRule);
+}
+
 interface Place {
   name: string;
   namespace?: string;

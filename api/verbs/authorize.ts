@@ -1,14 +1,25 @@
 import { methodNotSupported } from "../status.ts";
 import type { Verbs } from "./context.ts";
-import type { Request } from "./request.ts";
+import type { Request, Selection } from "./request.ts";
+import { fieldsSelected, nameSelected } from "./selection.ts";
 
 /**
  * Whether the caller may, and whether anybody could.
  * @throws {StatusError} 403, or 405 where the resource has no such verb
  */
-export function authorize(request: Request, verb: string, { access }: Verbs, name = request.name): void {
-  const { user, resource, namespace, subresource } = request;
-  access.require(user, { verb, group: resource.group, resource: resource.resource, subresource, namespace, name });
+export function authorize(request: Request & Partial<Selection>, verb: string, { access }: Verbs): void {
+  const { user, resource, namespace, subresource, fieldSelector = "" } = request;
+  const fields = fieldSelector === "" ? undefined : fieldsSelected(fieldSelector);
+  access.require(user, {
+    verb,
+    group: resource.group,
+    resource: resource.resource,
+    subresource,
+    namespace,
+    // Who reads what has one name asks for that object only.
+    name: request.name || (fields === undefined || verb === "deletecollection" ? "" : nameSelected(fields)),
+    ...(fields !== undefined && { fieldSelector: fields }),
+  });
   const served: readonly string[] = subresource === ""
     ? resource.verbs
     : resource.subresources.find((one) => one.name === subresource)?.verbs ?? [];

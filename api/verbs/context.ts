@@ -1,6 +1,6 @@
 /** What the verbs work with: made once a server. */
 import type { Admission } from "../admission/admission.ts";
-import type { RoleBasedAccess } from "../auth/rbac.ts";
+import type { Access } from "../auth/access.ts";
 import type { ServiceAccountTokens } from "../auth/service_account_tokens.ts";
 import type { Clock } from "../clock.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -9,7 +9,7 @@ import type { ResourceTable, ServedResource } from "../resources.ts";
 export interface Verbs {
   readonly resources: ResourceTable;
   readonly registry: Registry<ServedResource>;
-  readonly access: RoleBasedAccess;
+  readonly access: Access;
   readonly admission: Admission;
   readonly tokens: ServiceAccountTokens;
   readonly clock: Clock;

@@ -3,14 +3,14 @@ import { authorize } from "./authorize.ts";
 import type { Verbs } from "./context.ts";
 import { deleteObject } from "./delete.ts";
 import type { DeleteCollectionRequest, Reply } from "./request.ts";
-import { scopeOf, selectedName } from "./selection.ts";
+import { scopeOf } from "./selection.ts";
 
 /** Deletes under way at once. */
 const AT_ONCE_MAX = 64;
 
 /** Deletes everything that a selection has, and answers with what it was. */
 export async function deleteCollection(request: DeleteCollectionRequest, verbs: Verbs): Promise<Reply> {
-  authorize(request, "deletecollection", verbs, selectedName(request));
+  authorize(request, "deletecollection", verbs);
   const { resource } = request;
   const { cache } = verbs.registry;
   const page = cache.of(resource).page(scopeOf(request), cache.revision, {});

@@ -4,7 +4,7 @@ import { authorize } from "./authorize.ts";
 import type { Verbs } from "./context.ts";
 import type { ListRequest, Reply } from "./request.ts";
 import { parseRevision } from "./resource_version.ts";
-import { scopeOf, selectedName } from "./selection.ts";
+import { scopeOf } from "./selection.ts";
 
 /**
  * The objects of a collection, or a page of them.
@@ -13,7 +13,7 @@ import { scopeOf, selectedName } from "./selection.ts";
  * not be older than some revision differ only in what they wait for.
  */
 export async function list(request: ListRequest, verbs: Verbs): Promise<Reply> {
-  authorize(request, "list", verbs, selectedName(request));
+  authorize(request, "list", verbs);
   refuseIfContradictory(request);
   const { resource, limit, signal } = request;
   const { cache } = verbs.registry;

@@ -20,7 +20,7 @@ const BY_NAME = "metadata.name";
 /** @throws {StatusError} 400 when a selector cannot be read, or asks for a field that the resource does not offer */
 export function scopeOf(request: Request & Selection): Scope {
   const labels = read(() => parseLabelSelector(request.labelSelector), "unable to parse requirement");
-  const all = read(() => parseFieldSelector(request.fieldSelector), "field selector");
+  const all = fieldsSelected(request.fieldSelector);
   refuseUnknownFields(all, request);
   const byName = all.find(({ field, equal }) => field === BY_NAME && equal);
   const name = request.name !== "" ? request.name : byName?.value;
@@ -35,10 +35,13 @@ export function scopeOf(request: Request & Selection): Scope {
   };
 }
 
-/** The one name that a field selector asks for, if it does: RBAC's resourceNames apply to it. */
-export function selectedName({ fieldSelector }: Selection): string {
-  if (!fieldSelector.includes(BY_NAME)) return "";
-  const requirements = read(() => parseFieldSelector(fieldSelector), "field selector");
+/** @throws {StatusError} 400 when it cannot be read */
+export function fieldsSelected(fieldSelector: string): FieldRequirement[] {
+  return read(() => parseFieldSelector(fieldSelector), "field selector");
+}
+
+/** The one name that a field selector asks for; empty where it asks for none. */
+export function nameSelected(requirements: readonly FieldRequirement[]): string {
   return requirements.find(({ field, equal }) => field === BY_NAME && equal)?.value ?? "";
 }
 

@@ -7,7 +7,7 @@ import { authorize } from "./authorize.ts";
 import type { Verbs } from "./context.ts";
 import type { WatchRequest } from "./request.ts";
 import { parseRevision } from "./resource_version.ts";
-import { scopeOf, selectedName } from "./selection.ts";
+import { scopeOf } from "./selection.ts";
 
 /**
  * The changes of a collection, as they come. Nothing is sent before the first `resume` of the watch.
@@ -15,7 +15,7 @@ import { scopeOf, selectedName } from "./selection.ts";
  * Without a resource version, or with "0", it begins with everything that is there.
  */
 export async function watch(request: WatchRequest, form: Form, sink: EventSink, verbs: Verbs): Promise<Watch> {
-  authorize(request, "watch", verbs, request.name || selectedName(request));
+  authorize(request, "watch", verbs);
   refuseIfContradictory(request);
   const { resource, allowBookmarks, sendInitialEvents } = request;
   const after = parseRevision(request.resourceVersion);
