@@ -24,6 +24,7 @@ export * from "./auth/rbac.ts";
 export type { Action, PathAction, PolicyRule, ResourceAction } from "./auth/rules.ts";
 export * from "./auth/service_account_tokens.ts";
 export * from "./auth/user.ts";
+export { forbiddenNodeLabels } from "./admission/node_labels.ts";
 export { Admission, type AdmissionPlugin, type AdmissionRequest } from "./admission/admission.ts";
 export { SERVICE_RANGES, type ServiceRanges } from "./allocators/services.ts";
 export { type FormChoice, Forms } from "./forms/forms.ts";

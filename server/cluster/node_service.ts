@@ -1,6 +1,6 @@
 /** NodeService: a node makes itself known and gets its range of addresses. */
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
-import type { User } from "@k3ts/api";
+import { forbiddenNodeLabels, type User } from "@k3ts/api";
 import { isNotFound, type ResourceClients, retryOnConflict } from "@k3ts/client";
 import { type Draft, type Node, resources } from "@k3ts/model";
 import type { NodeService } from "@k3ts/proto";
@@ -45,11 +45,12 @@ export function nodeService({ clients, podCidr, identify }: NodeServiceOptions):
       const range = existing?.spec?.podCIDR ?? await freeRange();
       const spec = { ...existing?.spec, podCIDR: range, podCIDRs: [range] };
       const labels = { ...existing?.metadata.labels, ...node.metadata.labels };
+      refuseForeignLabels(name, labels, existing?.metadata.labels);
       if (existing === undefined) {
         return await nodes.create({
           ...node,
           metadata: { name, labels, annotations: node.metadata.annotations },
-          spec: { ...node.spec, ...spec },
+          spec: { ...(node.spec?.taints && { taints: node.spec.taints }), ...spec },
         });
       }
       return await nodes.update({ ...existing, metadata: { ...existing.metadata, labels }, spec });
@@ -60,6 +61,16 @@ export function nodeService({ clients, podCidr, identify }: NodeServiceOptions):
     const { items } = await nodes.list();
     return nextNodeRange(podCidr, new Set(items.flatMap(({ spec }) => spec?.podCIDR ?? [])));
   }
+}
+
+/** A node is written here by the server: what node restriction would say to the node must be said here. */
+function refuseForeignLabels(name: string, labels: Record<string, string>, before: Record<string, string> = {}): void {
+  const foreign = forbiddenNodeLabels(labels, before);
+  if (foreign.length === 0) return;
+  throw new ConnectError(
+    `Cannot register node "${name}" as its labels must be a node's own to set: ${foreign.join(", ")} are not`,
+    Code.PermissionDenied,
+  );
 }
 
 function decode(bytes: Uint8Array): Draft<Node> {
