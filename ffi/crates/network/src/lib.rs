@@ -9,11 +9,13 @@ mod attach;
 mod bridge;
 mod links;
 mod netlink;
+mod routes;
 mod rules;
 mod service;
 
 pub use attach::attach;
 pub use bridge::ensure_bridge;
 pub use links::{list_links, remove_link};
+pub use routes::{find_source, sync_routes};
 pub use rules::apply_rules;
 pub use service::service;

@@ -60,7 +60,7 @@ impl<T> NetlinkContext<T> for Result<T, rtnetlink::Error> {
     }
 }
 
-fn io_error(error: rtnetlink::Error) -> std::io::Error {
+pub fn io_error(error: rtnetlink::Error) -> std::io::Error {
     match error {
         rtnetlink::Error::NetlinkError(message) => message.to_io(),
         other => std::io::Error::other(other),

@@ -1,10 +1,11 @@
 //! The calls, each on a thread that may block. They go on to their end even when the caller has gone.
 
-use crate::{attach, bridge, links, rules};
+use crate::{attach, bridge, links, routes, rules};
 use k3ts_frames::{CallContext, RpcError, Service};
 use k3ts_proto::v1::{
     ApplyRulesRequest, ApplyRulesResponse, AttachRequest, AttachResponse, EnsureBridgeRequest, EnsureBridgeResponse,
-    ListLinksRequest, ListLinksResponse, NetworkService, NetworkServiceServer, RemoveLinkRequest, RemoveLinkResponse,
+    FindSourceRequest, FindSourceResponse, ListLinksRequest, ListLinksResponse, NetworkService, NetworkServiceServer,
+    RemoveLinkRequest, RemoveLinkResponse, SyncRoutesRequest, SyncRoutesResponse,
 };
 use tokio::task::spawn_blocking;
 
@@ -37,6 +38,15 @@ impl NetworkService for Network {
     async fn list_links(&self, _: CallContext, request: ListLinksRequest) -> Result<ListLinksResponse, RpcError> {
         let links = spawn_blocking(move || links::list_links(&request.prefix)).await??;
         Ok(ListLinksResponse { links })
+    }
+
+    async fn sync_routes(&self, _: CallContext, request: SyncRoutesRequest) -> Result<SyncRoutesResponse, RpcError> {
+        spawn_blocking(move || routes::sync_routes(&request)).await?
+    }
+
+    async fn find_source(&self, _: CallContext, request: FindSourceRequest) -> Result<FindSourceResponse, RpcError> {
+        let address = spawn_blocking(move || routes::find_source(&request.destination)).await??;
+        Ok(FindSourceResponse { address })
     }
 
     async fn apply_rules(&self, _: CallContext, request: ApplyRulesRequest) -> Result<ApplyRulesResponse, RpcError> {

@@ -1,8 +1,8 @@
 //! The real kernel, in network namespaces of the test's own. Needs root.
 
 use k3ts_frames::Code;
-use k3ts_network::{apply_rules, attach, ensure_bridge, list_links, remove_link};
-use k3ts_proto::v1::{AttachRequest, EnsureBridgeRequest};
+use k3ts_network::{apply_rules, attach, ensure_bridge, find_source, list_links, remove_link, sync_routes};
+use k3ts_proto::v1::{AttachRequest, EnsureBridgeRequest, Route, SyncRoutesRequest};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -193,6 +193,104 @@ table ip k3ts-test {
             assert_eq!(one.run(|| fetch(service)), name);
         });
     }
+}
+
+fn routes(wanted: &[(&str, &str)]) -> SyncRoutesRequest {
+    let route = |(destination, gateway): &(&str, &str)| Route {
+        destination: (*destination).into(),
+        gateway: (*gateway).into(),
+    };
+    SyncRoutesRequest {
+        routes: wanted.iter().map(route).collect(),
+    }
+}
+
+/// Runs `ip` in the namespace of this thread.
+fn ip(words: &str) -> String {
+    let output = Command::new("ip").args(words.split(' ')).output().unwrap();
+    assert!(
+        output.status.success(),
+        "ip {words}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Those that carry our number.
+fn ours() -> Vec<String> {
+    let text = ip("-4 route show proto 107");
+    text.lines()
+        .map(|line| line.split(" dev").next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn routes_are_exactly_those_that_were_asked_for_and_others_stay() {
+    Namespace::new().run(|| {
+        ip("link add one type bridge");
+        ip("address add 192.0.2.1/24 dev one");
+        ip("link set one up");
+        ip("route add 10.42.9.0/24 via 192.0.2.9");
+        let first = sync_routes(&routes(&[("10.42.1.0/24", "192.0.2.2"), ("10.42.2.0/24", "192.0.2.3")])).unwrap();
+        assert_eq!((first.set, first.removed, first.failures.len()), (2, 0, 0));
+        assert_eq!(ours(), ["10.42.1.0/24 via 192.0.2.2", "10.42.2.0/24 via 192.0.2.3"]);
+        let again = sync_routes(&routes(&[("10.42.1.0/24", "192.0.2.2"), ("10.42.2.0/24", "192.0.2.3")])).unwrap();
+        assert_eq!((again.set, again.removed), (0, 0));
+        // One moves, one goes, one is somebody else's, one has no way there.
+        let changed = [
+            ("10.42.1.0/24", "192.0.2.4"),
+            ("10.42.9.0/24", "192.0.2.5"),
+            ("10.42.8.0/24", "198.51.100.1"),
+        ];
+        let moved = sync_routes(&routes(&changed)).unwrap();
+        assert_eq!((moved.set, moved.removed), (1, 1));
+        let failures: Vec<_> = moved.failures.iter().map(|failure| &failure.destination[..]).collect();
+        assert_eq!(failures, ["10.42.9.0/24", "10.42.8.0/24"]);
+        assert!(
+            moved.failures[0]
+                .message
+                .starts_with("Cannot route 10.42.9.0/24 by 192.0.2.5: File exists")
+        );
+        assert_eq!(ours(), ["10.42.1.0/24 via 192.0.2.4"]);
+        // What went with its interface is made again.
+        ip("link set one down");
+        ip("link set one up");
+        assert_eq!(sync_routes(&routes(&[("10.42.1.0/24", "192.0.2.4")])).unwrap().set, 1);
+        assert_eq!(sync_routes(&routes(&[])).unwrap().removed, 1);
+        assert!(ours().is_empty());
+    });
+}
+
+#[test]
+fn the_source_is_the_address_on_the_way() {
+    Namespace::new().run(|| {
+        assert_eq!(find_source("192.0.2.9").unwrap_err().code, Code::NotFound);
+        ip("link set lo up");
+        ip("link add one type bridge");
+        ip("address add 192.0.2.1/24 dev one");
+        ip("link set one up");
+        assert_eq!(find_source("192.0.2.9").unwrap(), "192.0.2.1");
+        assert_eq!(find_source("127.0.0.1").unwrap(), "127.0.0.1");
+        assert_eq!(find_source("elsewhere").unwrap_err().code, Code::InvalidArgument);
+    });
+}
+
+#[test]
+fn a_route_that_makes_no_sense_is_refused_before_anything_is_done() {
+    Namespace::new().run(|| {
+        for (destination, gateway) in [
+            ("0.0.0.0/0", "192.0.2.2"),
+            ("10.42.1.1/24", "192.0.2.2"),
+            ("fd00::/64", "192.0.2.2"),
+            ("10.42.1.0/24", "fd00::1"),
+            ("10.42.1.0/24", ""),
+        ] {
+            let error = sync_routes(&routes(&[(destination, gateway)])).unwrap_err();
+            assert_eq!(error.code, Code::InvalidArgument, "{destination} {gateway}");
+        }
+        let twice = routes(&[("10.42.1.0/24", "192.0.2.2"), ("10.42.1.0/24", "192.0.2.3")]);
+        assert_eq!(sync_routes(&twice).unwrap_err().code, Code::InvalidArgument);
+    });
 }
 
 #[test]

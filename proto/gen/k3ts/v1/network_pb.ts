@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/network.proto.
  */
 export const file_k3ts_v1_network: GenFile = /*@__PURE__*/
-  fileDesc("ChVrM3RzL3YxL25ldHdvcmsucHJvdG8SB2szdHMudjEiUwoTRW5zdXJlQnJpZGdlUmVxdWVzdBIMCgRuYW1lGAEgASgJEhEKCWFkZHJlc3NlcxgCIAMoCRILCgNtdHUYAyABKA0SDgoGcm91dGVzGAQgAygJIiUKFEVuc3VyZUJyaWRnZVJlc3BvbnNlEg0KBWluZGV4GAEgASgNIiEKEVJlbW92ZUxpbmtSZXF1ZXN0EgwKBG5hbWUYASABKAkiFAoSUmVtb3ZlTGlua1Jlc3BvbnNlIpgBCg1BdHRhY2hSZXF1ZXN0EhkKEW5ldHdvcmtfbmFtZXNwYWNlGAEgASgJEg4KBmJyaWRnZRgCIAEoCRIWCg5ob3N0X2ludGVyZmFjZRgDIAEoCRIVCg1wb2RfaW50ZXJmYWNlGAQgASgJEg8KB2FkZHJlc3MYBSABKAkSDwoHZ2F0ZXdheRgGIAEoCRILCgNtdHUYByABKA0iJQoOQXR0YWNoUmVzcG9uc2USEwoLbWFjX2FkZHJlc3MYASABKAkiIgoQTGlzdExpbmtzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkiMQoRTGlzdExpbmtzUmVzcG9uc2USHAoFbGlua3MYASADKAsyDS5rM3RzLnYxLkxpbmsiQgoETGluaxIMCgRuYW1lGAEgASgJEg0KBWluZGV4GAIgASgNEgoKAnVwGAMgASgIEhEKCWFkZHJlc3NlcxgEIAMoCSIjChFBcHBseVJ1bGVzUmVxdWVzdBIOCgZzY3JpcHQYASABKAkiFAoSQXBwbHlSdWxlc1Jlc3BvbnNlMuoCCg5OZXR3b3JrU2VydmljZRJLCgxFbnN1cmVCcmlkZ2USHC5rM3RzLnYxLkVuc3VyZUJyaWRnZVJlcXVlc3QaHS5rM3RzLnYxLkVuc3VyZUJyaWRnZVJlc3BvbnNlEkUKClJlbW92ZUxpbmsSGi5rM3RzLnYxLlJlbW92ZUxpbmtSZXF1ZXN0GhsuazN0cy52MS5SZW1vdmVMaW5rUmVzcG9uc2USOQoGQXR0YWNoEhYuazN0cy52MS5BdHRhY2hSZXF1ZXN0GhcuazN0cy52MS5BdHRhY2hSZXNwb25zZRJCCglMaXN0TGlua3MSGS5rM3RzLnYxLkxpc3RMaW5rc1JlcXVlc3QaGi5rM3RzLnYxLkxpc3RMaW5rc1Jlc3BvbnNlEkUKCkFwcGx5UnVsZXMSGi5rM3RzLnYxLkFwcGx5UnVsZXNSZXF1ZXN0GhsuazN0cy52MS5BcHBseVJ1bGVzUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChVrM3RzL3YxL25ldHdvcmsucHJvdG8SB2szdHMudjEiUwoTRW5zdXJlQnJpZGdlUmVxdWVzdBIMCgRuYW1lGAEgASgJEhEKCWFkZHJlc3NlcxgCIAMoCRILCgNtdHUYAyABKA0SDgoGcm91dGVzGAQgAygJIiUKFEVuc3VyZUJyaWRnZVJlc3BvbnNlEg0KBWluZGV4GAEgASgNIiEKEVJlbW92ZUxpbmtSZXF1ZXN0EgwKBG5hbWUYASABKAkiFAoSUmVtb3ZlTGlua1Jlc3BvbnNlIpgBCg1BdHRhY2hSZXF1ZXN0EhkKEW5ldHdvcmtfbmFtZXNwYWNlGAEgASgJEg4KBmJyaWRnZRgCIAEoCRIWCg5ob3N0X2ludGVyZmFjZRgDIAEoCRIVCg1wb2RfaW50ZXJmYWNlGAQgASgJEg8KB2FkZHJlc3MYBSABKAkSDwoHZ2F0ZXdheRgGIAEoCRILCgNtdHUYByABKA0iJQoOQXR0YWNoUmVzcG9uc2USEwoLbWFjX2FkZHJlc3MYASABKAkiIgoQTGlzdExpbmtzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkiMQoRTGlzdExpbmtzUmVzcG9uc2USHAoFbGlua3MYASADKAsyDS5rM3RzLnYxLkxpbmsiQgoETGluaxIMCgRuYW1lGAEgASgJEg0KBWluZGV4GAIgASgNEgoKAnVwGAMgASgIEhEKCWFkZHJlc3NlcxgEIAMoCSIzChFTeW5jUm91dGVzUmVxdWVzdBIeCgZyb3V0ZXMYASADKAsyDi5rM3RzLnYxLlJvdXRlIi0KBVJvdXRlEhMKC2Rlc3RpbmF0aW9uGAEgASgJEg8KB2dhdGV3YXkYAiABKAkiWwoSU3luY1JvdXRlc1Jlc3BvbnNlEgsKA3NldBgBIAEoDRIPCgdyZW1vdmVkGAIgASgNEicKCGZhaWx1cmVzGAMgAygLMhUuazN0cy52MS5Sb3V0ZUZhaWx1cmUiNAoMUm91dGVGYWlsdXJlEhMKC2Rlc3RpbmF0aW9uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiKAoRRmluZFNvdXJjZVJlcXVlc3QSEwoLZGVzdGluYXRpb24YASABKAkiJQoSRmluZFNvdXJjZVJlc3BvbnNlEg8KB2FkZHJlc3MYASABKAkiIwoRQXBwbHlSdWxlc1JlcXVlc3QSDgoGc2NyaXB0GAEgASgJIhQKEkFwcGx5UnVsZXNSZXNwb25zZTL4AwoOTmV0d29ya1NlcnZpY2USSwoMRW5zdXJlQnJpZGdlEhwuazN0cy52MS5FbnN1cmVCcmlkZ2VSZXF1ZXN0Gh0uazN0cy52MS5FbnN1cmVCcmlkZ2VSZXNwb25zZRJFCgpSZW1vdmVMaW5rEhouazN0cy52MS5SZW1vdmVMaW5rUmVxdWVzdBobLmszdHMudjEuUmVtb3ZlTGlua1Jlc3BvbnNlEjkKBkF0dGFjaBIWLmszdHMudjEuQXR0YWNoUmVxdWVzdBoXLmszdHMudjEuQXR0YWNoUmVzcG9uc2USQgoJTGlzdExpbmtzEhkuazN0cy52MS5MaXN0TGlua3NSZXF1ZXN0GhouazN0cy52MS5MaXN0TGlua3NSZXNwb25zZRJFCgpTeW5jUm91dGVzEhouazN0cy52MS5TeW5jUm91dGVzUmVxdWVzdBobLmszdHMudjEuU3luY1JvdXRlc1Jlc3BvbnNlEkUKCkZpbmRTb3VyY2USGi5rM3RzLnYxLkZpbmRTb3VyY2VSZXF1ZXN0GhsuazN0cy52MS5GaW5kU291cmNlUmVzcG9uc2USRQoKQXBwbHlSdWxlcxIaLmszdHMudjEuQXBwbHlSdWxlc1JlcXVlc3QaGy5rM3RzLnYxLkFwcGx5UnVsZXNSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message k3ts.v1.EnsureBridgeRequest
@@ -236,6 +236,140 @@ export const LinkSchema: GenMessage<Link> = /*@__PURE__*/
   messageDesc(file_k3ts_v1_network, 8);
 
 /**
+ * @generated from message k3ts.v1.SyncRoutesRequest
+ */
+export type SyncRoutesRequest = Message<"k3ts.v1.SyncRoutesRequest"> & {
+  /**
+   * @generated from field: repeated k3ts.v1.Route routes = 1;
+   */
+  routes: Route[];
+};
+
+/**
+ * Describes the message k3ts.v1.SyncRoutesRequest.
+ * Use `create(SyncRoutesRequestSchema)` to create a new message.
+ */
+export const SyncRoutesRequestSchema: GenMessage<SyncRoutesRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_network, 9);
+
+/**
+ * @generated from message k3ts.v1.Route
+ */
+export type Route = Message<"k3ts.v1.Route"> & {
+  /**
+   * 10.42.1.0/24
+   *
+   * @generated from field: string destination = 1;
+   */
+  destination: string;
+
+  /**
+   * A neighbour of this machine.
+   *
+   * @generated from field: string gateway = 2;
+   */
+  gateway: string;
+};
+
+/**
+ * Describes the message k3ts.v1.Route.
+ * Use `create(RouteSchema)` to create a new message.
+ */
+export const RouteSchema: GenMessage<Route> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_network, 10);
+
+/**
+ * @generated from message k3ts.v1.SyncRoutesResponse
+ */
+export type SyncRoutesResponse = Message<"k3ts.v1.SyncRoutesResponse"> & {
+  /**
+   * What was not so before: made or changed, and taken away.
+   *
+   * @generated from field: uint32 set = 1;
+   */
+  set: number;
+
+  /**
+   * @generated from field: uint32 removed = 2;
+   */
+  removed: number;
+
+  /**
+   * In the order of the request; what is already as it should be, or could be made so, has none.
+   *
+   * @generated from field: repeated k3ts.v1.RouteFailure failures = 3;
+   */
+  failures: RouteFailure[];
+};
+
+/**
+ * Describes the message k3ts.v1.SyncRoutesResponse.
+ * Use `create(SyncRoutesResponseSchema)` to create a new message.
+ */
+export const SyncRoutesResponseSchema: GenMessage<SyncRoutesResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_network, 11);
+
+/**
+ * @generated from message k3ts.v1.RouteFailure
+ */
+export type RouteFailure = Message<"k3ts.v1.RouteFailure"> & {
+  /**
+   * @generated from field: string destination = 1;
+   */
+  destination: string;
+
+  /**
+   * Such as: Cannot route 10.42.1.0/24 by 192.0.2.2: Network is unreachable
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message k3ts.v1.RouteFailure.
+ * Use `create(RouteFailureSchema)` to create a new message.
+ */
+export const RouteFailureSchema: GenMessage<RouteFailure> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_network, 12);
+
+/**
+ * @generated from message k3ts.v1.FindSourceRequest
+ */
+export type FindSourceRequest = Message<"k3ts.v1.FindSourceRequest"> & {
+  /**
+   * An IP address.
+   *
+   * @generated from field: string destination = 1;
+   */
+  destination: string;
+};
+
+/**
+ * Describes the message k3ts.v1.FindSourceRequest.
+ * Use `create(FindSourceRequestSchema)` to create a new message.
+ */
+export const FindSourceRequestSchema: GenMessage<FindSourceRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_network, 13);
+
+/**
+ * @generated from message k3ts.v1.FindSourceResponse
+ */
+export type FindSourceResponse = Message<"k3ts.v1.FindSourceResponse"> & {
+  /**
+   * @generated from field: string address = 1;
+   */
+  address: string;
+};
+
+/**
+ * Describes the message k3ts.v1.FindSourceResponse.
+ * Use `create(FindSourceResponseSchema)` to create a new message.
+ */
+export const FindSourceResponseSchema: GenMessage<FindSourceResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_network, 14);
+
+/**
  * @generated from message k3ts.v1.ApplyRulesRequest
  */
 export type ApplyRulesRequest = Message<"k3ts.v1.ApplyRulesRequest"> & {
@@ -252,7 +386,7 @@ export type ApplyRulesRequest = Message<"k3ts.v1.ApplyRulesRequest"> & {
  * Use `create(ApplyRulesRequestSchema)` to create a new message.
  */
 export const ApplyRulesRequestSchema: GenMessage<ApplyRulesRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_network, 9);
+  messageDesc(file_k3ts_v1_network, 15);
 
 /**
  * @generated from message k3ts.v1.ApplyRulesResponse
@@ -265,7 +399,7 @@ export type ApplyRulesResponse = Message<"k3ts.v1.ApplyRulesResponse"> & {
  * Use `create(ApplyRulesResponseSchema)` to create a new message.
  */
 export const ApplyRulesResponseSchema: GenMessage<ApplyRulesResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_network, 10);
+  messageDesc(file_k3ts_v1_network, 16);
 
 /**
  * Interfaces, addresses and packet rules of this machine, native. Set-up is idempotent; tear-down carries
@@ -313,6 +447,28 @@ export const NetworkService: GenService<{
     methodKind: "unary";
     input: typeof ListLinksRequestSchema;
     output: typeof ListLinksResponseSchema;
+  },
+  /**
+   * Makes the routes to the pods of other nodes exactly these: only routes that an earlier call has made are looked
+   * at (they carry a protocol number of ours). Carries on where one fails, and returns every failure.
+   *
+   * @generated from rpc k3ts.v1.NetworkService.SyncRoutes
+   */
+  syncRoutes: {
+    methodKind: "unary";
+    input: typeof SyncRoutesRequestSchema;
+    output: typeof SyncRoutesResponseSchema;
+  },
+  /**
+   * The address that this machine speaks from when it speaks to another one. Nothing is sent. NOT_FOUND: it has no
+   * way there.
+   *
+   * @generated from rpc k3ts.v1.NetworkService.FindSource
+   */
+  findSource: {
+    methodKind: "unary";
+    input: typeof FindSourceRequestSchema;
+    output: typeof FindSourceResponseSchema;
   },
   /**
    * Replaces tables of ours by an nftables script in one transaction.

@@ -1360,6 +1360,110 @@ impl ::prost::Name for Link {
         "/k3ts.v1.Link".into()
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SyncRoutesRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub routes: ::prost::alloc::vec::Vec<Route>,
+}
+impl ::prost::Name for SyncRoutesRequest {
+    const NAME: &'static str = "SyncRoutesRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.SyncRoutesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.SyncRoutesRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Route {
+    /// 10.42.1.0/24
+    #[prost(string, tag = "1")]
+    pub destination: ::prost::alloc::string::String,
+    /// A neighbour of this machine.
+    #[prost(string, tag = "2")]
+    pub gateway: ::prost::alloc::string::String,
+}
+impl ::prost::Name for Route {
+    const NAME: &'static str = "Route";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.Route".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.Route".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SyncRoutesResponse {
+    /// What was not so before: made or changed, and taken away.
+    #[prost(uint32, tag = "1")]
+    pub set: u32,
+    #[prost(uint32, tag = "2")]
+    pub removed: u32,
+    /// In the order of the request; what is already as it should be, or could be made so, has none.
+    #[prost(message, repeated, tag = "3")]
+    pub failures: ::prost::alloc::vec::Vec<RouteFailure>,
+}
+impl ::prost::Name for SyncRoutesResponse {
+    const NAME: &'static str = "SyncRoutesResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.SyncRoutesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.SyncRoutesResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RouteFailure {
+    #[prost(string, tag = "1")]
+    pub destination: ::prost::alloc::string::String,
+    /// Such as: Cannot route 10.42.1.0/24 by 192.0.2.2: Network is unreachable
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+}
+impl ::prost::Name for RouteFailure {
+    const NAME: &'static str = "RouteFailure";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.RouteFailure".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.RouteFailure".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindSourceRequest {
+    /// An IP address.
+    #[prost(string, tag = "1")]
+    pub destination: ::prost::alloc::string::String,
+}
+impl ::prost::Name for FindSourceRequest {
+    const NAME: &'static str = "FindSourceRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.FindSourceRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.FindSourceRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindSourceResponse {
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+}
+impl ::prost::Name for FindSourceResponse {
+    const NAME: &'static str = "FindSourceResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.FindSourceResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.FindSourceResponse".into()
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApplyRulesRequest {
     /// A script for `nft -f`.
@@ -1424,6 +1528,24 @@ pub trait NetworkService: Send + Sync + 'static {
     ) -> impl ::core::future::Future<
         Output = Result<ListLinksResponse, ::k3ts_frames::RpcError>,
     > + Send;
+    /// Makes the routes to the pods of other nodes exactly these: only routes that an earlier call has made are looked
+    /// at (they carry a protocol number of ours). Carries on where one fails, and returns every failure.
+    fn sync_routes(
+        &self,
+        context: ::k3ts_frames::CallContext,
+        request: SyncRoutesRequest,
+    ) -> impl ::core::future::Future<
+        Output = Result<SyncRoutesResponse, ::k3ts_frames::RpcError>,
+    > + Send;
+    /// The address that this machine speaks from when it speaks to another one. Nothing is sent. NOT_FOUND: it has no
+    /// way there.
+    fn find_source(
+        &self,
+        context: ::k3ts_frames::CallContext,
+        request: FindSourceRequest,
+    ) -> impl ::core::future::Future<
+        Output = Result<FindSourceResponse, ::k3ts_frames::RpcError>,
+    > + Send;
     /// Replaces tables of ours by an nftables script in one transaction.
     fn apply_rules(
         &self,
@@ -1475,6 +1597,24 @@ impl<T: NetworkService> ::k3ts_frames::Service for NetworkServiceServer<T> {
                 Box::pin(async move {
                     let request = ::prost::Message::decode(request)?;
                     responses.of().send(self.0.list_links(context, request).await?).await
+                })
+            }
+            "SyncRoutes" => {
+                Box::pin(async move {
+                    let request = ::prost::Message::decode(request)?;
+                    responses
+                        .of()
+                        .send(self.0.sync_routes(context, request).await?)
+                        .await
+                })
+            }
+            "FindSource" => {
+                Box::pin(async move {
+                    let request = ::prost::Message::decode(request)?;
+                    responses
+                        .of()
+                        .send(self.0.find_source(context, request).await?)
+                        .await
                 })
             }
             "ApplyRules" => {
@@ -1531,6 +1671,20 @@ impl NetworkServiceClient {
         options: ::k3ts_frames::CallOptions,
     ) -> Result<ListLinksResponse, ::k3ts_frames::RpcError> {
         self.0.call_unary("k3ts.v1.NetworkService/ListLinks", request, options).await
+    }
+    pub async fn sync_routes(
+        &self,
+        request: &SyncRoutesRequest,
+        options: ::k3ts_frames::CallOptions,
+    ) -> Result<SyncRoutesResponse, ::k3ts_frames::RpcError> {
+        self.0.call_unary("k3ts.v1.NetworkService/SyncRoutes", request, options).await
+    }
+    pub async fn find_source(
+        &self,
+        request: &FindSourceRequest,
+        options: ::k3ts_frames::CallOptions,
+    ) -> Result<FindSourceResponse, ::k3ts_frames::RpcError> {
+        self.0.call_unary("k3ts.v1.NetworkService/FindSource", request, options).await
     }
     pub async fn apply_rules(
         &self,
