@@ -41,7 +41,7 @@ export interface ApiServerOptions {
   endpoint?: NonNullable<ApiAddress["endpoint"]>;
   /** Asked after the built-in ones. */
   admission?: readonly AdmissionPlugin[];
-  registry?: Omit<RegistryOptions, "allocators">;
+  registry?: Omit<RegistryOptions, "allocators" | "reopen">;
   /** From 0 to 1, for names and addresses. @default Math.random */
   random?: () => number;
 }
@@ -53,9 +53,9 @@ export interface ApiServer extends AsyncDisposable {
   readonly forms: Forms;
   readonly discovery: Discovery;
   readonly openapi: OpenApi;
-  /** Of the store: its cluster and epoch. */
+  /** Of the store, as it was opened: its cluster and epoch. */
   readonly writer: Pick<StoreWriter, "cluster" | "epoch">;
-  /** Resolves, with the reason, when the store can no longer be written: the server must end and start anew. */
+  /** Resolves, with the reason, when another server has taken over the store: this one must end. */
   readonly lost: Promise<Error>;
   /** @throws {StatusError} 401, or 403 where somebody may not be taken for another */
   authenticate(credentials: Credentials): Promise<User>;
@@ -71,9 +71,10 @@ export async function createApiServer(options: ApiServerOptions, signal: AbortSi
   const { clock = systemClock, random = Math.random } = options;
   const resources = new ResourceTable();
   const ranges = { ...SERVICE_RANGES, ...options.services };
-  const writer = await options.store.openWriter({ name: options.name ?? "k3ts" }, signal);
-  const registry = await Registry.open(writer, resources.stored, clock, {
+  const openWriter = () => options.store.openWriter({ name: options.name ?? "k3ts" }, signal);
+  const registry = await Registry.open(await openWriter(), resources.stored, clock, {
     ...options.registry,
+    reopen: openWriter,
     allocators: new Map([["services", new ServiceAllocator(ranges, random)]]),
   });
   const { cache } = registry;
@@ -96,7 +97,7 @@ export async function createApiServer(options: ApiServerOptions, signal: AbortSi
   const existence = existenceIn(verbs);
   const close = async () => {
     await registry.close();
-    await writer[Symbol.asyncDispose]();
+    await registry.writer[Symbol.asyncDispose]();
   };
   return {
     verbs,
@@ -105,7 +106,7 @@ export async function createApiServer(options: ApiServerOptions, signal: AbortSi
     forms: new Forms(clock),
     discovery: new Discovery(resources),
     openapi: new OpenApi(resources.all.map(({ facts, version }) => ({ facts, version }))),
-    writer,
+    writer: registry.writer,
     lost: registry.lost,
     async authenticate(credentials) {
       const caller = await authenticate(credentials, tokens, existence);

@@ -12,4 +12,13 @@ export { nativeFolder } from "./library.ts";
 export { type Native, type NativeOptions, openNative } from "./native.ts";
 export { type Network, openNetwork } from "./network.ts";
 export { openRuntime, type Runtime, type RuntimeOptions } from "./runtime.ts";
-export { type Engine, type EngineOptions, isFenced, openEngine, type Operation, type Row } from "./store.ts";
+export {
+  type Engine,
+  type EngineName,
+  type EngineOptions,
+  isFenced,
+  isFull,
+  openEngine,
+  type Operation,
+  type Row,
+} from "./store.ts";

@@ -1,6 +1,6 @@
 /** The storage engine: rows of bytes in key order, written by one writer at a time. */
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
-import { StoreFencedSchema, StoreService } from "@k3ts/proto";
+import { StoreEngine, StoreFencedSchema, StoreFullSchema, StoreService } from "@k3ts/proto";
 import type { Native } from "./native.ts";
 
 /** Bytes of operations in one request; a larger batch takes several. */
@@ -8,9 +8,22 @@ const REQUEST_BYTES_MAX = 8 * 1024 * 1024;
 const OPERATION_HEAD_BYTES = 9;
 const ROW_HEAD_BYTES = 8;
 
+/** What keeps the rows. */
+export type EngineName = "slatedb" | "sqlite";
+
+const ENGINES: Readonly<Record<EngineName, StoreEngine>> = {
+  slatedb: StoreEngine.SLATEDB,
+  sqlite: StoreEngine.SQLITE,
+};
+
 export interface EngineOptions {
   /** Absolute path of a folder; a writer makes it. */
   path: string;
+  /**
+   * A folder stays with the engine that made it: another is refused with FailedPrecondition.
+   * @default whichever the folder has, slatedb where it has none
+   */
+  engine?: EngineName;
   /** Neither writes nor fences. Fails with NotFound where no writer has been. @default false */
   readOnly?: boolean;
   signal?: AbortSignal;
@@ -39,7 +52,8 @@ export interface Engine extends AsyncDisposable {
 export async function openEngine(native: Pick<Native, "transport">, options: EngineOptions): Promise<Engine> {
   const client = createClient(StoreService, native.transport);
   const { path, readOnly = false, signal } = options;
-  const { handle } = await client.open({ url: `file://${path}`, readOnly }, { signal });
+  const engine = options.engine === undefined ? StoreEngine.UNSPECIFIED : ENGINES[options.engine];
+  const { handle } = await client.open({ url: `file://${path}`, readOnly, engine }, { signal });
   return new NativeEngine(client, handle);
 }
 
@@ -47,6 +61,12 @@ export async function openEngine(native: Pick<Native, "transport">, options: Eng
 export function isFenced(error: unknown): boolean {
   return error instanceof ConnectError && error.code === Code.FailedPrecondition &&
     error.findDetails(StoreFencedSchema).length > 0;
+}
+
+/** Whether the disk is full: what was to be written may yet be found when the engine is opened again. */
+export function isFull(error: unknown): boolean {
+  return error instanceof ConnectError && error.code === Code.ResourceExhausted &&
+    error.findDetails(StoreFullSchema).length > 0;
 }
 
 class NativeEngine implements Engine {
@@ -82,8 +102,9 @@ class NativeEngine implements Engine {
     try {
       await this.client.close({ handle: this.handle });
     } catch (error) {
-      // Whoever has fenced it has closed it, as far as anybody can tell.
-      if (!isFenced(error)) throw error;
+      // Whoever has fenced it has closed it, as far as anybody can tell; and what a full disk has not taken was not
+      // acknowledged.
+      if (!isFenced(error) && !isFull(error)) throw error;
     }
   }
 }

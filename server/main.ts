@@ -13,7 +13,7 @@ import {
   type User,
 } from "@k3ts/api";
 import { createResourceClient } from "@k3ts/client";
-import { openNative } from "@k3ts/ffi";
+import { type EngineName, openNative } from "@k3ts/ffi";
 import { KUBERNETES_VERSION } from "@k3ts/model";
 import { ClusterService, NodeService } from "@k3ts/proto";
 import { clusterService } from "./cluster/cluster_service.ts";
@@ -26,7 +26,7 @@ import { restFace } from "./faces/rest.ts";
 import type { OnFault } from "./faults.ts";
 import { userOf } from "./identity.ts";
 import { hostPlugins, type PluginHostLog } from "./plugin_host/host.ts";
-import { slateDbStore } from "./stores/slatedb.ts";
+import { diskStore } from "./stores/disk.ts";
 import { VERSION } from "./version.ts";
 
 const { values } = parseArgs({
@@ -35,6 +35,7 @@ const { values } = parseArgs({
     url: { type: "string" },
     address: { type: "string", multiple: true, default: [] },
     advertise: { type: "string" },
+    store: { type: "string" },
     "pod-cidr": { type: "string", default: "10.42.0.0/16" },
     "service-cidr": { type: "string", default: "10.43.0.0/16" },
     "dns-address": { type: "string", default: "10.43.0.10" },
@@ -86,7 +87,17 @@ const pki = await ensurePki({
   now: Date.now,
 });
 await using server = await createApiServer({
-  store: slateDbStore({ native, path: `${dataDir}/store` }),
+  store: diskStore({
+    native,
+    path: `${dataDir}/store`,
+    ...(values.store !== undefined && { engine: engineOf(values.store) }),
+  }),
+  registry: {
+    onStoreFailure(failure) {
+      if (failure === undefined) log("info", "the store is open again");
+      else log("error", `the store has failed, no write is taken and it is opened again: ${failure.message}`);
+    },
+  },
   tokenKeys: { current: { id: "1", ...pki.serviceAccountKey } },
   issuer: `https://kubernetes.default.svc.${ranges.clusterDomain}`,
   services: { addresses: ranges.serviceCidr, reserved: [clusterAddress, ranges.dnsAddress] },
@@ -180,6 +191,11 @@ function endpointOf(text: string): { address: string; port: number } {
   const port = Number(text.slice(at + 1));
   if (at < 1 || !Number.isInteger(port)) throw new Error(`--advertise must be ADDRESS:PORT: it is "${text}"`);
   return { address: text.slice(0, at), port };
+}
+
+function engineOf(text: string): EngineName {
+  if (text === "slatedb" || text === "sqlite") return text;
+  throw new Error(`--store must be slatedb or sqlite: it is "${text}"`);
 }
 
 function required(name: "data-dir" | "url"): string {

@@ -19,6 +19,7 @@ const CODES: Readonly<Record<number, Code>> = {
   500: Code.Internal,
   503: Code.Unavailable,
   504: Code.DeadlineExceeded,
+  507: Code.ResourceExhausted,
 };
 
 export function connectErrorOf(error: unknown): ConnectError {

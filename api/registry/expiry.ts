@@ -1,14 +1,23 @@
-/** When objects expire: a heap of times, so that the next one is known without looking at all. */
-import type { StoredObject } from "./stored_object.ts";
+/**
+ * When objects expire: a heap of times, so that the next one is known without looking at all.
+ *
+ * An object is in it once, however often it is written: when its time comes, whoever asks looks whether that has been put
+ * off, and adds it again.
+ */
+import type { Subject } from "../status.ts";
+import { objectKey } from "./keys.ts";
 
 export interface Expiring<R> {
+  /** ms since the epoch. */
   at: number;
   resource: R;
-  object: StoredObject;
+  namespace: string;
+  name: string;
 }
 
-export class ExpiryQueue<R> {
+export class ExpiryQueue<R extends Subject> {
   readonly #heap: Expiring<R>[] = [];
+  readonly #queued = new Set<string>();
 
   get size(): number {
     return this.#heap.length;
@@ -18,7 +27,11 @@ export class ExpiryQueue<R> {
     return this.#heap[0]?.at;
   }
 
+  /** Does nothing for an object that is there already, with a time that is not later. */
   add(expiring: Expiring<R>): void {
+    const key = keyOf(expiring);
+    if (this.#queued.has(key)) return;
+    this.#queued.add(key);
     const heap = this.#heap;
     let index = heap.push(expiring) - 1;
     while (index > 0) {
@@ -30,10 +43,11 @@ export class ExpiryQueue<R> {
     heap[index] = expiring;
   }
 
-  /** Removes and returns what has expired, the oldest first, at most so many. */
+  /** Removes and returns those whose time has come, the oldest first, at most so many. */
   take(now: number, max: number): Expiring<R>[] {
     const taken: Expiring<R>[] = [];
     while (taken.length < max && this.#heap.length > 0 && this.#heap[0]!.at <= now) taken.push(this.#takeFirst());
+    for (const expiring of taken) this.#queued.delete(keyOf(expiring));
     return taken;
   }
 
@@ -54,4 +68,8 @@ export class ExpiryQueue<R> {
     heap[index] = last;
     return first;
   }
+}
+
+function keyOf({ resource, namespace, name }: Expiring<Subject>): string {
+  return objectKey(resource, namespace, name);
 }

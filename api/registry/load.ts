@@ -4,12 +4,17 @@ import type { ObjectChange } from "../cache/change.ts";
 import { parseObjectKey } from "./keys.ts";
 import { loadObject, type StoredObject, type StoredResource } from "./stored_object.ts";
 
-export interface Loaded<R extends StoredResource> {
-  revision: Revision;
+export interface LoadedHistory<R extends StoredResource> {
   /** Every change from this revision on is in `changes`. */
-  historyBegin: Revision;
-  objects: { resource: R; object: StoredObject }[];
+  begin: Revision;
   changes: { resource: R; change: ObjectChange }[];
+  /** The last state of each key that has a change, unless that is its deletion. */
+  newest: ReadonlyMap<string, StoredObject>;
+}
+
+export interface LoadedPage<R extends StoredResource> {
+  revision: Revision;
+  objects: { resource: R; object: StoredObject }[];
 }
 
 /**
@@ -19,42 +24,38 @@ export interface Loaded<R extends StoredResource> {
 const CHANGES_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
+ * Every object, page by page; at least one page.
  * @param resources by `resource.group`; what is stored of others stays in the store and is not shown
- * @param now when loaded changes are said to have happened, as the store does not keep times
+ * @param known states that are in memory already: the same state is held once, though history and index both show it
  */
-export async function loadAll<R extends StoredResource>(
+export async function* loadObjects<R extends StoredResource>(
   reader: StoreReader,
   resources: ReadonlyMap<string, R>,
-  now: number,
-): Promise<Loaded<R>> {
-  const history = new Map<string, StoredObject>();
-  const { changes, historyBegin } = await loadChanges(reader, resources, history, now);
-  const objects: Loaded<R>["objects"] = [];
-  let revision = 0;
-  for await (const page of reader.load()) {
-    revision = page.revision;
-    for (const { key, value, revision: written, expiresAt } of page.entries) {
+  known: ReadonlyMap<string, StoredObject>,
+): AsyncGenerator<LoadedPage<R>> {
+  for await (const { revision, entries } of reader.load()) {
+    const objects: LoadedPage<R>["objects"] = [];
+    for (const { key, value, revision: written, expiresAt } of entries) {
       const resource = resourceOf(key, resources);
       if (resource === undefined) continue;
-      // The same state is held once, though history and index both show it.
-      const known = history.get(key);
-      const object = known?.revision === written ? known : loadObject(resource, value, written, expiresAt);
+      const same = known.get(key);
+      const object = same?.revision === written ? same : loadObject(resource, value, written, expiresAt);
       objects.push({ resource, object });
     }
+    yield { revision, objects };
   }
-  return { revision, historyBegin, objects, changes };
 }
 
-/** @param newest gets the last state of each key that has a change */
-async function loadChanges<R extends StoredResource>(
+/** @param now when loaded changes are said to have happened, as the store does not keep times */
+export async function loadHistory<R extends StoredResource>(
   reader: StoreReader,
   resources: ReadonlyMap<string, R>,
-  newest: Map<string, StoredObject>,
   now: number,
-): Promise<Pick<Loaded<R>, "changes" | "historyBegin">> {
+): Promise<LoadedHistory<R>> {
   const { found, begin } = await readChanges(reader);
+  const newest = new Map<string, StoredObject>();
   const gone = new Set<string>();
-  const changes: Loaded<R>["changes"] = [];
+  const changes: LoadedHistory<R>["changes"] = [];
   for (const change of found) {
     const resource = resourceOf(change.key, resources);
     if (resource === undefined) continue;
@@ -77,7 +78,7 @@ async function loadChanges<R extends StoredResource>(
       gone.delete(key);
     }
   }
-  return { changes, historyBegin: begin };
+  return { begin, changes, newest };
 }
 
 /** The newest changes that the store still has, as many as there is room for. */

@@ -5,10 +5,12 @@
  * joins the current group commit, and when that is durable becomes visible, is shown to watchers and is answered, in
  * this order. Everything up to joining the commit happens in one turn of the event loop, so no lock is needed.
  *
- * When the store fails or another writer has fenced this one, nobody knows what it holds: every write under way and
- * every later one is refused, and {@link Registry.lost} tells the server to end. The next one loads what is true.
+ * When the store fails (a full disk), nobody knows what it holds: every write under way and every later one is refused,
+ * reads and watches go on, and the store is opened again until that succeeds. What it turns out to have written though
+ * nobody was told becomes visible then. When another writer has fenced this one, {@link Registry.lost} tells the server
+ * to end.
  */
-import { Fenced, LIMITS, type Revision, type StoreWriter } from "../store/store.ts";
+import { Fenced, Full, LIMITS, type Revision, type StoreWriter } from "../store/store.ts";
 import type { Clock } from "../clock.ts";
 import type { HistoryLimits } from "../cache/history.ts";
 import type { ObjectChange } from "../cache/change.ts";
@@ -16,6 +18,7 @@ import { Cache } from "../cache/cache.ts";
 import {
   alreadyExists,
   groupResource,
+  insufficientStorage,
   internalError,
   modifiedMeanwhile,
   notFound,
@@ -27,7 +30,8 @@ import {
 import { ExpiryQueue } from "./expiry.ts";
 import { GroupCommit, type GroupCommitOptions, type PendingWrite } from "./group_commit.ts";
 import { objectKey } from "./keys.ts";
-import { loadAll } from "./load.ts";
+import { loadHistory, loadObjects } from "./load.ts";
+import { readUnseen, Unrecoverable } from "./recovery.ts";
 import { type ObjectData, parseObject, type StoredObject, type StoredResource, storeObject } from "./stored_object.ts";
 
 /** Gives out what must be unique in the cluster: addresses, ports. Sees every write, so that it needs no releasing. */
@@ -44,6 +48,10 @@ export interface RegistryOptions extends GroupCommitOptions {
   allocators?: ReadonlyMap<string, Allocator>;
   /** History that the store keeps at least, for watches that resume after a restart. @default 10 minutes */
   storeHistoryMs?: number;
+  /** Opens the store again after a failure. Absent: a failure is the end. */
+  reopen?: () => Promise<StoreWriter>;
+  /** Told when the store fails, when it cannot be opened again, and when it can (undefined). */
+  onStoreFailure?: (failure: Error | undefined) => void;
 }
 
 export interface WriteOptions {
@@ -57,6 +65,11 @@ export interface WriteOptions {
 const EXPIRIES_AT_ONCE = 256;
 const EXPIRY_PAUSE_MS = 100;
 const COMPACT_EVERY_MS = 60_000;
+/** Timers do not take much longer ones. */
+const WAIT_MS_MAX = 24 * 3600 * 1000;
+/** Between attempts to open the store again: this long at first, twice as long each time, and never longer. */
+const REOPEN_PAUSE_MS = 250;
+const REOPEN_PAUSE_MS_MAX = 5_000;
 
 /** A write that is under way: the newest state of its key, or that it will be gone. */
 interface Head {
@@ -73,17 +86,21 @@ interface Accepted<R> {
 export class Registry<R extends StoredResource = StoredResource> {
   readonly cache: Cache;
   readonly #clock: Clock;
-  readonly #writer: StoreWriter;
-  readonly #commit: GroupCommit<Accepted<R>>;
+  readonly #options: RegistryOptions;
+  readonly #resources: ReadonlyMap<string, R>;
+  #writer: StoreWriter;
+  #commit: GroupCommit<Accepted<R>>;
   readonly #allocators: ReadonlyMap<string, Allocator>;
   readonly #heads = new Map<string, Head>();
   readonly #expiries = new ExpiryQueue<R>();
   readonly #lost = Promise.withResolvers<Error>();
-  #lostBecause: Error | undefined;
+  /** While there is one, no write is taken. */
+  #failure: Error | undefined;
+  #recovering: Promise<void> | undefined;
   #last: Revision;
   #callOffExpiry: (() => void) | undefined;
   #callOffCompaction: (() => void) | undefined;
-  #closed = false;
+  readonly #closed = new AbortController();
 
   /** Loads everything that the store has. */
   static async open<R extends StoredResource>(
@@ -93,27 +110,46 @@ export class Registry<R extends StoredResource = StoredResource> {
     options: RegistryOptions = {},
   ): Promise<Registry<R>> {
     const byName = new Map(resources.map((resource) => [groupResource(resource), resource]));
-    const { revision, historyBegin, objects, changes } = await loadAll(writer, byName, clock.now());
-    const cache = new Cache(resources, clock, {
-      historyBegin,
-      revision,
-      ...(options.historyLimits !== undefined && { historyLimits: options.historyLimits }),
-    });
-    const registry = new Registry<R>(writer, cache, clock, options);
-    for (const { resource, object } of objects) registry.#found(resource, object);
-    for (const { resource, change } of changes) cache.of(resource).history.add(change);
+    const { historyLimits } = options;
+    const { begin: historyBegin, changes, newest } = await loadHistory(writer, byName, clock.now());
+    let registry: Registry<R> | undefined;
+    for await (const { revision, objects } of loadObjects(writer, byName, newest)) {
+      const cacheOptions = { historyBegin, revision, ...(historyLimits !== undefined && { historyLimits }) };
+      registry ??= new Registry<R>(writer, byName, new Cache(resources, clock, cacheOptions), clock, options);
+      for (const { resource, object } of objects) registry.#found(resource, object);
+    }
+    if (registry === undefined) throw new Error("Cannot load the store as it must yield a page: there is none");
+    for (const { resource, change } of changes) registry.cache.of(resource).history.add(change);
     registry.#awaitExpiry();
-    registry.#keepCompacting(options.storeHistoryMs ?? 10 * 60_000, []);
+    registry.#keepCompacting([]);
     return registry;
   }
 
-  private constructor(writer: StoreWriter, cache: Cache, clock: Clock, options: RegistryOptions) {
+  private constructor(
+    writer: StoreWriter,
+    resources: ReadonlyMap<string, R>,
+    cache: Cache,
+    clock: Clock,
+    options: RegistryOptions,
+  ) {
+    this.#options = options;
+    this.#resources = resources;
     this.#writer = writer;
     this.cache = cache;
     this.#clock = clock;
     this.#allocators = options.allocators ?? new Map();
     this.#last = cache.revision;
-    this.#commit = new GroupCommit(writer, (writes) => this.#show(writes), (cause) => this.#lose(cause), options);
+    this.#commit = this.#commitTo(writer);
+  }
+
+  /** The writer of now: another one after each failure of the store. */
+  get writer(): StoreWriter {
+    return this.#writer;
+  }
+
+  /** Why no write is taken now, if that is so. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   /** Resolves when this registry can no longer write, with the reason: the server must end and load anew. */
@@ -167,13 +203,23 @@ export class Registry<R extends StoredResource = StoredResource> {
     );
   }
 
-  /** Waits for writes under way, ends watches, stops timers. The store's writer stays the caller's. */
+  /** Waits for writes under way, ends watches, stops timers. The store's {@link writer} stays the caller's. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closed.abort();
     this.#callOffExpiry?.();
     this.#callOffCompaction?.();
     this.cache.endWatches();
     await this.#commit.settled();
+    await this.#recovering;
+  }
+
+  #commitTo(writer: StoreWriter): GroupCommit<Accepted<R>> {
+    return new GroupCommit<Accepted<R>>(
+      writer,
+      this.#clock,
+      { onDurable: (writes) => this.#show(writes), onFailure: (cause) => this.#fail(cause) },
+      this.#options,
+    );
   }
 
   async #put(
@@ -205,11 +251,7 @@ export class Registry<R extends StoredResource = StoredResource> {
     const head: Head = { object: type === "DELETED" ? undefined : object };
     this.#last = revision;
     this.#heads.set(key, head);
-    const allocator = this.#allocators.get(groupResource(resource));
-    allocator?.observe(
-      type === "DELETED" ? undefined : parseObject(object),
-      previous === undefined ? undefined : parseObject(previous),
-    );
+    this.#observe(resource, head.object, previous);
     const { json: value, expiresAt } = object;
     const change = type === "DELETED"
       ? { type: "delete" as const, key, value, revision }
@@ -226,7 +268,7 @@ export class Registry<R extends StoredResource = StoredResource> {
     const changes = writes.map(({ change, origin: { resource, accepted, head } }) => {
       if (this.#heads.get(change.key) === head) this.#heads.delete(change.key);
       if (head.object?.expiresAt !== undefined) {
-        this.#expiries.add({ at: head.object.expiresAt, resource, object: head.object });
+        this.#awaitExpiryOf(resource, head.object);
       }
       return { resource, change: { ...accepted, at } };
     });
@@ -236,8 +278,12 @@ export class Registry<R extends StoredResource = StoredResource> {
 
   #found(resource: R, object: StoredObject): void {
     this.cache.of(resource).index.set(object);
-    this.#allocators.get(groupResource(resource))?.observe(parseObject(object), undefined);
-    if (object.expiresAt !== undefined) this.#expiries.add({ at: object.expiresAt, resource, object });
+    this.#observe(resource, object, undefined);
+    this.#awaitExpiryOf(resource, object);
+  }
+
+  #awaitExpiryOf(resource: R, { namespace, name, expiresAt }: StoredObject): void {
+    if (expiresAt !== undefined) this.#expiries.add({ at: expiresAt, resource, namespace, name });
   }
 
   #refuseUnlessNewest(resource: R, from: StoredObject): void {
@@ -247,56 +293,145 @@ export class Registry<R extends StoredResource = StoredResource> {
   }
 
   #refuseIfUnable(bytes: number): void {
-    if (this.#lostBecause !== undefined) throw refusal(this.#lostBecause);
+    if (this.#failure !== undefined) throw refusalSince(this.#failure);
     if (!this.#commit.hasRoom(bytes)) throw tooManyRequests("too many writes are waiting for the store", 1);
   }
 
-  #lose(cause: Error): void {
-    this.#lostBecause = cause;
+  #fail(cause: Error): void {
+    this.#failure = cause;
     this.#callOffExpiry?.();
     this.#callOffCompaction?.();
-    this.#lost.resolve(cause);
+    this.#options.onStoreFailure?.(cause);
+    const { reopen } = this.#options;
+    if (reopen === undefined || cause instanceof Fenced) this.#lost.resolve(cause);
+    else this.#recovering = this.#recover(reopen);
+  }
+
+  /** Opens the store again until that succeeds, and goes on from what it holds. */
+  async #recover(reopen: () => Promise<StoreWriter>): Promise<void> {
+    await this.#commit.settled();
+    this.#undo(this.#commit.failed);
+    await this.#discardWriter();
+    let pauseMs = REOPEN_PAUSE_MS;
+    while (!this.#closed.signal.aborted) {
+      try {
+        this.#writer = await reopen();
+        return await this.#resume();
+      } catch (error) {
+        this.#failure = error instanceof Error ? error : new Error(String(error));
+        this.#options.onStoreFailure?.(this.#failure);
+        await this.#discardWriter();
+        if (error instanceof Fenced || error instanceof Unrecoverable) return this.#lost.resolve(error);
+      }
+      await this.#pause(pauseMs);
+      pauseMs = Math.min(pauseMs * 2, REOPEN_PAUSE_MS_MAX);
+    }
+  }
+
+  /** That it could not write is known; what else it has to say at its end changes nothing. */
+  async #discardWriter(): Promise<void> {
+    try {
+      await this.#writer[Symbol.asyncDispose]();
+    } catch { /* as said */ }
+  }
+
+  /** As if these writes had never been accepted. */
+  #undo(writes: readonly PendingWrite<Accepted<R>>[]): void {
+    for (const { origin: { resource, accepted } } of writes.toSorted((a, b) => b.change.revision - a.change.revision)) {
+      const { type, object, previous } = accepted;
+      this.#observe(resource, previous, type === "DELETED" ? undefined : object);
+    }
+    this.#heads.clear();
+    this.#last = this.cache.revision;
+  }
+
+  async #resume(): Promise<void> {
+    const unseen = await readUnseen(this.#writer, this.#resources, this.cache, this.#clock.now());
+    for (const { resource, change: { type, object, previous } } of unseen) {
+      this.#observe(resource, type === "DELETED" ? undefined : object, previous);
+      if (type !== "DELETED") this.#awaitExpiryOf(resource, object);
+    }
+    this.cache.apply(unseen);
+    this.#last = this.cache.revision;
+    this.#commit = this.#commitTo(this.#writer);
+    this.#failure = undefined;
+    this.#options.onStoreFailure?.(undefined);
+    this.#awaitExpiry();
+    this.#keepCompacting([]);
+  }
+
+  #observe(resource: R, next: StoredObject | undefined, previous: StoredObject | undefined): void {
+    const allocator = this.#allocators.get(groupResource(resource));
+    const parse = (object: StoredObject | undefined) => object === undefined ? undefined : parseObject(object);
+    allocator?.observe(parse(next), parse(previous));
+  }
+
+  /** Ends early when the registry is closed. */
+  async #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const callOff = this.#clock.after(ms, resolve);
+    const { signal } = this.#closed;
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    await promise;
+    callOff();
   }
 
   #awaitExpiry(pauseMs = 0): void {
     const next = this.#expiries.next();
     this.#callOffExpiry?.();
-    if (next === undefined || this.#closed || this.#lostBecause !== undefined) return;
-    this.#callOffExpiry = this.#clock.after(Math.max(pauseMs, next - this.#clock.now()), () => this.#expire());
+    if (next === undefined || this.#closed.signal.aborted || this.#failure !== undefined) return;
+    const waitMs = Math.min(Math.max(pauseMs, next - this.#clock.now()), WAIT_MS_MAX);
+    this.#callOffExpiry = this.#clock.after(waitMs, () => this.#expire());
   }
 
   #expire(): void {
-    for (const { resource, object } of this.#expiries.take(this.#clock.now(), EXPIRIES_AT_ONCE)) {
-      // Written again meanwhile: that write has a place of its own in the queue.
-      if (this.newest(resource, object.namespace, object.name) !== object) continue;
-      this.remove(resource, object).catch((error) => {
-        // Refused for want of room: it is tried again. Anything else is the end, and `lost` tells.
-        if (error instanceof StatusError && error.status.code === 429) {
-          this.#expiries.add({ at: this.#clock.now(), resource, object });
-        }
-      });
+    const now = this.#clock.now();
+    for (const expiring of this.#expiries.take(now, EXPIRIES_AT_ONCE)) {
+      const { resource, namespace, name } = expiring;
+      const object = this.newest(resource, namespace, name);
+      if (object?.expiresAt === undefined) continue;
+      if (object.expiresAt > now) this.#awaitExpiryOf(resource, object); // written again meanwhile
+      // Refused, or the store has failed: it is tried again.
+      else this.remove(resource, object).catch(() => this.#expiries.add({ ...expiring, at: this.#clock.now() }));
     }
     this.#awaitExpiry(EXPIRY_PAUSE_MS);
   }
 
   /** @param marks which revision was the newest when, oldest first, since the last compaction */
-  #keepCompacting(keepMs: number, marks: { at: number; revision: Revision }[]): void {
+  #keepCompacting(marks: { at: number; revision: Revision }[]): void {
+    const keepMs = this.#options.storeHistoryMs ?? 10 * 60_000;
     this.#callOffCompaction = this.#clock.after(COMPACT_EVERY_MS, () => {
       const now = this.#clock.now();
       marks.push({ at: now, revision: this.cache.revision });
       let before: Revision | undefined;
       while (marks.length > 0 && now - marks[0]!.at >= keepMs) before = marks.shift()!.revision;
-      // A failed compaction loses nothing; a store that is lost shows at the next write.
+      // A failed compaction loses nothing; a store that has failed shows at the next write.
       if (before !== undefined) this.#writer.compact(before).catch(() => {});
-      this.#keepCompacting(keepMs, marks);
+      this.#keepCompacting(marks);
     });
   }
 }
 
-/** What writers are told once the store is lost. */
-function refusal(cause: Error): StatusError {
-  if (cause instanceof Fenced) {
-    return serviceUnavailable(`Cannot write as another server has taken over the store: ${cause.message}`, { cause });
+/** What those are told whose writes were under way when the store failed. */
+function refusal(cause: Error): Error {
+  if (cause instanceof StatusError) return cause;
+  if (cause instanceof Fenced) return takenOver(cause);
+  const text = `the store has failed, and whether this write was made is unknown: ${cause.message}`;
+  if (cause instanceof Full) return insufficientStorage(`the disk is full: ${text}`, { cause });
+  return internalError(text, { cause });
+}
+
+/** What those are told who come later: nothing was written. */
+function refusalSince(cause: Error): Error {
+  if (cause instanceof Fenced) return takenOver(cause);
+  if (cause instanceof Full) {
+    return insufficientStorage(`Cannot write as the store must have room on its disk: ${cause.message}`, { cause });
   }
-  return internalError(`the store has failed, and whether this write was made is unknown: ${cause.message}`, { cause });
+  return serviceUnavailable(`Cannot write as the store has failed and is being opened again: ${cause.message}`, {
+    cause,
+  });
+}
+
+function takenOver(cause: Error): StatusError {
+  return serviceUnavailable(`Cannot write as another server has taken over the store: ${cause.message}`, { cause });
 }

@@ -1,8 +1,9 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { MemoryStore } from "../store/memory.ts";
-import type { Batch, StoreWriter } from "../store/store.ts";
+import type { StoreWriter } from "../store/store.ts";
 import { StatusError } from "../status.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
+import { FaultyStore } from "../testing/faulty_store.ts";
 import { Registry, type RegistryOptions } from "./registry.ts";
 import { type ObjectData, parseObject, type StoredResource } from "./stored_object.ts";
 
@@ -12,7 +13,6 @@ const things: StoredResource = {
   resource: "things",
   fieldsOf: (object) => ({ "metadata.name": object.metadata.name }),
 };
-const flies: StoredResource = { ...things, resource: "flies", ttlMs: 60_000 };
 
 Deno.test("of a long history a server that starts reads back the newest part alone", async () => {
   const store = new MemoryStore();
@@ -39,8 +39,8 @@ Deno.test("a write is visible, and has its revision in its bytes, when it is ans
 });
 
 Deno.test("nothing is visible before it is durable", async () => {
-  const held = new HeldWriter(await new MemoryStore().openWriter({ name: "test" }, never));
-  const { registry } = await opened(held);
+  const held = new HeldStore();
+  const { registry } = await opened(await held.openWriter({ name: "test" }, never));
   const insert = registry.insert(things, thing("a"));
   await held.asked;
   equal(registry.cache.get(things, "default", "a"), undefined);
@@ -65,10 +65,10 @@ Deno.test("a write under way is what the next one is checked against", async () 
 });
 
 Deno.test("writes of one turn go to the store together", async () => {
-  const counting = new CountingWriter(await new MemoryStore().openWriter({ name: "test" }, never));
-  const { registry } = await opened(counting);
+  const store = new FaultyStore(new MemoryStore());
+  const { registry } = await opened(await store.openWriter({ name: "test" }, never));
   await Promise.all(Array.from({ length: 100 }, (_, index) => registry.insert(things, thing(`t${index}`))));
-  equal(counting.batches, 1);
+  equal(store.appends, 1);
   equal(registry.cache.revision, 100);
 });
 
@@ -81,8 +81,11 @@ Deno.test("a dry run answers as a write would and leaves no trace", async () => 
 });
 
 Deno.test("a full queue refuses with TooManyRequests and takes writes again when it has emptied", async () => {
-  const held = new HeldWriter(await new MemoryStore().openWriter({ name: "test" }, never));
-  const { registry } = await opened(held, { pendingWritesMax: 2, batchesInFlightMax: 1 });
+  const held = new HeldStore();
+  const { registry } = await opened(await held.openWriter({ name: "test" }, never), {
+    pendingWritesMax: 2,
+    batchesInFlightMax: 1,
+  });
   const first = registry.insert(things, thing("a"));
   await held.asked;
   const waiting = [registry.insert(things, thing("b")), registry.insert(things, thing("c"))];
@@ -92,12 +95,13 @@ Deno.test("a full queue refuses with TooManyRequests and takes writes again when
   equal((await registry.insert(things, thing("d"))).revision, 4);
 });
 
-Deno.test("when the store fails, every write under way and every later one is refused, and the server is told", async () => {
-  const failing = new FailingWriter(await new MemoryStore().openWriter({ name: "test" }, never));
-  const { registry } = await opened(failing);
+Deno.test("when the store fails and nobody can open it again, every write is refused, and the server is told", async () => {
+  const store = new FaultyStore(new MemoryStore());
+  const { registry } = await opened(await store.openWriter({ name: "test" }, never));
+  store.fault = new Error("the disk is gone");
   const writes = [registry.insert(things, thing("a")), registry.insert(things, thing("b"))];
   for (const write of writes) await rejects(write, refused("InternalError"));
-  await rejects(registry.insert(things, thing("c")), refused("InternalError"));
+  await rejects(registry.insert(things, thing("c")), refused("ServiceUnavailable"));
   equal((await registry.lost).message, "the disk is gone");
   equal(registry.cache.get(things, "default", "a"), undefined);
 });
@@ -127,31 +131,11 @@ Deno.test("a registry that is opened again finds objects, revisions and history"
   equal((await registry.insert(things, thing("c"))).revision, 4);
 });
 
-Deno.test("what expires is deleted by a write", async () => {
-  const { registry, clock } = await opened();
-  await registry.insert(flies, thing("old"));
-  clock.advance(30_000);
-  const young = await registry.insert(flies, thing("young"));
-  clock.advance(31_000);
-  await registry.cache.waitFor(3);
-  deepEqual(registry.cache.of(flies).newest({}), [young]);
-});
-
-Deno.test("a write puts off the expiry", async () => {
-  const { registry, clock } = await opened();
-  const first = await registry.insert(flies, thing("a"));
-  clock.advance(59_000);
-  await registry.replace(flies, thing("a"), first);
-  clock.advance(59_000);
-  equal(registry.cache.of(flies).index.size, 1);
-  equal(registry.cache.revision, 2);
-});
-
 async function opened(writer?: StoreWriter, options?: RegistryOptions) {
   const clock = new FakeClock();
   const registry = await Registry.open(
     writer ?? await new MemoryStore().openWriter({ name: "test" }, never),
-    [things, flies],
+    [things],
     clock,
     options,
   );
@@ -166,50 +150,19 @@ function refused(reason: string) {
   return (error: unknown) => error instanceof StatusError && error.status.reason === reason;
 }
 
-class CountingWriter implements StoreWriter {
-  batches = 0;
-  constructor(readonly inner: StoreWriter) {}
-  get cluster() {
-    return this.inner.cluster;
-  }
-  get epoch() {
-    return this.inner.epoch;
-  }
-  load() {
-    return this.inner.load();
-  }
-  changes(after: number) {
-    return this.inner.changes(after);
-  }
-  append(batch: Batch) {
-    this.batches++;
-    return this.inner.append(batch);
-  }
-  compact(before: number) {
-    return this.inner.compact(before);
-  }
-  [Symbol.asyncDispose]() {
-    return this.inner[Symbol.asyncDispose]();
-  }
-}
-
-class FailingWriter extends CountingWriter {
-  override append(): Promise<void> {
-    return Promise.reject(new Error("the disk is gone"));
-  }
-}
-
 /** Holds appends back until it is told to release them. */
-class HeldWriter extends CountingWriter {
+class HeldStore extends FaultyStore {
   readonly #asked = Promise.withResolvers<void>();
   readonly #released = Promise.withResolvers<void>();
   readonly asked = this.#asked.promise;
+  override delay = () => {
+    this.#asked.resolve();
+    return this.#released.promise;
+  };
+  constructor() {
+    super(new MemoryStore());
+  }
   release() {
     this.#released.resolve();
-  }
-  override async append(batch: Batch) {
-    this.#asked.resolve();
-    await this.#released.promise;
-    await super.append(batch);
   }
 }

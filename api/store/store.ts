@@ -70,7 +70,7 @@ export interface StoreWriter extends StoreReader {
   /**
    * Atomic, in order, durable when it resolves. Several appends may be under way: they are carried out in the order of the calls.
    * @throws {Fenced} for ever after, once another writer has opened the store
-   * @throws any other error leaves the outcome unknown: reopen and reload before answering anybody
+   * @throws {Full} and any other error: the outcome is unknown. Open it again, and see what was written, before writing on
    */
   append(batch: Batch): Promise<void>;
   /** Forgets the history before a revision. Newest states stay. */
@@ -80,6 +80,11 @@ export interface StoreWriter extends StoreReader {
 /** Another writer has opened the store; this one can never write again. */
 export class Fenced extends Error {
   override name = "Fenced";
+}
+
+/** There is no room for what was to be written. As after any other failure the outcome is unknown. */
+export class Full extends Error {
+  override name = "Full";
 }
 
 /** The history that was asked for has been compacted away. */

@@ -3,3 +3,4 @@ export * from "./store_suite.ts";
 export * from "./fake_clock.ts";
 export * from "./refusal.ts";
 export * from "./test_api_server.ts";
+export * from "./faulty_store.ts";

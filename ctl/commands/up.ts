@@ -1,6 +1,6 @@
 /** `k3ts up`, `server` and `agent`: a cluster, its control plane or a node on this machine. */
 import { createClient } from "@connectrpc/connect";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
@@ -24,6 +24,7 @@ interface ServerOptions {
   port: string;
   listen: string[];
   tlsSan: string[];
+  store?: string;
 }
 
 interface NodeOptions {
@@ -51,7 +52,14 @@ export function registerUp(program: Command): void {
         collect,
         [],
       )
-      .option("--tls-san <name>", "another name or address that others reach it by; may be repeated", collect, []);
+      .option("--tls-san <name>", "another name or address that others reach it by; may be repeated", collect, [])
+      .addOption(
+        new Option(
+          "--store <engine>",
+          "what keeps the state (default: what the data directory has, slatedb in a new one)",
+        )
+          .choices(["slatedb", "sqlite"]),
+      );
   const withNode = (command: Command) =>
     command
       .option("--node-name <name>", "this machine's name in the cluster (default: its host name)")
@@ -113,7 +121,7 @@ async function server(options: ServerOptions): Promise<void> {
   const port = parsePort(options.port);
   const listen = options.listen.length > 0 ? options.listen : ["0.0.0.0"];
   const api = apiAddresses(listen, options.tlsSan, await thisMachine());
-  const run = await prepare({ roles: ["server"], dataDir, port, nodeName: "", api });
+  const run = await prepare({ ...options, roles: ["server"], dataDir, port, nodeName: "", api });
   await running(run, async (link, signal) => {
     (await whileStarting(dataDir, link, signal, (signal) => serverAnswers(dataDir, signal)))[Symbol.dispose]();
     console.log([
@@ -175,6 +183,7 @@ interface Prepared {
   nodeName: string;
   nodeIp?: string;
   cgroupParent?: string;
+  store?: string;
   /** @default none is served */
   api?: ApiAddresses;
   /** @default this machine's */
@@ -211,6 +220,7 @@ async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<Run
     nodeIp: rest.nodeIp,
     cgroupParent: rest.cgroupParent,
     network: NETWORK_DEFAULTS,
+    store: rest.store,
     root: ROOT,
     native,
     deno: Deno.execPath(),

@@ -24,6 +24,8 @@ export interface ComponentOptions {
   /** The cgroup of the node's pods. @default the agent's */
   cgroupParent?: string;
   network: NetworkOptions;
+  /** What keeps the server's state. Absent: what the data directory has, slatedb in a new one. */
+  store?: string | undefined;
   /** The checkout or installation: where main.ts files and deno.json lie. */
   root: string;
   /** The folder of native programs. */
@@ -122,6 +124,7 @@ function serverCommand(options: ComponentOptions): string[] {
     network.dnsAddress,
     "--cluster-domain",
     network.clusterDomain,
+    ...(options.store === undefined ? [] : ["--store", options.store]),
   ];
 }
 

@@ -1,2 +1,2 @@
 /** Backends of the `Store` contract that need more than memory. */
-export { type SlateDbOptions, slateDbStore } from "./slatedb.ts";
+export { diskStore, type DiskStoreOptions } from "./disk.ts";

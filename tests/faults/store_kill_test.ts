@@ -3,7 +3,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { Change, Revision, Store, StoreWriter } from "@k3ts/api";
 import { openNative } from "@k3ts/ffi";
-import { slateDbStore } from "@k3ts/server/stores";
+import { diskStore } from "@k3ts/server/stores";
 import { valueOf } from "./store_values.ts";
 
 const ROUNDS = 30;
@@ -21,7 +21,7 @@ Deno.test("30 kills lose no acknowledged write and leave no gap in the history",
   const path = await Deno.makeTempDir({ prefix: "k3ts-kill-" });
   const native = await openNative();
   try {
-    const store = slateDbStore({ native, path });
+    const store = diskStore({ native, path });
     let acknowledged = 0;
     let historyBegin = 1;
     for (let round = 1; round <= ROUNDS; round++) {

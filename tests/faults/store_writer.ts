@@ -6,7 +6,7 @@
  */
 import type { Batch, Change, Revision } from "@k3ts/api";
 import { openNative } from "@k3ts/ffi";
-import { slateDbStore } from "@k3ts/server/stores";
+import { diskStore } from "@k3ts/server/stores";
 import { valueOf } from "./store_values.ts";
 
 /** Batches under way at a time: enough that commits are shared. */
@@ -17,7 +17,7 @@ const encoder = new TextEncoder();
 
 async function main(path: string): Promise<void> {
   const signal = new AbortController().signal;
-  const writer = await slateDbStore({ native: await openNative(), path }).openWriter({ name: "victim" }, signal);
+  const writer = await diskStore({ native: await openNative(), path }).openWriter({ name: "victim" }, signal);
   let next = 1;
   for await (const { revision } of writer.load()) next = revision + 1;
   const writeForEver = async () => {

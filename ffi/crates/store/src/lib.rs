@@ -1,13 +1,15 @@
-//! The storage engine as a service: SlateDB on the local disk.
+//! The storage engine as a service: SlateDB or SQLite on the local disk.
 //!
-//! One writer a store. Appends under way share a commit: they are written to the engine's log together and made
-//! durable by one flush, of which there is one at a time (group commit).
+//! One writer a store. Appends under way share a commit: they are written and made durable together, and there is one
+//! commit at a time (group commit).
 
 mod engine;
 mod errors;
 mod folder;
 mod operations;
-mod scan;
+mod pages;
+mod slatedb;
+mod sqlite;
 mod writer;
 
 use std::collections::HashMap;
@@ -74,23 +76,23 @@ impl StoreService for Stores {
                 "Cannot open a store as {OPEN_MAX} are open"
             )));
         }
-        let opened = if request.read_only {
-            engine::open_reader(&path)
-                .await?
-                .close()
-                .await
-                .map_err(errors::of_engine("Cannot read the store"))?;
-            Opened::Reader(path)
+        let wanted = request.engine();
+        let (opened, engine) = if request.read_only {
+            let kind = engine::probe(wanted, &path).await?;
+            (Opened::Reader(path), kind)
         } else {
             // In a task of its own: dropped half-way, the engine would go on in the background.
             let folders = self.folders.clone();
-            Opened::Writer(Arc::new(
-                tokio::spawn(async move { Writer::open(&folders, &path).await }).await??,
-            ))
+            let writer = tokio::spawn(async move { Writer::open(&folders, wanted, &path).await }).await??;
+            let kind = writer.engine.kind();
+            (Opened::Writer(Arc::new(writer)), kind)
         };
         let handle = self.last_handle.fetch_add(1, Ordering::Relaxed) + 1;
         self.lock().insert(handle, opened);
-        Ok(OpenResponse { handle })
+        Ok(OpenResponse {
+            handle,
+            engine: engine.into(),
+        })
     }
 
     async fn append(&self, _: CallContext, request: AppendRequest) -> Result<AppendResponse, RpcError> {
@@ -107,13 +109,8 @@ impl StoreService for Stores {
         responses: ServerStream<ScanResponse>,
     ) -> Result<(), RpcError> {
         match self.find(request.handle)? {
-            Opened::Writer(writer) => scan::scan(&*writer.db, request, responses).await,
-            Opened::Reader(path) => {
-                let reader = engine::open_reader(&path).await?;
-                let outcome = scan::scan(&reader, request, responses).await;
-                reader.close().await.map_err(errors::of_engine("Cannot end a scan"))?;
-                outcome
-            }
+            Opened::Writer(writer) => writer.engine.scan(request, responses).await,
+            Opened::Reader(path) => engine::scan(&path, request, responses).await,
         }
     }
 

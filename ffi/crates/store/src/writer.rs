@@ -5,12 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use k3ts_frames::RpcError;
-use slatedb::config::{CloseOptions, FlushOptions, FlushType};
-use slatedb::{Db, WriteBatch};
+use k3ts_proto::v1::{StoreEngine, StoreFenced, StoreFull};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine;
-use crate::errors;
+use crate::engine::Engine;
 use crate::folder::{Folders, HeldFolder};
 use crate::operations::{self, Operation};
 
@@ -34,27 +32,27 @@ enum Command {
 
 /// Closes the engine when it is dropped.
 pub struct Writer {
-    pub db: Arc<Db>,
+    pub engine: Arc<Engine>,
     commands: mpsc::Sender<Command>,
     /// Of a batch whose last request has not come yet.
     staged: Mutex<Vec<Bytes>>,
 }
 
 impl Writer {
-    pub async fn open(folders: &Folders, path: &Path) -> Result<Self, RpcError> {
+    pub async fn open(folders: &Folders, kind: StoreEngine, path: &Path) -> Result<Self, RpcError> {
         let folder = folders.hold(path)?;
-        let db = Arc::new(engine::open_writer(&folder.path).await?);
+        let engine = Arc::new(Engine::open(kind, &folder.path).await?);
         let (commands, waiting) = mpsc::channel(WAITING_MAX);
         tokio::spawn(
             Committer {
-                db: db.clone(),
+                engine: engine.clone(),
                 folder,
                 failed: None,
             }
             .run(waiting),
         );
         Ok(Self {
-            db,
+            engine,
             commands,
             staged: Mutex::default(),
         })
@@ -98,9 +96,9 @@ impl Writer {
     }
 }
 
-/// Writes what waits and makes it durable by one flush, again and again.
+/// Makes what waits durable by one commit, again and again.
 struct Committer {
-    db: Arc<Db>,
+    engine: Arc<Engine>,
     /// Until the engine is closed.
     folder: Arc<HeldFolder>,
     /// After a failure nobody knows what was written, and what comes later must not be written without it.
@@ -112,22 +110,23 @@ impl Committer {
         let mut group = Vec::new();
         let mut closing = Vec::new();
         while closing.is_empty() && waiting.recv_many(&mut group, WAITING_MAX).await > 0 {
+            let mut batches = Vec::new();
             let mut written = Vec::new();
             for command in group.drain(..) {
                 match command {
                     Command::Close { done } => closing.push(done),
-                    Command::Append { operations, done } => match self.write(operations).await {
-                        Ok(()) => written.push(done),
-                        Err(error) => answer(done, Err(error)),
-                    },
+                    Command::Append { operations, done } => {
+                        batches.push(operations);
+                        written.push(done);
+                    }
                 }
             }
-            let outcome = if written.is_empty() { Ok(()) } else { self.flush().await };
+            let outcome = self.commit(batches).await;
             for done in written {
                 answer(done, outcome.clone());
             }
         }
-        let outcome = self.close().await;
+        let outcome = self.engine.close().await;
         // Another process may hold the folder as soon as somebody knows that it is free.
         drop(self);
         for done in closing {
@@ -135,40 +134,14 @@ impl Committer {
         }
     }
 
-    async fn write(&mut self, operations: Vec<Operation>) -> Outcome {
+    async fn commit(&mut self, batches: Vec<Vec<Operation>>) -> Outcome {
         self.refuse_after_failure()?;
-        let batch = batch_of(operations);
-        if batch.is_empty() {
+        if batches.iter().all(Vec::is_empty) {
             return Ok(());
         }
-        let outcome = self.db.write(batch).await.map(drop);
-        self.remember(outcome)
-    }
-
-    async fn flush(&mut self) -> Outcome {
-        let outcome = self
-            .db
-            .flush_with_options(FlushOptions {
-                flush_type: FlushType::Wal,
-            })
-            .await;
-        self.remember(outcome)
-    }
-
-    async fn close(&self) -> Outcome {
-        // What is in the log need not be sorted into tables first, which would take seconds.
-        let options = CloseOptions::default().with_flush_type(Some(FlushType::Wal));
-        self.db
-            .close_with_options(options)
-            .await
-            .map_err(errors::of_engine("Cannot close the store"))
-    }
-
-    fn remember(&mut self, outcome: Result<(), slatedb::Error>) -> Outcome {
-        let action = format!("Cannot append to the store in {}", self.folder.path.display());
-        let outcome = outcome.map_err(errors::of_engine(&action));
+        let outcome = self.engine.commit(batches).await;
         if let Err(error) = &outcome {
-            self.failed.get_or_insert_with(|| error.clone());
+            self.failed = Some(error.clone());
         }
         outcome
     }
@@ -176,24 +149,16 @@ impl Committer {
     fn refuse_after_failure(&self) -> Outcome {
         match &self.failed {
             None => Ok(()),
-            Some(error) if error.detail::<k3ts_proto::v1::StoreFenced>().is_some() => Err(error.clone()),
-            Some(error) => Err(RpcError::failed_precondition(
-                "Cannot append to the store as the append before must have succeeded: open it again",
-            )
+            Some(error) if error.detail::<StoreFenced>().is_some() || error.detail::<StoreFull>().is_some() => {
+                Err(error.clone())
+            }
+            Some(error) => Err(RpcError::failed_precondition(format!(
+                "Cannot append to the store in {} as the append before must have succeeded: open it again",
+                self.folder.path.display()
+            ))
             .caused_by(error)),
         }
     }
-}
-
-fn batch_of(operations: Vec<Operation>) -> WriteBatch {
-    let mut batch = WriteBatch::new();
-    for operation in operations {
-        match operation {
-            Operation::Put { key, value } => batch.put_bytes(key, value),
-            Operation::Delete { key } => batch.delete(key),
-        }
-    }
-    batch
 }
 
 fn answer(done: oneshot::Sender<Outcome>, outcome: Outcome) {
@@ -203,30 +168,12 @@ fn answer(done: oneshot::Sender<Outcome>, outcome: Outcome) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use k3ts_frames::Code;
-    use k3ts_proto::v1::StoreFenced;
 
     use super::*;
     use crate::folder;
 
-    /// Removed when the test is over.
-    struct Temporary(PathBuf);
-
-    impl Temporary {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("k3ts-store-{name}-{}", std::process::id()));
-            let _ = std::fs::remove_dir_all(&path);
-            Self(path)
-        }
-    }
-
-    impl Drop for Temporary {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
+    const ENGINES: [StoreEngine; 2] = [StoreEngine::Slatedb, StoreEngine::Sqlite];
 
     fn put(key: &str, value: &str) -> Vec<u8> {
         packed(0, key, value)
@@ -241,62 +188,53 @@ mod tests {
         bytes
     }
 
-    async fn keys(db: &Db) -> Vec<String> {
-        let mut rows = db.scan::<std::ops::RangeFull>(..).await.unwrap();
-        let mut keys = Vec::new();
-        while let Some(row) = rows.next().await.unwrap() {
-            keys.push(String::from_utf8(row.key.to_vec()).unwrap());
-        }
-        keys
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_was_acknowledged_is_there_for_the_next_writer() {
-        let folder = Temporary::new("crash");
-        {
-            let writer = Writer::open(&Folders::default(), &folder.0).await.unwrap();
-            writer.append(put("a", "1").into(), true).await.unwrap();
-            writer
-                .append([put("b", "2"), put("c", "3")].concat().into(), false)
-                .await
-                .unwrap();
-            writer
-                .append([packed(1, "a", ""), packed(1, "b", "")].concat().into(), false)
-                .await
-                .unwrap();
-            writer.close().await.unwrap();
-        }
-        let writer = Writer::open(&Folders::default(), &folder.0).await.unwrap();
-        assert_eq!(keys(&writer.db).await, ["c"]);
-        writer.close().await.unwrap();
-    }
-
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_second_writer_of_the_process_fences_the_first() {
-        let folder = Temporary::new("fence");
-        let folders = Folders::default();
-        let first = Writer::open(&folders, &folder.0).await.unwrap();
-        let second = Writer::open(&folders, &folder.0).await.unwrap();
-        for _ in 0..2 {
-            let error = first.append(put("a", "1").into(), false).await.unwrap_err();
-            assert_eq!(error.code, Code::FailedPrecondition);
-            assert!(error.detail::<StoreFenced>().is_some(), "{error:?}");
+        for engine in ENGINES {
+            let folder = tempfile::tempdir().unwrap();
+            let folders = Folders::default();
+            let first = Writer::open(&folders, engine, folder.path()).await.unwrap();
+            let second = Writer::open(&folders, engine, folder.path()).await.unwrap();
+            for _ in 0..2 {
+                let error = first.append(put("a", "1").into(), false).await.unwrap_err();
+                assert_eq!(error.code, Code::FailedPrecondition);
+                assert!(error.detail::<StoreFenced>().is_some(), "{error:?}");
+            }
+            second.append(put("b", "2").into(), false).await.unwrap();
+            second.close().await.unwrap();
         }
-        second.append(put("b", "2").into(), false).await.unwrap();
-        second.close().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_batch_that_comes_in_parts_counts_when_the_last_has_come() {
+        for engine in ENGINES {
+            let folder = tempfile::tempdir().unwrap();
+            let writer = Writer::open(&Folders::default(), engine, folder.path()).await.unwrap();
+            writer.append(put("a", "1").into(), true).await.unwrap();
+            writer
+                .append([put("b", "2"), packed(1, "a", "")].concat().into(), false)
+                .await
+                .unwrap();
+            writer.append(Vec::new().into(), false).await.unwrap();
+            writer.close().await.unwrap();
+            assert_eq!(
+                writer.append(put("c", "3").into(), false).await.unwrap_err().code,
+                Code::Unavailable
+            );
+        }
     }
 
     #[tokio::test]
     async fn a_folder_that_another_holds_is_refused_by_name() {
-        let folder = Temporary::new("lock");
-        let held = Folders::default().hold(&folder.0).unwrap();
-        let error = Folders::default().hold(&folder.0).err().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let held = Folders::default().hold(folder.path()).unwrap();
+        let error = Folders::default().hold(folder.path()).err().unwrap();
         assert!(
             error.message.ends_with(&format!("process {} does", std::process::id())),
             "{error}"
         );
         drop(held);
-        Folders::default().hold(&folder.0).unwrap();
+        Folders::default().hold(folder.path()).unwrap();
         assert!(folder::path_of("s3://bucket").is_err());
     }
 }

@@ -2,15 +2,15 @@
 // @generated from file k3ts/v1/store.proto (package k3ts.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file k3ts/v1/store.proto.
  */
 export const file_k3ts_v1_store: GenFile = /*@__PURE__*/
-  fileDesc("ChNrM3RzL3YxL3N0b3JlLnByb3RvEgdrM3RzLnYxIjMKC09wZW5SZXF1ZXN0EgsKA3VybBgBIAEoCRIRCglyZWFkX29ubHkYAyABKAhKBAgCEAMiHgoMT3BlblJlc3BvbnNlEg4KBmhhbmRsZRgBIAEoBCJBCg1BcHBlbmRSZXF1ZXN0Eg4KBmhhbmRsZRgBIAEoBBISCgpvcGVyYXRpb25zGAIgASgMEgwKBG1vcmUYAyABKAgiEAoOQXBwZW5kUmVzcG9uc2UiTQoLU2NhblJlcXVlc3QSDgoGaGFuZGxlGAEgASgEEg0KBXN0YXJ0GAIgASgMEgsKA2VuZBgDIAEoDBISCgpwYWdlX2J5dGVzGAQgASgNIhwKDFNjYW5SZXNwb25zZRIMCgRyb3dzGAEgASgMIh4KDENsb3NlUmVxdWVzdBIOCgZoYW5kbGUYASABKAQiDwoNQ2xvc2VSZXNwb25zZSINCgtTdG9yZUZlbmNlZDLtAQoMU3RvcmVTZXJ2aWNlEjMKBE9wZW4SFC5rM3RzLnYxLk9wZW5SZXF1ZXN0GhUuazN0cy52MS5PcGVuUmVzcG9uc2USOQoGQXBwZW5kEhYuazN0cy52MS5BcHBlbmRSZXF1ZXN0GhcuazN0cy52MS5BcHBlbmRSZXNwb25zZRI1CgRTY2FuEhQuazN0cy52MS5TY2FuUmVxdWVzdBoVLmszdHMudjEuU2NhblJlc3BvbnNlMAESNgoFQ2xvc2USFS5rM3RzLnYxLkNsb3NlUmVxdWVzdBoWLmszdHMudjEuQ2xvc2VSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChNrM3RzL3YxL3N0b3JlLnByb3RvEgdrM3RzLnYxIlkKC09wZW5SZXF1ZXN0EgsKA3VybBgBIAEoCRIRCglyZWFkX29ubHkYAyABKAgSJAoGZW5naW5lGAQgASgOMhQuazN0cy52MS5TdG9yZUVuZ2luZUoECAIQAyJECgxPcGVuUmVzcG9uc2USDgoGaGFuZGxlGAEgASgEEiQKBmVuZ2luZRgCIAEoDjIULmszdHMudjEuU3RvcmVFbmdpbmUiQQoNQXBwZW5kUmVxdWVzdBIOCgZoYW5kbGUYASABKAQSEgoKb3BlcmF0aW9ucxgCIAEoDBIMCgRtb3JlGAMgASgIIhAKDkFwcGVuZFJlc3BvbnNlIk0KC1NjYW5SZXF1ZXN0Eg4KBmhhbmRsZRgBIAEoBBINCgVzdGFydBgCIAEoDBILCgNlbmQYAyABKAwSEgoKcGFnZV9ieXRlcxgEIAEoDSIcCgxTY2FuUmVzcG9uc2USDAoEcm93cxgBIAEoDCIeCgxDbG9zZVJlcXVlc3QSDgoGaGFuZGxlGAEgASgEIg8KDUNsb3NlUmVzcG9uc2UiDQoLU3RvcmVGZW5jZWQiCwoJU3RvcmVGdWxsKl4KC1N0b3JlRW5naW5lEhwKGFNUT1JFX0VOR0lORV9VTlNQRUNJRklFRBAAEhgKFFNUT1JFX0VOR0lORV9TTEFURURCEAESFwoTU1RPUkVfRU5HSU5FX1NRTElURRACMu0BCgxTdG9yZVNlcnZpY2USMwoET3BlbhIULmszdHMudjEuT3BlblJlcXVlc3QaFS5rM3RzLnYxLk9wZW5SZXNwb25zZRI5CgZBcHBlbmQSFi5rM3RzLnYxLkFwcGVuZFJlcXVlc3QaFy5rM3RzLnYxLkFwcGVuZFJlc3BvbnNlEjUKBFNjYW4SFC5rM3RzLnYxLlNjYW5SZXF1ZXN0GhUuazN0cy52MS5TY2FuUmVzcG9uc2UwARI2CgVDbG9zZRIVLmszdHMudjEuQ2xvc2VSZXF1ZXN0GhYuazN0cy52MS5DbG9zZVJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message k3ts.v1.OpenRequest
@@ -29,6 +29,14 @@ export type OpenRequest = Message<"k3ts.v1.OpenRequest"> & {
    * @generated from field: bool read_only = 3;
    */
   readOnly: boolean;
+
+  /**
+   * A folder stays with the engine that made it: another one is refused with failed_precondition.
+   * Unspecified: whichever the folder has, SlateDB where it has none.
+   *
+   * @generated from field: k3ts.v1.StoreEngine engine = 4;
+   */
+  engine: StoreEngine;
 };
 
 /**
@@ -46,6 +54,13 @@ export type OpenResponse = Message<"k3ts.v1.OpenResponse"> & {
    * @generated from field: uint64 handle = 1;
    */
   handle: bigint;
+
+  /**
+   * The one that the folder has.
+   *
+   * @generated from field: k3ts.v1.StoreEngine engine = 2;
+   */
+  engine: StoreEngine;
 };
 
 /**
@@ -200,6 +215,47 @@ export type StoreFenced = Message<"k3ts.v1.StoreFenced"> & {
  */
 export const StoreFencedSchema: GenMessage<StoreFenced> = /*@__PURE__*/
   messageDesc(file_k3ts_v1_store, 8);
+
+/**
+ * Detail of an error: the disk is full. What was to be written may still be found when the engine is opened again.
+ *
+ * @generated from message k3ts.v1.StoreFull
+ */
+export type StoreFull = Message<"k3ts.v1.StoreFull"> & {
+};
+
+/**
+ * Describes the message k3ts.v1.StoreFull.
+ * Use `create(StoreFullSchema)` to create a new message.
+ */
+export const StoreFullSchema: GenMessage<StoreFull> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_store, 9);
+
+/**
+ * @generated from enum k3ts.v1.StoreEngine
+ */
+export enum StoreEngine {
+  /**
+   * @generated from enum value: STORE_ENGINE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: STORE_ENGINE_SLATEDB = 1;
+   */
+  SLATEDB = 1,
+
+  /**
+   * @generated from enum value: STORE_ENGINE_SQLITE = 2;
+   */
+  SQLITE = 2,
+}
+
+/**
+ * Describes the enum k3ts.v1.StoreEngine.
+ */
+export const StoreEngineSchema: GenEnum<StoreEngine> = /*@__PURE__*/
+  enumDesc(file_k3ts_v1_store, 0);
 
 /**
  * The storage engine, native. Rows are packed into bytes fields: the layout of each stands beside it,

@@ -747,9 +747,12 @@ pub struct GatewayServiceGetStatusResponse {
     pub requests_in_flight: u32,
     #[prost(uint64, tag = "3")]
     pub requests: u64,
-    /// Requests that wait for the server to come back.
+    /// Requests that wait for the server to come back, or for a node to connect.
     #[prost(uint32, tag = "4")]
     pub requests_waiting: u32,
+    /// Nodes whose tunnels to this gateway are open.
+    #[prost(uint32, tag = "5")]
+    pub tunnels: u32,
 }
 impl ::prost::Name for GatewayServiceGetStatusResponse {
     const NAME: &'static str = "GatewayServiceGetStatusResponse";
@@ -3622,6 +3625,10 @@ pub struct OpenRequest {
     /// Only scans; fences nobody. Fails with not_found where no writer has been.
     #[prost(bool, tag = "3")]
     pub read_only: bool,
+    /// A folder stays with the engine that made it: another one is refused with failed_precondition.
+    /// Unspecified: whichever the folder has, SlateDB where it has none.
+    #[prost(enumeration = "StoreEngine", tag = "4")]
+    pub engine: i32,
 }
 impl ::prost::Name for OpenRequest {
     const NAME: &'static str = "OpenRequest";
@@ -3637,6 +3644,9 @@ impl ::prost::Name for OpenRequest {
 pub struct OpenResponse {
     #[prost(uint64, tag = "1")]
     pub handle: u64,
+    /// The one that the folder has.
+    #[prost(enumeration = "StoreEngine", tag = "2")]
+    pub engine: i32,
 }
 impl ::prost::Name for OpenResponse {
     const NAME: &'static str = "OpenResponse";
@@ -3759,6 +3769,48 @@ impl ::prost::Name for StoreFenced {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/k3ts.v1.StoreFenced".into()
+    }
+}
+/// Detail of an error: the disk is full. What was to be written may still be found when the engine is opened again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoreFull {}
+impl ::prost::Name for StoreFull {
+    const NAME: &'static str = "StoreFull";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.StoreFull".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.StoreFull".into()
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StoreEngine {
+    Unspecified = 0,
+    Slatedb = 1,
+    Sqlite = 2,
+}
+impl StoreEngine {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STORE_ENGINE_UNSPECIFIED",
+            Self::Slatedb => "STORE_ENGINE_SLATEDB",
+            Self::Sqlite => "STORE_ENGINE_SQLITE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STORE_ENGINE_UNSPECIFIED" => Some(Self::Unspecified),
+            "STORE_ENGINE_SLATEDB" => Some(Self::Slatedb),
+            "STORE_ENGINE_SQLITE" => Some(Self::Sqlite),
+            _ => None,
+        }
     }
 }
 /// The storage engine, native. Rows are packed into bytes fields: the layout of each stands beside it,

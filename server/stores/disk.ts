@@ -1,6 +1,6 @@
 /**
- * The store on the local disk: SlateDB, on native threads of this process. A write is acknowledged when it is synced to
- * the disk; of all batches that wait, one commit is made.
+ * The store on the local disk: SlateDB or SQLite, on native threads of this process. A write is acknowledged when it is
+ * synced to the disk; of all batches that wait, one commit is made.
  *
  * A second writer in the same process fences the first. Another process is refused while one holds the folder, as two
  * servers on one data directory are a mistake and not a succession.
@@ -12,6 +12,7 @@ import {
   type Entry,
   Expired,
   Fenced,
+  Full,
   refuseIfOutOfBounds,
   type Revision,
   type Store,
@@ -19,7 +20,8 @@ import {
   type StoreWriter,
   type WriterId,
 } from "@k3ts/api";
-import { type Engine, isFenced, type Native, openEngine, type Row } from "@k3ts/ffi";
+import { type Engine, type EngineName, isFenced, isFull, type Native, openEngine, type Row } from "@k3ts/ffi";
+import { ConnectError } from "@connectrpc/connect";
 import { GroupCommit } from "./group_commit.ts";
 import {
   changeOperations,
@@ -41,37 +43,46 @@ import {
 /** Revisions whose history is deleted in one commit, so that compaction never holds up writes for long. */
 const SWEEP_STEP_REVISIONS = 2048;
 
-export interface SlateDbOptions {
+export interface DiskStoreOptions {
   /** Lives longer than everything that is opened. */
   native: Pick<Native, "transport">;
   /** Absolute path of the store's folder; the first writer makes it. */
   path: string;
+  /** A folder stays with the engine that made it. @default whichever the folder has, slatedb where it has none */
+  engine?: EngineName;
 }
 
-export function slateDbStore(options: SlateDbOptions): Store {
-  return new SlateDbStore(options);
+export function diskStore(options: DiskStoreOptions): Store {
+  return new DiskStore(options);
 }
 
-class SlateDbStore implements Store {
-  constructor(readonly options: SlateDbOptions) {}
+class DiskStore implements Store {
+  constructor(readonly options: DiskStoreOptions) {}
+
+  get #engineOptions() {
+    const { path, engine } = this.options;
+    return { path, ...(engine !== undefined && { engine }) };
+  }
 
   async openReader(signal: AbortSignal): Promise<StoreReader> {
     signal.throwIfAborted();
     const { native, path } = this.options;
-    const engine = await openEngine(native, { path, readOnly: true, signal });
+    const engine = await openEngine(native, { ...this.#engineOptions, readOnly: true, signal });
     return await closedOnFailure(engine, async () => {
       const { cluster } = await loadMeta(engine, signal);
       if (cluster === undefined) {
         throw new Error(`Cannot read the store in ${path} as its first writer must have named it`);
       }
-      return new SlateDbReader(engine, cluster);
+      return new DiskReader(engine, cluster);
     });
   }
 
   async openWriter(who: WriterId, signal: AbortSignal): Promise<StoreWriter> {
     signal.throwIfAborted();
     const { native, path } = this.options;
-    const engine = await openEngine(native, { path, signal });
+    const engine = await openEngine(native, { ...this.#engineOptions, signal }).catch((error) => {
+      throw describe(error, path);
+    });
     return await closedOnFailure(engine, async () => {
       const meta = await loadMeta(engine, signal);
       const cluster = meta.cluster ?? crypto.randomUUID();
@@ -82,12 +93,12 @@ class SlateDbStore implements Store {
         textOperation("writer", who.name),
         numberOperation("epoch", epoch),
       ]);
-      return new SlateDbWriter(engine, commit, cluster, { ...meta, epoch });
+      return new DiskWriter(engine, commit, cluster, { ...meta, epoch });
     });
   }
 }
 
-class SlateDbReader implements StoreReader {
+class DiskReader implements StoreReader {
   constructor(protected readonly engine: Engine, readonly cluster: ClusterId) {}
 
   async *load(): AsyncIterable<{ entries: Entry[]; revision: Revision }> {
@@ -122,7 +133,7 @@ class SlateDbReader implements StoreReader {
   }
 }
 
-class SlateDbWriter extends SlateDbReader implements StoreWriter {
+class DiskWriter extends DiskReader implements StoreWriter {
   readonly epoch: number;
   /** Of the last batch that was taken, and of the last that is durable. */
   #taken: Revision;
@@ -191,6 +202,7 @@ async function closedOnFailure<T>(engine: Engine, use: () => Promise<T>): Promis
 }
 
 function describe(error: unknown, path: string): unknown {
+  if (isFull(error)) return new Full(ConnectError.from(error).rawMessage, { cause: error });
   if (!isFenced(error)) return error;
   return new Fenced(
     `Cannot write to the store in ${path} as its writer must be the last to open it: another has since`,
