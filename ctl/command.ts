@@ -29,23 +29,24 @@ export function dataDirOption(): Option {
   return new Option("--data-dir <path>", "where k3ts keeps its files").env("K3TS_DATA_DIR").default(DATA_DIR);
 }
 
-/** Runs a command's work with a connection that is closed afterwards. */
+/** Runs a command's work with a connection that is closed afterwards. @param failure as {@link attempt} */
 export async function withCluster(
   options: ClusterOptions,
   work: (connection: Connection, namespace: string) => Promise<void>,
+  failure?: number,
 ): Promise<void> {
   await attempt(async () => {
     using connection = await connect(options);
     await work(connection, options.namespace ?? connection.access.namespace);
-  });
+  }, failure);
 }
 
-/** Makes the process's exit code 1 and prints a sentence when the work fails. */
-export async function attempt(work: () => Promise<void>): Promise<void> {
+/** Prints a sentence when the work fails. @param failure the process's exit code then */
+export async function attempt(work: () => Promise<void>, failure = 1): Promise<void> {
   try {
     await work();
   } catch (error) {
-    Deno.exitCode = 1;
+    Deno.exitCode = failure;
     // Whoever reads our output, such as `head`, has had enough.
     if (!(error instanceof Deno.errors.BrokenPipe)) console.error(explain(error));
   }

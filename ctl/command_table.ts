@@ -34,6 +34,7 @@ export const COMMAND_GROUPS: readonly { heading: string; files: readonly Command
     files: [
       { names: ["apply"], load: async () => (await import("./commands/apply.ts")).registerApply },
       { names: ["delete"], load: async () => (await import("./commands/delete.ts")).registerDelete },
+      { names: ["diff"], load: async () => (await import("./commands/diff.ts")).registerDiff },
       { names: ["scale"], load: async () => (await import("./commands/scale.ts")).registerScale },
       { names: ["rollout"], load: async () => (await import("./commands/rollout.ts")).registerRollout },
     ],
@@ -57,6 +58,7 @@ export const COMMAND_GROUPS: readonly { heading: string; files: readonly Command
         names: ["api-resources"],
         load: async () => (await import("./commands/resources.ts")).registerApiResources,
       },
+      { names: ["explain"], load: async () => (await import("./commands/explain.ts")).registerExplain },
     ],
   },
 ];

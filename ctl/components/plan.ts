@@ -85,12 +85,13 @@ export function planComponents(options: ComponentOptions): SupervisorConfig {
   return create(SupervisorConfigSchema, {
     sockets,
     processes: [
-      ...(isServer
-        ? [
-          process("gateway", [`${options.native}/k3ts-gateway`, "--data-dir", dataDir], ["api"]),
-          process("server", serverCommand(options)),
-        ]
-        : []),
+      // That of a node by itself listens nowhere: it keeps a way open by which the server's reaches the agent.
+      process(
+        "gateway",
+        [`${options.native}/k3ts-gateway`, "--data-dir", dataDir, ...(isServer ? [] : ["--server", options.serverUrl])],
+        isServer ? ["api"] : [],
+      ),
+      ...(isServer ? [process("server", serverCommand(options))] : []),
       ...(isNode
         ? [
           process("agent", agentCommand(options)),

@@ -25,7 +25,18 @@ const after = (words: string[], flag: string) => words[words.indexOf(flag) + 1];
 Deno.test("`up` runs everything, `server` and `agent` their part, in the order in which they are needed", () => {
   assertEquals(names(options), ["gateway", "server", "agent", "dataplane"]);
   assertEquals(names({ ...options, roles: ["server"] }), ["gateway", "server"]);
-  assertEquals(names({ ...options, roles: ["node"] }), ["agent", "dataplane"]);
+  assertEquals(names({ ...options, roles: ["node"] }), ["gateway", "agent", "dataplane"]);
+});
+
+Deno.test("the gateway listens where the server is, and elsewhere opens a tunnel to it", () => {
+  const gateway = (roles: ComponentOptions["roles"]) =>
+    planComponents({ ...options, roles }).processes.find(({ name }) => name === "gateway")!;
+  for (const roles of [["server"], ["server", "node"]] as const) {
+    assertEquals(gateway(roles).sockets, ["api"]);
+    assert(!gateway(roles).command.includes("--server"));
+  }
+  assertEquals(gateway(["node"]).sockets, []);
+  equal(after(gateway(["node"]).command, "--server"), options.serverUrl);
 });
 
 Deno.test("the API is served on every address, DNS on the cluster's own", () => {
