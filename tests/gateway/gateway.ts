@@ -4,7 +4,7 @@ import http2 from "node:http2";
 import { join } from "node:path";
 import { Http2SessionManager } from "@connectrpc/connect-node";
 import { GatewayService, SupervisedSocket_Protocol as Protocol } from "@k3ts/proto";
-import { createClient } from "@connectrpc/connect";
+import { type Client, createClient } from "@connectrpc/connect";
 import { dial, freePort, nativeProgram, Supervised } from "../supervisor/supervised.ts";
 import { type Authority, createAuthority, type Credentials } from "./pki.ts";
 
@@ -13,6 +13,14 @@ export interface Reply {
   headers: http2.IncomingHttpHeaders;
   body: Buffer;
   text: string;
+}
+
+async function ask<T>(
+  supervised: Supervised,
+  question: (gateway: Client<typeof GatewayService>) => Promise<T>,
+): Promise<T> {
+  await using connection = await dial(supervised.path("run/gateway.sock"));
+  return await question(createClient(GatewayService, connection.transport));
 }
 
 export class Gateway implements AsyncDisposable {
@@ -37,6 +45,8 @@ export class Gateway implements AsyncDisposable {
       }],
     }));
     const gateway = new Gateway(supervised, authority, admin, port);
+    await Deno.mkdir(supervised.path("node"));
+    await Deno.writeTextFile(supervised.path("node/name"), "one");
     await gateway.writeCertificate("CN=server");
     return gateway;
   }
@@ -61,14 +71,12 @@ export class Gateway implements AsyncDisposable {
     await Deno.writeTextFile(this.supervised.path("pki/server.crt"), cert);
   }
 
-  async status() {
-    await using connection = await dial(this.supervised.path("run/gateway.sock"));
-    return await createClient(GatewayService, connection.transport).getStatus({});
+  status() {
+    return ask(this.supervised, (gateway) => gateway.getStatus({}));
   }
 
   async reload(): Promise<void> {
-    await using connection = await dial(this.supervised.path("run/gateway.sock"));
-    await createClient(GatewayService, connection.transport).reloadCertificates({});
+    await ask(this.supervised, (gateway) => gateway.reloadCertificates({}));
   }
 
   /** One HTTP/2 connection. */
@@ -83,6 +91,60 @@ export class Gateway implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.supervised[Symbol.asyncDispose]();
   }
+}
+
+/** The gateway of a node by itself, which holds a tunnel to that of the server. */
+export class NodeGateway implements AsyncDisposable {
+  private constructor(readonly supervised: Supervised, readonly name: string) {}
+
+  /** `port` may be that of something between the two. */
+  static async start(to: Gateway, name: string, { port = to.port, credentials }: {
+    port?: number;
+    /** @default those of the node */
+    credentials?: Credentials;
+  } = {}): Promise<NodeGateway> {
+    const supervised = await Supervised.start((folder) => ({
+      processes: [{
+        name: "gateway",
+        command: [nativeProgram("k3ts-gateway"), "--data-dir", folder, "--server", `https://127.0.0.1:${port}`],
+        logPath: join(folder, "logs/gateway.log"),
+      }],
+    }));
+    const node = new NodeGateway(supervised, name);
+    await node.writeCertificate(to.authority, credentials ?? await nodeCredentials(to.authority, name));
+    return node;
+  }
+
+  get agentSocket(): string {
+    return this.supervised.path("run/agent.sock");
+  }
+
+  async writeCertificate(authority: Authority, { cert, key }: Credentials): Promise<void> {
+    await Deno.mkdir(this.supervised.path("node"), { recursive: true });
+    await Deno.writeTextFile(this.supervised.path("node/node.key"), key);
+    await Deno.writeTextFile(this.supervised.path("node/ca.crt"), authority.cert);
+    await Deno.writeTextFile(this.supervised.path("node/node.crt"), cert);
+  }
+
+  status() {
+    return ask(this.supervised, (gateway) => gateway.getStatus({}));
+  }
+
+  async reload(): Promise<void> {
+    await ask(this.supervised, (gateway) => gateway.reloadCertificates({}));
+  }
+
+  log(): Promise<string> {
+    return Deno.readTextFile(this.supervised.path("logs/gateway.log"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.supervised[Symbol.asyncDispose]();
+  }
+}
+
+export function nodeCredentials(authority: Authority, name: string): Promise<Credentials> {
+  return authority.issue(`CN=system:node:${name}, O=system:nodes`);
 }
 
 export class Connection implements Disposable {

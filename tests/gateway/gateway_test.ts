@@ -1,7 +1,7 @@
 /** What the gateway does beside carrying calls. */
 import { equal, match, ok as assert } from "node:assert/strict";
 import { alive, until } from "../supervisor/supervised.ts";
-import { identityOf, serve } from "./backend.ts";
+import { identityOf, serve, splice, webSocketEcho } from "./backend.ts";
 import { startBackend } from "./backend_process.ts";
 import { Gateway } from "./gateway.ts";
 import { RawConnection, upgradeRequest } from "./raw.ts";
@@ -125,17 +125,6 @@ Deno.test("a stream service's call that the server refuses is answered while its
   const headers = { "content-type": "application/connect+proto" };
   const reply = await connection.post("/k3ts.v1.StreamService/Exec", new Uint8Array(4 * MIB), headers);
   equal(`${reply.status} ${reply.text}`, "403 no");
-});
-
-Deno.test("a node that is not this one's cannot be reached yet, and the answer says so", async () => {
-  await using gateway = await Gateway.start();
-  await Deno.mkdir(gateway.supervised.path("node"));
-  await Deno.writeTextFile(gateway.supervised.path("node/name"), "one\n");
-  await using _server = serve(gateway.serverSocket, () => splice("two", "/logs"));
-  using connection = gateway.connect(gateway.admin);
-  const reply = await connection.get("/api/v1/namespaces/default/pods/web/log");
-  equal(reply.status, 502);
-  match(JSON.parse(reply.text).message, /Cannot reach node "two" as .*: it is "one"/);
 });
 
 Deno.test("a body that is too large is refused, declared or not", async () => {
@@ -276,14 +265,4 @@ async function fromNewConnection(gateway: Gateway, path: string) {
   }
   using next = gateway.connect(gateway.admin);
   return await next.get(path);
-}
-
-function splice(node: string, path: string): Response {
-  return new Response(null, { headers: { "k3ts-splice-node": node, "k3ts-splice-path": path } });
-}
-
-function webSocketEcho(request: Request, prefix: string): Response {
-  const { socket, response } = Deno.upgradeWebSocket(request);
-  socket.onmessage = ({ data }) => socket.send(prefix + data);
-  return response;
 }

@@ -5,7 +5,6 @@ mod handler;
 mod snapshot;
 mod zone;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -14,7 +13,7 @@ use std::time::Duration;
 use hickory_server::Server;
 use k3ts_frames::{CancellationToken, Router, serve_unix};
 use k3ts_proto::v1::DnsServiceServer;
-use k3ts_supervisor::start::{self, EndSignals};
+use k3ts_supervisor::start::{self, Arguments, EndSignals};
 use k3ts_supervisor::{control, handed, log};
 use tokio::runtime::Builder;
 
@@ -29,10 +28,10 @@ const TCP_ANSWERS_MAX: usize = 32;
 
 fn main() -> ExitCode {
     // One thread answers more questions than a node's pods can ask.
-    start::run(PROGRAM, Builder::new_current_thread(), run)
+    start::run(PROGRAM, &[], Builder::new_current_thread(), run)
 }
 
-async fn run(data: PathBuf) -> Result<(), String> {
+async fn run(Arguments { data, .. }: Arguments) -> Result<(), String> {
     let mut signals = EndSignals::catch()?;
     let snapshots = Snapshots::open(data.join("node/dns.snapshot"))?;
     let mut server = Server::new(Handler {

@@ -12,7 +12,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -26,12 +25,10 @@ use crate::identity;
 use crate::limits;
 use crate::proxy::{Gateway, Peer};
 use crate::tls::Certificates;
+use crate::{tcp, tunnel};
 
 /// After a failed accept, which fails again at once while the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Seconds of silence after which the kernel asks whether a peer is still there, and between its questions.
-const KEEPALIVE_IDLE: u32 = 60;
-const KEEPALIVE_INTERVAL: u32 = 15;
 /// Between pings on an HTTP/2 connection, and for their answers.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
@@ -78,11 +75,7 @@ impl Front {
     }
 
     async fn serve(self, stream: TcpStream, remote: SocketAddr, place: OwnedSemaphorePermit) {
-        // All of them fail only on a socket that is gone, which the handshake will notice.
-        let _ = stream.set_nodelay(true);
-        let _ = setsockopt(&stream, sockopt::KeepAlive, &true);
-        let _ = setsockopt(&stream, sockopt::TcpKeepIdle, &KEEPALIVE_IDLE);
-        let _ = setsockopt(&stream, sockopt::TcpKeepInterval, &KEEPALIVE_INTERVAL);
+        tcp::prepare(&stream);
         let tls = self.certificates.current();
         let handshake = TlsAcceptor::from(tls.config.clone()).accept(stream);
         let Ok(Ok(stream)) = timeout(limits::HANDSHAKE, handshake).await else {
@@ -90,15 +83,22 @@ impl Front {
         };
         let (_, session) = stream.get_ref();
         let identity = identity::identify(remote, session.peer_certificates(), tls.clients.as_ref());
-        let http2 = session.alpn_protocol() == Some(b"h2");
+        let protocol = session.alpn_protocol().unwrap_or_default().to_vec();
         // The certificates may be replaced while the connection lasts; they need not be kept for it.
         drop(tls);
+        if protocol == tunnel::ALPN {
+            // Anybody may ask for it, and only nodes are answered.
+            if let Some(node) = tunnel::node_of(&identity) {
+                tunnel::listen(stream, node, &self.gateway.nodes.tunnels).await;
+            }
+            return;
+        }
         let peer = Arc::new(Peer {
             identity: identity::encode(&identity),
             activity: Activity::begin(),
             _held: (place, self.gateway.counters.connection()),
         });
-        if http2 {
+        if protocol == b"h2" {
             self.serve_http2(stream, peer).await
         } else {
             self.serve_http1(stream, peer).await

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use k3ts_frames::{CallContext, RpcError};
 use k3ts_proto::v1 as pb;
 
-use crate::tls::Certificates;
-use crate::upstream::Upstream;
+use crate::socket::Socket;
+use crate::tunnel::Tunnels;
 
 #[derive(Default)]
 pub struct Counters {
@@ -44,9 +44,10 @@ impl Drop for Counted {
 }
 
 pub struct Control {
-    pub certificates: Arc<Certificates>,
+    pub reload: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     pub counters: Arc<Counters>,
-    pub server: Arc<Upstream>,
+    pub server: Arc<Socket>,
+    pub tunnels: Arc<Tunnels>,
 }
 
 impl pb::GatewayService for Control {
@@ -55,7 +56,7 @@ impl pb::GatewayService for Control {
         _: CallContext,
         _: pb::ReloadCertificatesRequest,
     ) -> Result<pb::ReloadCertificatesResponse, RpcError> {
-        self.certificates.reload().map_err(RpcError::failed_precondition)?;
+        (self.reload)().map_err(RpcError::failed_precondition)?;
         Ok(pb::ReloadCertificatesResponse {})
     }
 
@@ -68,7 +69,8 @@ impl pb::GatewayService for Control {
             connections: self.counters.connections.load(Ordering::Relaxed),
             requests_in_flight: self.counters.in_flight.load(Ordering::Relaxed),
             requests: self.counters.requests.load(Ordering::Relaxed),
-            requests_waiting: self.server.waiting(),
+            requests_waiting: self.server.waiting() + self.tunnels.waiting(),
+            tunnels: self.tunnels.count() as u32,
         })
     }
 }

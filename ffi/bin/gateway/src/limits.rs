@@ -28,6 +28,8 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 
 /// How long a new request waits for a server that restarts.
 pub const SERVER_WAIT: Duration = Duration::from_secs(10);
+/// How long a request for a node waits for its tunnel, as it may be connecting again.
+pub const NODE_WAIT: Duration = Duration::from_secs(5);
 /// Requests that wait for it at a time; more are refused at once.
 pub const WAITING_MAX: usize = 1024;
 

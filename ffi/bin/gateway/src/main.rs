@@ -1,46 +1,58 @@
 //! `k3ts-gateway --data-dir D`: the only process that the outside speaks to.
 //!
-//! It ends TLS, verifies who asks, and passes requests on to the server over a unix socket, or to the node's agent
-//! when the server says so. It holds no state that its restart could lose but the connections themselves.
+//! It ends TLS, verifies who asks, and passes requests on to the server over a unix socket, or to a node's agent when the
+//! server says so. It holds no state that its restart could lose but the connections themselves.
+//!
+//! `k3ts-gateway --data-dir D --server https://A:6443`: that of a node by itself. It listens nowhere, and keeps a tunnel
+//! to the gateway of the server open, through which the server's reaches the agent.
 
 mod activity;
 mod body;
 mod connect_stream;
 mod connection;
 mod control;
+mod credential_files;
 mod grpc;
 mod identity;
 mod limits;
 mod proxy;
 mod reply;
+mod socket;
 mod splice;
+mod tcp;
 mod tls;
+mod tunnel;
 mod unix_io;
 mod upgrade;
 mod upstream;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use k3ts_frames::{CancellationToken, Router, serve_unix};
 use k3ts_proto::v1::GatewayServiceServer;
-use k3ts_supervisor::start::{self, EndSignals};
-use k3ts_supervisor::{control as control_socket, handed, log};
+use k3ts_supervisor::handed::{self, HandedSocket};
+use k3ts_supervisor::start::{self, Arguments, EndSignals};
+use k3ts_supervisor::{control as control_socket, log};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::runtime::Builder;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::Front;
 use crate::control::{Control, Counters};
+use crate::credential_files::CredentialFiles;
 use crate::proxy::Gateway;
+use crate::socket::Socket;
 use crate::splice::Nodes;
 use crate::tls::Certificates;
+use crate::tunnel::ServerUrl;
 use crate::upstream::Upstream;
 
 const PROGRAM: &str = "k3ts-gateway";
+const SERVER: &str = "--server";
 /// More would only wait for each other at the server's single thread.
 const THREADS_MAX: usize = 4;
 
@@ -48,55 +60,96 @@ fn main() -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS_MAX));
     let mut runtime = Builder::new_multi_thread();
     runtime.worker_threads(threads);
-    start::run(PROGRAM, runtime, run)
+    start::run(PROGRAM, &[SERVER], runtime, run)
 }
 
-async fn run(data: PathBuf) -> Result<(), String> {
+async fn run(arguments: Arguments) -> Result<(), String> {
     allow_descriptors();
     let mut signals = EndSignals::catch()?;
     let listeners: Vec<_> = handed::take()?
         .into_iter()
         .filter(|socket| socket.is_for("api"))
         .collect();
-    if listeners.is_empty() {
-        // On a machine without a server; what its agent has to say to others does not pass here yet.
-        log::line(
-            PROGRAM,
-            "has nothing to serve, as no socket named \"api\" was handed over",
-        );
-        signals.received().await;
-        return Ok(());
+    match (listeners.is_empty(), arguments.get(SERVER)) {
+        (false, _) => serve(&arguments.data, listeners, &mut signals).await,
+        (true, Some(server)) => join(&arguments.data, ServerUrl::parse(server)?, &mut signals).await,
+        (true, None) => Err(format!(
+            "Cannot start as a socket named \"api\" must be handed over, or {SERVER} must say where to open a tunnel to"
+        )),
     }
+}
+
+/// The server's gateway.
+async fn serve(data: &Path, listeners: Vec<HandedSocket>, signals: &mut EndSignals) -> Result<(), String> {
     let pki = data.join("pki");
     let certificates = tokio::select! {
         certificates = Certificates::wait(&pki, |error| log::line(PROGRAM, error)) => Arc::new(certificates),
         () = signals.received() => return Ok(()),
     };
     let ending = CancellationToken::new();
-    let front = front(&data, certificates, &ending);
+    let server = Socket::new(data.join("run/server.sock"));
+    let front = front(data, &server, certificates.clone(), &ending);
     for listener in listeners {
         tokio::spawn(front.clone().accept(listener.into_tcp()?));
     }
-    answer_control(&data.join("run/gateway.sock"), &front)?;
-    let certificates = front.certificates.clone();
+    let tunnels = front.gateway.nodes.tunnels.clone();
+    let reload = certificates.clone();
+    let control = Control {
+        reload: Box::new(move || reload.reload()),
+        counters: front.gateway.counters.clone(),
+        server,
+        tunnels: tunnels.clone(),
+    };
+    answer_control(data, control, &ending)?;
     tokio::spawn(async move { certificates.follow(report_certificates).await });
     log::line(PROGRAM, "serves");
     signals.received().await;
     ending.cancel();
+    tunnels.move_on().await;
     front.connections.close();
     // What has not ended by then would go on for as long as its clients like: watches, upgraded connections.
     let _ = timeout(limits::DRAIN, front.connections.wait()).await;
     Ok(())
 }
 
+/// The gateway of a node by itself.
+async fn join(data: &Path, server: ServerUrl, signals: &mut EndSignals) -> Result<(), String> {
+    let ending = CancellationToken::new();
+    let renew = Arc::new(Notify::new());
+    let node = tunnel::Node {
+        server,
+        files: CredentialFiles::new(&data.join("node"), "node"),
+        agent: Socket::new(data.join("run/agent.sock")),
+        renew: renew.clone(),
+        tasks: TaskTracker::new(),
+    };
+    let control = Control {
+        reload: Box::new(move || {
+            renew.notify_one();
+            Ok(())
+        }),
+        counters: Arc::default(),
+        server: node.agent.clone(),
+        tunnels: Arc::default(),
+    };
+    answer_control(data, control, &ending)?;
+    tokio::select! {
+        () = tunnel::hold_open(&node, &ending, |line| log::line(PROGRAM, line)) => {}
+        () = signals.received() => {}
+    }
+    ending.cancel();
+    tunnel::drained(&node.tasks).await;
+    Ok(())
+}
+
 /// What all connections share. They drain when `ending` is cancelled.
-fn front(data: &Path, certificates: Arc<Certificates>, ending: &CancellationToken) -> Front {
-    let run = data.join("run");
+fn front(data: &Path, server: &Arc<Socket>, certificates: Arc<Certificates>, ending: &CancellationToken) -> Front {
     let gateway = Gateway {
-        server: Upstream::new(run.join("server.sock")),
+        server: Upstream::socket(server.clone()),
         nodes: Nodes {
             name_file: data.join("node/name"),
-            agent: Upstream::new(run.join("agent.sock")),
+            own: Upstream::socket(Socket::new(data.join("run/agent.sock"))),
+            tunnels: Arc::default(),
         },
         counters: Arc::new(Counters::default()),
     };
@@ -110,15 +163,10 @@ fn front(data: &Path, certificates: Arc<Certificates>, ending: &CancellationToke
 }
 
 /// Answers questions about the gateway on a unix socket for as long as it serves.
-fn answer_control(socket: &Path, front: &Front) -> Result<(), String> {
-    let control = Control {
-        certificates: front.certificates.clone(),
-        counters: front.gateway.counters.clone(),
-        server: front.gateway.server.clone(),
-    };
+fn answer_control(data: &Path, control: Control, ending: &CancellationToken) -> Result<(), String> {
     let router = Arc::new(Router::new().with(GatewayServiceServer(control)));
-    let listener = control_socket::listen(socket)?;
-    tokio::spawn(serve_unix(listener, router, front.draining.clone()));
+    let listener = control_socket::listen(&data.join("run/gateway.sock"))?;
+    tokio::spawn(serve_unix(listener, router, ending.clone()));
     Ok(())
 }
 

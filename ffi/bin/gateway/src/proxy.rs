@@ -94,7 +94,7 @@ impl Gateway {
                 ));
             }
             drop(answer);
-            let agent = self.nodes.agent(&target.node).map_err(bad_gateway)?;
+            let agent = self.nodes.agent(&target.node);
             let (body, pump) = match unsent.take() {
                 Some(body) => Pump::start(body, rule).await.map_err(broken)?,
                 None => (RequestBody::Empty, None),

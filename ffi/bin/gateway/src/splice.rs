@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 
+use crate::tunnel::Tunnels;
 use crate::upstream::{Head, Upstream};
 
 const NODE: HeaderName = HeaderName::from_static("k3ts-splice-node");
@@ -23,22 +24,21 @@ pub struct Target {
     pub path: Uri,
 }
 
-/// The agents that can be reached.
+/// The agents: this machine's on its socket, the others through the tunnels that their nodes have opened.
 pub struct Nodes {
-    /// Holds the name of this data directory's node, once it has one.
+    /// Holds the name of this data directory's node, if it has one.
     pub name_file: PathBuf,
-    pub agent: Arc<Upstream>,
+    pub own: Arc<Upstream>,
+    pub tunnels: Arc<Tunnels>,
 }
 
 impl Nodes {
-    /// The agent of a node. A directory that has no name yet holds one node at most.
-    pub fn agent(&self, node: &str) -> Result<Arc<Upstream>, String> {
+    pub fn agent(&self, node: &str) -> Arc<Upstream> {
         let own = std::fs::read_to_string(&self.name_file).unwrap_or_default();
-        match own.trim() {
-            own if own.is_empty() || own == node => Ok(self.agent.clone()),
-            own => Err(format!(
-                "Cannot reach node \"{node}\" as the gateway reaches its own node only: it is \"{own}\""
-            )),
+        if own.trim() == node {
+            self.own.clone()
+        } else {
+            Upstream::tunnel(self.tunnels.clone(), node.to_owned())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Connections that become something else: WebSockets, which carry exec, attach and port-forward.
+//! Connections that become something else: WebSocket or SPDY, which carry exec, attach and port-forward.
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
@@ -19,9 +19,11 @@ const HOP_BY_HOP: [&str; 8] = [
     "upgrade",
 ];
 
-/// What a client wants its connection to become, if that is a WebSocket: whoever asks for something else, such as SPDY,
-/// is answered as if it had not asked (RFC 9110, section 7.8), and so is told what stands in the way. HTTP/2 has no such
-/// thing.
+/// What a connection may become.
+const PROTOCOLS: [&str; 2] = ["websocket", "SPDY/3.1"];
+
+/// What a client wants its connection to become. Whoever asks for something that is not known here is answered as if it
+/// had not asked (RFC 9110, section 7.8). HTTP/2 has no such thing.
 pub fn wanted<B>(request: &Request<B>) -> Option<HeaderValue> {
     let asks = |value: &HeaderValue| {
         value.to_str().is_ok_and(|value| {
@@ -35,9 +37,9 @@ pub fn wanted<B>(request: &Request<B>) -> Option<HeaderValue> {
         return None;
     }
     let upgrade = request.headers().get(header::UPGRADE)?;
-    upgrade
-        .as_bytes()
-        .eq_ignore_ascii_case(b"websocket")
+    PROTOCOLS
+        .iter()
+        .any(|known| upgrade.as_bytes().eq_ignore_ascii_case(known.as_bytes()))
         .then(|| upgrade.clone())
 }
 
@@ -85,9 +87,13 @@ mod tests {
     use super::*;
 
     fn request(connection: &str) -> Request<()> {
+        to("websocket", connection)
+    }
+
+    fn to(protocol: &str, connection: &str) -> Request<()> {
         Request::builder()
             .header("connection", connection)
-            .header("upgrade", "websocket")
+            .header("upgrade", protocol)
             .body(())
             .unwrap()
     }
@@ -99,6 +105,15 @@ mod tests {
         let mut http2 = request("upgrade");
         *http2.version_mut() = Version::HTTP_2;
         assert_eq!(wanted(&http2), None);
+    }
+
+    #[test]
+    fn a_connection_becomes_only_what_the_agents_speak() {
+        assert_eq!(wanted(&to("SPDY/3.1", "Upgrade")).unwrap(), "SPDY/3.1");
+        assert_eq!(wanted(&to("spdy/3.1", "Upgrade")).unwrap(), "spdy/3.1");
+        for unknown in ["h2c", "SPDY/3.0", "TLS/1.0", "websocket, h2c"] {
+            assert_eq!(wanted(&to(unknown, "Upgrade")), None);
+        }
     }
 
     #[test]

@@ -1,11 +1,10 @@
-//! Connections to a process of this machine that answers HTTP/1.1 on a unix socket: the server, or the agent.
+//! Connections to a process that answers HTTP/1.1: the server or the agent of this machine on their unix sockets, and the
+//! agents of other nodes through their tunnels.
 //!
 //! A request is sent once. It is sent again only when it certainly has not been read: the connection could not be
 //! made, nothing of it was written, or the kernel says that it was still unread when the process ended.
 
 use std::future::Future;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
@@ -16,19 +15,19 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant as TokioInstant, timeout_at};
+use tokio::time::Instant as TokioInstant;
 
 use crate::body::RequestBody;
-use crate::limits::{SERVER_WAIT, WAITING_MAX};
-use crate::unix_io::{Observer, UnixIo};
+use crate::limits::SERVER_WAIT;
+use crate::socket::Socket;
+use crate::tunnel::Tunnels;
+use crate::unix_io::Observer;
 
 /// Connections that are kept for later requests, and for how long. Servers close idle ones after a while themselves.
 const IDLE_MAX: usize = 256;
 const IDLE_TIME: Duration = Duration::from_secs(20);
-/// Between two attempts to connect.
-const ATTEMPTS: Duration = Duration::from_millis(20);
 /// Sendings of one request; each but the last proved that it was not read.
 const SENDINGS_MAX: usize = 8;
 
@@ -50,17 +49,21 @@ pub enum SendError {
 }
 
 pub struct Upstream {
-    path: PathBuf,
+    way: Way,
     idle: Mutex<Vec<Idle>>,
-    /// One for each request that may wait.
-    places: Semaphore,
-    /// Held by the one that tries to connect while the others wait for it.
-    turn: tokio::sync::Mutex<()>,
+}
+
+/// How a connection is made; what is said on it is the same.
+enum Way {
+    Socket(Arc<Socket>),
+    /// To the agent of the node of a name.
+    Tunnel(Arc<Tunnels>, String),
 }
 
 struct Connection {
     sender: SendRequest<RequestBody>,
-    observer: Observer,
+    /// Only a socket tells what of a request has been read; a connection without is used once.
+    observer: Option<Observer>,
     task: AbortHandle,
 }
 
@@ -76,18 +79,19 @@ pub struct Answered {
 }
 
 impl Upstream {
-    pub fn new(path: PathBuf) -> Arc<Self> {
-        Arc::new(Self {
-            path,
-            idle: Mutex::new(Vec::new()),
-            places: Semaphore::new(WAITING_MAX),
-            turn: tokio::sync::Mutex::new(()),
-        })
+    pub fn socket(socket: Arc<Socket>) -> Arc<Self> {
+        Self::by(Way::Socket(socket))
     }
 
-    /// Requests that wait for the process to come back.
-    pub fn waiting(&self) -> u32 {
-        (WAITING_MAX - self.places.available_permits()) as u32
+    pub fn tunnel(tunnels: Arc<Tunnels>, node: String) -> Arc<Self> {
+        Self::by(Way::Tunnel(tunnels, node))
+    }
+
+    fn by(way: Way) -> Arc<Self> {
+        Arc::new(Self {
+            way,
+            idle: Mutex::new(Vec::new()),
+        })
     }
 
     pub async fn send(self: &Arc<Self>, head: &Head, body: RequestBody) -> Result<Answered, SendError> {
@@ -99,7 +103,7 @@ impl Upstream {
                 Some(connection) => connection,
                 None => self.connect(deadline).await?,
             };
-            let before = connection.observer.written();
+            let before = connection.observer.as_ref().map(Observer::written);
             let task = connection.task.clone();
             let sending = Sending {
                 answer: Some(Box::pin(connection.sender.try_send_request(request))),
@@ -109,17 +113,17 @@ impl Upstream {
                 Ok(response) => return Ok(self.answered(response, connection)),
                 Err(mut failed) => match failed.take_message() {
                     Some(unsent) => request = unsent,
-                    None if bodyless && connection.observer.was_not_read(before) => {
+                    None if bodyless && was_not_read(&connection.observer, before) => {
                         request = head.request(RequestBody::Empty);
                     }
                     None => return Err(SendError::Broken(failed.into_error())),
                 },
             }
         }
-        Err(SendError::Away(format!(
-            "{} closes every connection",
-            self.path.display()
-        )))
+        Err(SendError::Away(match &self.way {
+            Way::Socket(socket) => socket.away("it closes every connection"),
+            Way::Tunnel(_, node) => format!("node \"{node}\" must answer: it closes every connection"),
+        }))
     }
 
     fn answered(self: &Arc<Self>, response: Response<Incoming>, connection: Connection) -> Answered {
@@ -134,7 +138,7 @@ impl Upstream {
     /// Keeps a connection for the next request once this one is done.
     async fn reuse(self: Arc<Self>, mut connection: Connection) {
         // Ends with the connection too: when the answer was not read to its end, when it became something else.
-        if connection.sender.ready().await.is_err() {
+        if connection.sender.ready().await.is_err() || connection.observer.is_none() {
             return;
         }
         let Ok(mut idle) = self.idle.lock() else { return };
@@ -151,7 +155,8 @@ impl Upstream {
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().ok()?;
         while let Some(Idle { connection, since }) = idle.pop() {
-            if since.elapsed() < IDLE_TIME && connection.sender.is_ready() && connection.observer.is_quiet() {
+            let quiet = connection.observer.as_ref().is_some_and(Observer::is_quiet);
+            if since.elapsed() < IDLE_TIME && connection.sender.is_ready() && quiet {
                 return Some(connection);
             }
         }
@@ -159,33 +164,23 @@ impl Upstream {
     }
 
     async fn connect(&self, deadline: TokioInstant) -> Result<Connection, SendError> {
-        match open(&self.path).await {
-            Err(error) if is_away(&error) => {}
-            outcome => return outcome.map_err(|error| self.away(&error.to_string())),
-        }
-        let Ok(_place) = self.places.try_acquire() else {
-            return Err(self.away(&format!("{WAITING_MAX} requests wait for it already")));
-        };
-        let attempts = async {
-            let _turn = self.turn.lock().await;
-            loop {
-                match open(&self.path).await {
-                    Err(error) if is_away(&error) => tokio::time::sleep(ATTEMPTS).await,
-                    outcome => return outcome,
-                }
+        match &self.way {
+            Way::Socket(socket) => {
+                let (io, observer) = socket.connect(deadline).await.map_err(SendError::Away)?;
+                shake_hands(io, Some(observer)).await
             }
-        };
-        match timeout_at(deadline, attempts).await {
-            Ok(outcome) => outcome.map_err(|error| self.away(&error.to_string())),
-            Err(_) => Err(self.away(&format!("it has been away for {SERVER_WAIT:?}"))),
+            Way::Tunnel(tunnels, node) => {
+                let io = tunnels.connect(node).await.map_err(SendError::Away)?;
+                shake_hands(io, None).await
+            }
         }
     }
+}
 
-    fn away(&self, reason: &str) -> SendError {
-        SendError::Away(format!(
-            "the process behind {} must answer: {reason}",
-            self.path.display()
-        ))
+fn was_not_read(observer: &Option<Observer>, before: Option<u64>) -> bool {
+    match (observer, before) {
+        (Some(observer), Some(before)) => observer.was_not_read(before),
+        _ => false,
     }
 }
 
@@ -230,9 +225,11 @@ impl Head {
     }
 }
 
-async fn open(path: &Path) -> io::Result<Connection> {
-    let (io, observer) = UnixIo::connect(path).await?;
-    let (sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(io::Error::other)?;
+async fn shake_hands(
+    io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    observer: Option<Observer>,
+) -> Result<Connection, SendError> {
+    let (sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(SendError::Broken)?;
     // Its errors reach whoever has sent a request on it.
     let task = tokio::spawn(async move { drop(connection.with_upgrades().await) });
     Ok(Connection {
@@ -240,12 +237,4 @@ async fn open(path: &Path) -> io::Result<Connection> {
         observer,
         task: task.abort_handle(),
     })
-}
-
-/// Nobody listens, or nobody accepts as fast as others connect.
-fn is_away(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::WouldBlock
-    )
 }

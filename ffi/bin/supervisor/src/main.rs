@@ -15,13 +15,12 @@ mod spawn;
 mod supervisor;
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use k3ts_frames::{CancellationToken, Router, serve_unix};
 use k3ts_proto::v1::SupervisorServiceServer;
-use k3ts_supervisor::start::{self, EndSignals};
+use k3ts_supervisor::start::{self, Arguments, EndSignals};
 use k3ts_supervisor::{control, log};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
@@ -35,11 +34,11 @@ const PROGRAM: &str = "k3ts-supervisor";
 
 fn main() -> ExitCode {
     // One thread: fork(2) in a process of many is a trap.
-    start::run(PROGRAM, Builder::new_current_thread(), run)
+    start::run(PROGRAM, &[], Builder::new_current_thread(), run)
 }
 
-async fn run(data: PathBuf) -> Result<(), String> {
-    let paths = Paths::new(&data)?;
+async fn run(arguments: Arguments) -> Result<(), String> {
+    let paths = Paths::new(&arguments.data)?;
     let _lock = paths.lock()?;
     let config = paths.read_config()?;
     let mut signals = EndSignals::catch()?;

@@ -8,14 +8,56 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::log;
 
-/// Runs a program whose only argument is `--data-dir FOLDER` on the runtime that `builder` makes, and logs why it has
-/// failed if it has.
-pub fn run(program: &str, mut builder: Builder, work: impl AsyncFnOnce(PathBuf) -> Result<(), String>) -> ExitCode {
-    let outcome = data_dir(program, std::env::args().skip(1)).and_then(|data| {
+/// What a program was started with.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Arguments {
+    pub data: PathBuf,
+    options: Vec<(String, String)>,
+}
+
+impl Arguments {
+    /// `known` are the options that may follow `--data-dir FOLDER`, each with a value and once at most.
+    fn parse(program: &str, known: &[&str], words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let failed = || {
+            let more: String = known.iter().map(|option| format!(" [{option} VALUE]")).collect();
+            format!("Cannot start as the arguments must be: {program} --data-dir FOLDER{more}")
+        };
+        let mut words = words;
+        let mut data = None;
+        let mut options: Vec<(String, String)> = Vec::new();
+        while let Some(option) = words.next() {
+            let value = words.next().ok_or_else(failed)?;
+            if option == "--data-dir" && data.is_none() {
+                data = Some(PathBuf::from(value));
+            } else if known.contains(&option.as_str()) && options.iter().all(|(name, _)| *name != option) {
+                options.push((option, value));
+            } else {
+                return Err(failed());
+            }
+        }
+        let data = data.ok_or_else(failed)?;
+        Ok(Self { data, options })
+    }
+
+    pub fn get(&self, option: &str) -> Option<&str> {
+        let (_, value) = self.options.iter().find(|(name, _)| name == option)?;
+        Some(value)
+    }
+}
+
+/// Runs a program with the arguments `--data-dir FOLDER` and the `options` that it knows on the runtime that `builder`
+/// makes, and logs why it has failed if it has.
+pub fn run(
+    program: &str,
+    options: &[&str],
+    mut builder: Builder,
+    work: impl AsyncFnOnce(Arguments) -> Result<(), String>,
+) -> ExitCode {
+    let outcome = Arguments::parse(program, options, std::env::args().skip(1)).and_then(|arguments| {
         let runtime = builder.enable_all().build();
         runtime
             .map_err(|error| format!("Cannot start as a runtime must be made: {error}"))?
-            .block_on(work(data))
+            .block_on(work(arguments))
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -23,15 +65,6 @@ pub fn run(program: &str, mut builder: Builder, work: impl AsyncFnOnce(PathBuf) 
             log::line(program, &message);
             ExitCode::FAILURE
         }
-    }
-}
-
-fn data_dir(program: &str, mut arguments: impl Iterator<Item = String>) -> Result<PathBuf, String> {
-    match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
-        (Some("--data-dir"), Some(folder), None) => Ok(PathBuf::from(folder)),
-        _ => Err(format!(
-            "Cannot start as the arguments must be: {program} --data-dir FOLDER"
-        )),
     }
 }
 
@@ -63,14 +96,34 @@ impl EndSignals {
 mod tests {
     use super::*;
 
+    fn parsed(words: &[&str]) -> Result<Arguments, String> {
+        Arguments::parse("k3ts-test", &["--server"], words.iter().map(ToString::to_string))
+    }
+
     #[test]
-    fn takes_a_data_folder_and_nothing_else() {
-        let parsed = |arguments: &[&str]| data_dir("k3ts-test", arguments.iter().map(ToString::to_string));
-        assert_eq!(parsed(&["--data-dir", "/d"]), Ok(PathBuf::from("/d")));
-        for wrong in [&[][..], &["--data-dir"], &["/d"], &["--data-dir", "/d", "more"]] {
+    fn takes_a_data_folder_and_the_options_that_it_knows() {
+        assert_eq!(parsed(&["--data-dir", "/d"]).unwrap().get("--server"), None);
+        let both = parsed(&["--server", "https://a", "--data-dir", "/d"]).unwrap();
+        assert_eq!(
+            (both.data.to_str(), both.get("--server")),
+            (Some("/d"), Some("https://a"))
+        );
+    }
+
+    #[test]
+    fn takes_nothing_else() {
+        let wrong: [&[&str]; 6] = [
+            &[],
+            &["--data-dir"],
+            &["/d"],
+            &["--data-dir", "/d", "more"],
+            &["--data-dir", "/d", "--data-dir", "/e"],
+            &["--data-dir", "/d", "--other", "x"],
+        ];
+        for words in wrong {
             assert_eq!(
-                parsed(wrong),
-                Err("Cannot start as the arguments must be: k3ts-test --data-dir FOLDER".to_owned())
+                parsed(words),
+                Err("Cannot start as the arguments must be: k3ts-test --data-dir FOLDER [--server VALUE]".to_owned())
             );
         }
     }

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/gateway.proto.
  */
 export const file_k3ts_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("ChVrM3RzL3YxL2dhdGV3YXkucHJvdG8SB2szdHMudjEiGwoZUmVsb2FkQ2VydGlmaWNhdGVzUmVxdWVzdCIcChpSZWxvYWRDZXJ0aWZpY2F0ZXNSZXNwb25zZSIgCh5HYXRld2F5U2VydmljZUdldFN0YXR1c1JlcXVlc3QifgofR2F0ZXdheVNlcnZpY2VHZXRTdGF0dXNSZXNwb25zZRITCgtjb25uZWN0aW9ucxgBIAEoDRIaChJyZXF1ZXN0c19pbl9mbGlnaHQYAiABKA0SEAoIcmVxdWVzdHMYAyABKAQSGAoQcmVxdWVzdHNfd2FpdGluZxgEIAEoDSKPAQoQVmVyaWZpZWRJZGVudGl0eRIWCg5yZW1vdGVfYWRkcmVzcxgBIAEoCRITCgtjb21tb25fbmFtZRgCIAEoCRIVCg1vcmdhbml6YXRpb25zGAMgAygJEhoKEmNlcnRpZmljYXRlX3NoYTI1NhgEIAEoCRIbChNjZXJ0aWZpY2F0ZV9yZWZ1c2VkGAUgASgIMs8BCg5HYXRld2F5U2VydmljZRJdChJSZWxvYWRDZXJ0aWZpY2F0ZXMSIi5rM3RzLnYxLlJlbG9hZENlcnRpZmljYXRlc1JlcXVlc3QaIy5rM3RzLnYxLlJlbG9hZENlcnRpZmljYXRlc1Jlc3BvbnNlEl4KCUdldFN0YXR1cxInLmszdHMudjEuR2F0ZXdheVNlcnZpY2VHZXRTdGF0dXNSZXF1ZXN0GiguazN0cy52MS5HYXRld2F5U2VydmljZUdldFN0YXR1c1Jlc3BvbnNlYgZwcm90bzM");
+  fileDesc("ChVrM3RzL3YxL2dhdGV3YXkucHJvdG8SB2szdHMudjEiGwoZUmVsb2FkQ2VydGlmaWNhdGVzUmVxdWVzdCIcChpSZWxvYWRDZXJ0aWZpY2F0ZXNSZXNwb25zZSIgCh5HYXRld2F5U2VydmljZUdldFN0YXR1c1JlcXVlc3QijwEKH0dhdGV3YXlTZXJ2aWNlR2V0U3RhdHVzUmVzcG9uc2USEwoLY29ubmVjdGlvbnMYASABKA0SGgoScmVxdWVzdHNfaW5fZmxpZ2h0GAIgASgNEhAKCHJlcXVlc3RzGAMgASgEEhgKEHJlcXVlc3RzX3dhaXRpbmcYBCABKA0SDwoHdHVubmVscxgFIAEoDSKPAQoQVmVyaWZpZWRJZGVudGl0eRIWCg5yZW1vdGVfYWRkcmVzcxgBIAEoCRITCgtjb21tb25fbmFtZRgCIAEoCRIVCg1vcmdhbml6YXRpb25zGAMgAygJEhoKEmNlcnRpZmljYXRlX3NoYTI1NhgEIAEoCRIbChNjZXJ0aWZpY2F0ZV9yZWZ1c2VkGAUgASgIMs8BCg5HYXRld2F5U2VydmljZRJdChJSZWxvYWRDZXJ0aWZpY2F0ZXMSIi5rM3RzLnYxLlJlbG9hZENlcnRpZmljYXRlc1JlcXVlc3QaIy5rM3RzLnYxLlJlbG9hZENlcnRpZmljYXRlc1Jlc3BvbnNlEl4KCUdldFN0YXR1cxInLmszdHMudjEuR2F0ZXdheVNlcnZpY2VHZXRTdGF0dXNSZXF1ZXN0GiguazN0cy52MS5HYXRld2F5U2VydmljZUdldFN0YXR1c1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message k3ts.v1.ReloadCertificatesRequest
@@ -71,11 +71,18 @@ export type GatewayServiceGetStatusResponse = Message<"k3ts.v1.GatewayServiceGet
   requests: bigint;
 
   /**
-   * Requests that wait for the server to come back.
+   * Requests that wait for the server to come back, or for a node to connect.
    *
    * @generated from field: uint32 requests_waiting = 4;
    */
   requestsWaiting: number;
+
+  /**
+   * Nodes whose tunnels to this gateway are open.
+   *
+   * @generated from field: uint32 tunnels = 5;
+   */
+  tunnels: number;
 };
 
 /**
