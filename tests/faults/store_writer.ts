@@ -2,10 +2,10 @@
  * Writes to the store in a folder until it is killed, and says on standard output what was acknowledged: the last
  * revision of each batch, a line each.
  *
- *     deno run -A store_writer.ts FOLDER
+ *     deno run -A store_writer.ts FOLDER [ENGINE]
  */
 import type { Batch, Change, Revision } from "@k3ts/api";
-import { openNative } from "@k3ts/ffi";
+import { type EngineName, openNative } from "@k3ts/ffi";
 import { diskStore } from "@k3ts/server/stores";
 import { valueOf } from "./store_values.ts";
 
@@ -15,9 +15,10 @@ const KEYS = 300;
 
 const encoder = new TextEncoder();
 
-async function main(path: string): Promise<void> {
+async function main(path: string, engine: EngineName): Promise<void> {
   const signal = new AbortController().signal;
-  const writer = await diskStore({ native: await openNative(), path }).openWriter({ name: "victim" }, signal);
+  const store = diskStore({ native: await openNative(), path, engine });
+  const writer = await store.openWriter({ name: "victim" }, signal);
   let next = 1;
   for await (const { revision } of writer.load()) next = revision + 1;
   const writeForEver = async () => {
@@ -40,4 +41,4 @@ function changeAt(revision: Revision): Change {
   return { type, key: `keys/${revision % KEYS}`, value: valueOf(revision), revision };
 }
 
-await main(Deno.args[0]!);
+await main(Deno.args[0]!, (Deno.args[1] ?? "slatedb") as EngineName);

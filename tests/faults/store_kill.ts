@@ -1,57 +1,54 @@
-/** A process that is killed at any moment loses no write that it has acknowledged. */
+/** A store whose process is killed at any moment loses no write that it has acknowledged, and has no gap in its history. */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { Change, Revision, Store, StoreWriter } from "@k3ts/api";
-import { openNative } from "@k3ts/ffi";
+import { type EngineName, openNative } from "@k3ts/ffi";
 import { diskStore } from "@k3ts/server/stores";
+import { randomFrom } from "./random.ts";
 import { valueOf } from "./store_values.ts";
+import { type Round, runAndKill } from "./victim.ts";
 
-const ROUNDS = 30;
-/** Of writing, before the kill. */
-const WRITE_MS_MAX = 400;
-/** In every fourth round the kill comes this soon after the start, mostly while the store opens. */
-const START_MS_MAX = 300;
 /** History that is left by the compaction after every fifth round. */
 const KEPT_REVISIONS = 500;
 
 const WRITER = fileURLToPath(new URL("./store_writer.ts", import.meta.url));
-const signal = new AbortController().signal;
+const never = new AbortController().signal;
 
-Deno.test("30 kills lose no acknowledged write and leave no gap in the history", async () => {
+export interface KillOptions {
+  engine: EngineName;
+  rounds: number;
+  seed: number;
+  /** Told now and then how far it has come. */
+  log?: (text: string) => void;
+}
+
+/** @returns a sentence of figures @throws {AssertionError} when something is lost or wrong */
+export async function killStore({ engine, rounds, seed, log }: KillOptions): Promise<string> {
   const path = await Deno.makeTempDir({ prefix: "k3ts-kill-" });
   const native = await openNative();
   try {
-    const store = diskStore({ native, path });
+    const store = diskStore({ native, path, engine });
+    const random = randomFrom(seed);
     let acknowledged = 0;
     let historyBegin = 1;
-    for (let round = 1; round <= ROUNDS; round++) {
-      const told = await writeAndKill(path, round % 4 === 0);
+    for (let number = 1; number <= rounds; number++) {
+      const told = await writeAndKill(path, engine, { number, random });
       acknowledged = Math.max(acknowledged, told);
-      historyBegin = await check(store, { round, acknowledged, historyBegin });
+      historyBegin = await check(store, { number, acknowledged, historyBegin });
+      if (number % 20 === 0) log?.(`${engine}: ${number} kills, ${acknowledged} acknowledged writes, 0 lost`);
     }
-    ok(acknowledged > ROUNDS, `only ${acknowledged} writes were acknowledged`);
-    console.log(`${ROUNDS} kills, ${acknowledged} acknowledged writes, 0 lost`);
+    ok(acknowledged > rounds, `only ${acknowledged} writes were acknowledged`);
+    return `store, ${engine}: ${rounds} kills, ${acknowledged} acknowledged writes, 0 lost`;
   } finally {
     await native.close();
     await Deno.remove(path, { recursive: true });
   }
-});
+}
 
 /** @returns the last revision that was acknowledged, or 0 */
-async function writeAndKill(path: string, early: boolean): Promise<Revision> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", WRITER, path],
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const kill = () => child.kill("SIGKILL");
-  if (early) setTimeout(kill, Math.random() * START_MS_MAX);
+async function writeAndKill(path: string, engine: EngineName, round: Round): Promise<Revision> {
   let said = "";
-  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-    if (said === "" && !early) setTimeout(kill, Math.random() * WRITE_MS_MAX);
-    said += text;
-  }
-  equal((await child.status).signal, "SIGKILL");
+  for await (const text of runAndKill(WRITER, [path, engine], round)) said += text;
   // What follows the last line feed was cut off.
   const lines = said.split("\n").slice(0, -1);
   return Number(lines.at(-1) ?? 0);
@@ -60,19 +57,19 @@ async function writeAndKill(path: string, early: boolean): Promise<Revision> {
 /** Opens the store again and compares everything in it with what was written. Compacts now and then. */
 async function check(
   store: Store,
-  state: { round: number; acknowledged: Revision; historyBegin: Revision },
+  state: { number: number; acknowledged: Revision; historyBegin: Revision },
 ): Promise<Revision> {
-  await using writer = await store.openWriter({ name: "check" }, signal);
+  await using writer = await store.openWriter({ name: "check" }, never);
   const history = (await Array.fromAsync(writer.changes(state.historyBegin - 1))).flat();
   const revision = history.at(-1)?.revision ?? state.historyBegin - 1;
   const lost = Math.max(0, state.acknowledged - revision);
-  equal(lost, 0, `round ${state.round}: ${lost} acknowledged writes are lost`);
+  equal(lost, 0, `round ${state.number}: ${lost} acknowledged writes are lost`);
   history.forEach((change, index) => {
-    equal(change.revision, state.historyBegin + index, `round ${state.round}: history has a gap`);
+    equal(change.revision, state.historyBegin + index, `round ${state.number}: history has a gap`);
     deepEqual(change.value, valueOf(change.revision));
   });
   await checkNewest(writer, history, revision);
-  if (state.round % 5 !== 0) return state.historyBegin;
+  if (state.number % 5 !== 0) return state.historyBegin;
   const begin = Math.max(state.historyBegin, revision + 1 - KEPT_REVISIONS);
   await writer.compact(begin);
   return begin;
