@@ -61,6 +61,14 @@ export const COMMAND_GROUPS: readonly { heading: string; files: readonly Command
       { names: ["explain"], load: async () => (await import("./commands/explain.ts")).registerExplain },
     ],
   },
+  {
+    heading: "Access:",
+    files: [
+      { names: ["auth"], load: async () => (await import("./commands/auth.ts")).registerAuth },
+      { names: ["kubeconfig"], load: async () => (await import("./commands/kubeconfig.ts")).registerKubeconfig },
+      { names: ["config"], load: async () => (await import("./commands/config.ts")).registerConfig },
+    ],
+  },
 ];
 
 /** Registers the command of that name, or all of them when there is none: for help, and to find what was meant. */
