@@ -68,6 +68,7 @@ export async function runAgent(parts: AgentParts): Promise<void> {
   });
   const watching = Promise.all([
     watchRuntime(parts, node),
+    node.routes.keep(parts.signal),
     rotateLogs(parts.paths, node.table, parts.now, parts.log, parts.signal),
   ]);
   // From here on the server is needed; all above goes on without it.

@@ -37,6 +37,7 @@ export async function removeAll({ paths, runtime, images, network }: CleanupPart
     await attempt(() => images.unmount({ target: `${paths.sandboxes}/${uid}/shm` }));
     await attempt(() => runtime.removeSandbox({ directory: `${paths.sandboxes}/${uid}` }));
   }
+  await attempt(() => network.syncRoutes({}));
   await attempt(() => network.applyRules({ script: "table ip k3ts\ndelete table ip k3ts\n" }));
   for (const uid of new Set([...sandboxes, ...pods])) await attempt(() => removePodCgroup(paths.cgroupParent, uid));
   await attempt(() => removeRootCgroup(paths.cgroupParent));

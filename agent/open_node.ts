@@ -4,6 +4,7 @@ import { type EndpointSlice, type Pod, resources } from "@k3ts/model/objects";
 import type { AgentParts } from "./agent.ts";
 import type { ClusterState } from "./cluster_state.ts";
 import { NodeNetwork } from "./network/node_network.ts";
+import { NodeRoutes } from "./network/node_routes.ts";
 import { ContainerTable } from "./pods/container_table.ts";
 import { Events } from "./pods/events.ts";
 import { PodManager } from "./pods/manager.ts";
@@ -17,6 +18,7 @@ import { Volumes } from "./volumes/volumes.ts";
 export interface OpenNode {
   table: ContainerTable;
   network: NodeNetwork;
+  routes: NodeRoutes;
   manager: PodManager;
   outbox: StatusOutbox;
   events: Events;
@@ -40,6 +42,12 @@ export async function openNode(
     (record, code) => readTerminationMessage(paths, table, saved.pods.list(), record, code),
   );
   await table.open();
+  const routes = await NodeRoutes.open({
+    file: `${paths.state}/routes.json`,
+    own: { ...cluster, nodeName: parts.nodeName },
+    native: parts.network,
+    log,
+  });
   const network: NodeNetwork = await NodeNetwork.open({
     facts: { ...cluster, nodeName: parts.nodeName },
     addressesFile: paths.addresses,
@@ -76,7 +84,7 @@ export async function openNode(
     node: facts,
     signal,
   });
-  return { table, network, manager, outbox, events, prober };
+  return { table, network, routes, manager, outbox, events, prober };
 }
 
 /** Of this node's pods, and of all that stand behind Services. */

@@ -1,7 +1,7 @@
 /** Everything between this node and the server: who it is, what it wants, how the node is. */
 import { createClient } from "@connectrpc/connect";
 import { delay, type ResourceClients } from "@k3ts/client";
-import { type EndpointSlice, type Pod, resources, type Service } from "@k3ts/model/objects";
+import { type EndpointSlice, type Node, type Pod, resources, type Service } from "@k3ts/model/objects";
 import { ClusterService, NodeService } from "@k3ts/proto";
 import type { AgentParts } from "./agent.ts";
 import { type ClusterState, mergeClusterState, writeClusterState } from "./cluster_state.ts";
@@ -49,7 +49,7 @@ const GREET_SAYS_EVERY = 60;
 export async function followServer(
   parts: AgentParts,
   saved: Saved,
-  { manager, outbox, events }: OpenNode,
+  { manager, routes, outbox, events }: OpenNode,
   clients: ResourceClients,
   cluster: ClusterState,
   describe: () => NodeInput,
@@ -68,6 +68,7 @@ export async function followServer(
     own.done,
     services.done,
     slices.done,
+    routes.follow(clients.of<Node>(resources.nodes), signal),
     keepLease(clients.of(resources.leases), { name: nodeName, uid: cluster.nodeUid }, now, log, signal),
     keepNodeStatus(clients.of(resources.nodes), createClient(NodeService, parts.server), describe, now, log, signal),
   ]);

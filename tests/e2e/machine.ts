@@ -194,6 +194,18 @@ export class TestMachine {
     return JSON.parse(await Deno.readTextFile(`${this.dataDir}/run/processes.json`)).processes;
   }
 
+  /** A program in a container of a pod of this machine: in its network, its files and its name. */
+  async runInPod(uid: string, words: string[]): Promise<Output> {
+    const folder = `${this.dataDir}/node/containers`;
+    for await (const { name } of Deno.readDir(folder)) {
+      const record = JSON.parse(await Deno.readTextFile(`${folder}/${name}/record.json`)) as { podUid: string };
+      const pid = parseInt(await Deno.readTextFile(`${folder}/${name}/pid`));
+      if (record.podUid !== uid || await hasEnded(pid)) continue;
+      return await this.run(["nsenter", "--target", `${pid}`, "--net", "--mount", "--uts", "--", ...words]);
+    }
+    throw new Error(`No container of pod ${uid} runs on ${this.name}`);
+  }
+
   /** Of the containers' own processes. */
   containerPids(): Promise<number[]> {
     return this.#pidFiles("pid");
