@@ -67,6 +67,10 @@ export const COMMAND_GROUPS: readonly { heading: string; files: readonly Command
       { names: ["auth"], load: async () => (await import("./commands/auth.ts")).registerAuth },
       { names: ["kubeconfig"], load: async () => (await import("./commands/kubeconfig.ts")).registerKubeconfig },
       { names: ["config"], load: async () => (await import("./commands/config.ts")).registerConfig },
+      {
+        names: ["completion", "__complete"],
+        load: async () => (await import("./commands/completion.ts")).registerCompletion,
+      },
     ],
   },
 ];

@@ -27,6 +27,8 @@ const TEST_TOOLS: Tool[] = [
   { program: "ip", package: "iproute2" },
   { program: "skopeo", package: "skopeo" },
   { program: "docker-registry", package: "docker-registry" },
+  { program: "zsh", package: "zsh" },
+  { program: "fish", package: "fish" },
 ];
 
 const RUST_MINIMUM = [1, 95] as const;
