@@ -153,6 +153,10 @@ fn renew(parts: Parts, identity: &HeaderValue, upgrade: Option<HeaderValue>, dia
         mut headers,
         ..
     } = parts;
+    if upgrade.is_some() {
+        // Go's clients say that their upgrade has a body of no bytes, and Deno refuses an upgrade that speaks of one.
+        headers.remove(header::CONTENT_LENGTH);
+    }
     upgrade::renew_connection(&mut headers, upgrade);
     identity::strip(&mut headers);
     headers.insert(identity::IDENTITY, identity.clone());
