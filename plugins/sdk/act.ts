@@ -24,7 +24,8 @@ export interface Write {
   changed?: KubernetesObject;
 }
 
-/** Neighbouring creates, or deletes, at the same time, so that they share a commit of the store. */
+/** Neighbours of one of these kinds at the same time, so that they share a commit of the store. */
+const TOGETHER: readonly Action["do"][] = ["create", "patch", "delete"];
 const PARALLEL_MAX = 16;
 
 /** @throws {ActionFailed} for the first action that fails, after those that were under way with it have ended */
@@ -46,7 +47,7 @@ export async function act(
 function endOfRun(actions: readonly Action[], at: number, width: number): number {
   const kind = actions[at]!.do;
   let end = at + 1;
-  if (kind === "create" || kind === "delete") { while (end - at < width && actions[end]?.do === kind) end++; }
+  if (TOGETHER.includes(kind)) { while (end - at < width && actions[end]?.do === kind) end++; }
   return end;
 }
 
@@ -123,12 +124,19 @@ async function write(
       await mustLive(context);
       return await mergeMetadata({
         ownerReferences: [...references, controllerReference(owner, ownerResource)],
+        ...(action.finalizer !== undefined && { finalizers: [...others(action), action.finalizer] }),
       }, {});
     case "release":
       return await mergeMetadata({
         ownerReferences: references.filter((reference) => reference.uid !== owner.metadata.uid),
+        ...(action.finalizer !== undefined && { finalizers: others(action) }),
       }, {});
   }
+}
+
+/** Its finalizers without ours. */
+function others({ object, finalizer }: Extract<Action, { do: "adopt" | "release" }>): string[] {
+  return (object.metadata.finalizers ?? []).filter((each) => each !== finalizer);
 }
 
 /** What is adopted for an owner that is gone would be collected with it, so the owner is read afresh. */

@@ -38,6 +38,8 @@ export interface Relation<T, R> {
   find: (object: T, all: View<R>) => readonly R[];
   /** Which planned objects may change because this one did. */
   wakes: (related: R, objects: View<T>) => readonly T[];
+  /** Whether a change of one wakes anything: heartbeats need not. @default always */
+  matters?: (now: R, before: R) => boolean;
 }
 
 /** What a planner is given beside the object: lists, by the names under which they were declared. */

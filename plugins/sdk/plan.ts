@@ -2,7 +2,7 @@
 import type { Draft, KubernetesObject, ResourceRef } from "@k3ts/model/objects";
 
 /**
- * One thing to do. Actions are carried out in their order, neighbouring creates or deletes several at a time, and the
+ * One thing to do. Actions are carried out in their order, neighbours of one kind (creates, patches, deletes) several at a time, and the
  * first that fails ends the round.
  */
 export type Action =
@@ -29,10 +29,10 @@ export type Action =
   }
   /** POST to a subresource, such as a pod's `binding`. */
   | { do: "post"; resource: ResourceRef; object: KubernetesObject; subresource: string; body: Record<string, unknown> }
-  /** Makes the planned object the controller of this one. */
-  | { do: "adopt"; resource: ResourceRef; object: KubernetesObject }
-  /** Takes the planned object off the owners of this one. */
-  | { do: "release"; resource: ResourceRef; object: KubernetesObject }
+  /** Makes the planned object the controller of this one, which it may hold by a finalizer. */
+  | { do: "adopt"; resource: ResourceRef; object: KubernetesObject; finalizer?: string }
+  /** Takes the planned object off the owners of this one, and lets go of it. */
+  | { do: "release"; resource: ResourceRef; object: KubernetesObject; finalizer?: string }
   /** Tells people, in an Event about the planned object or another one. */
   | { do: "event"; type: "Normal" | "Warning"; reason: string; message: string; about?: KubernetesObject };
 

@@ -73,8 +73,9 @@ class Runner {
     const objects = view(this.#objects);
     return [
       this.#objects.informer.onChange((_type, object) => enqueue(object)),
-      ...Object.entries(this.controller.relations).map(([name, { wakes }]) =>
-        this.#related[name]!.informer.onChange((_type, related, old) => {
+      ...Object.entries(this.controller.relations).map(([name, { wakes, matters }]) =>
+        this.#related[name]!.informer.onChange((type, related, old) => {
+          if (type === "updated" && old !== undefined && matters?.(related, old) === false) return;
           for (const state of old === undefined ? [related] : [old, related]) wakes(state, objects).forEach(enqueue);
         })
       ),
