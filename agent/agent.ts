@@ -4,6 +4,7 @@
  * What was saved is followed at once; the server is asked beside that, for as long as it takes. Ends with its signal
  * and leaves the containers running.
  */
+import { dirname } from "node:path";
 import type { Client, Transport } from "@connectrpc/connect";
 import { createResourceClient, delay } from "@k3ts/client";
 import type { DnsService, ImageService, NetworkService, RuntimeService } from "@k3ts/proto";
@@ -30,6 +31,8 @@ export interface AgentParts {
   runtime: Client<typeof RuntimeService>;
   images: Client<typeof ImageService>;
   network: Client<typeof NetworkService>;
+  /** `k3ts-shim`. */
+  shimProgram: string;
   dns: Pick<Client<typeof DnsService>, "loadSnapshot">;
   log: Log;
   now: () => number;
@@ -58,6 +61,10 @@ export async function runAgent(parts: AgentParts): Promise<void> {
   followSaved(parts, saved, node);
   const server = await serve({
     socket: parts.paths.agentSocket,
+    runDirectory: dirname(parts.paths.agentSocket),
+    shimProgram: parts.shimProgram,
+    table: node.table,
+    pods: () => node.manager.pods(),
     targets: new Targets(parts.paths, node.table, (namespace, name) => node.manager.find(namespace, name)),
     images: saved.images,
     runtime: parts.runtime,

@@ -10,7 +10,7 @@
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { createHttp2Transport } from "@k3ts/client";
-import { openImages, openNative, openNetwork, openRuntime } from "@k3ts/ffi";
+import { openImages, openNative, openNetwork, openRuntime, shimProgram } from "@k3ts/ffi";
 import { runAgent } from "./agent.ts";
 import { removeAll } from "./cleanup.ts";
 import { readTextIfThere, writeAtomically } from "./files.ts";
@@ -69,6 +69,7 @@ async function main(): Promise<number> {
   });
   await runAgent({
     ...parts,
+    shimProgram: shimProgram(),
     nodeName,
     version: about.version,
     facts: await readMachineFacts(paths.dataDir, values["node-ip"]),

@@ -35,11 +35,11 @@ const HOUR_MS = 3_600_000;
 
 const SERVED: readonly ServedRow[] = [
   { group: "", resource: "namespaces", subresources: ["finalize", "status"] },
-  { group: "", resource: "nodes", subresources: ["status"] },
+  { group: "", resource: "nodes", subresources: ["proxy", "status"] },
   {
     group: "",
     resource: "pods",
-    subresources: ["binding", "eviction", "exec", "log", "status"],
+    subresources: ["attach", "binding", "eviction", "exec", "log", "portforward", "status"],
     answersWithDeleted: true,
   },
   { group: "", resource: "services", subresources: ["status"], answersWithDeleted: true },

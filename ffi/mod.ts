@@ -11,7 +11,7 @@ export { type Images, openImages } from "./image.ts";
 export { nativeFolder } from "./library.ts";
 export { type Native, type NativeOptions, openNative } from "./native.ts";
 export { type Network, openNetwork } from "./network.ts";
-export { openRuntime, type Runtime, type RuntimeOptions } from "./runtime.ts";
+export { openRuntime, type Runtime, type RuntimeOptions, shimProgram } from "./runtime.ts";
 export {
   type Engine,
   type EngineName,

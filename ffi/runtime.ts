@@ -16,12 +16,17 @@ export interface RuntimeOptions {
   shimBinary?: string;
 }
 
+/** The program that stays with containers and reaches into their networks. */
+export function shimProgram(): string {
+  return join(nativeFolder(), "k3ts-shim");
+}
+
 /**
  * Opens the runtime. A process has one: opened again with the same options, it is the same.
  * @throws {ConnectError} when the runtime or the shim is missing
  */
 export async function openRuntime(native: Pick<Native, "transport">, options: RuntimeOptions): Promise<Runtime> {
-  const { stateDirectory, runtimeBinary, shimBinary = join(nativeFolder(), "k3ts-shim") } = options;
+  const { stateDirectory, runtimeBinary, shimBinary = shimProgram() } = options;
   const runtime = createClient(RuntimeService, native.transport);
   await runtime.open({ stateDirectory, runtimeBinary, shimBinary });
   return runtime;

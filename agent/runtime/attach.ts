@@ -3,7 +3,7 @@
  * data (see `runtime.proto`).
  */
 
-const Stream = { stdin: 0, stdout: 1, stderr: 2, resize: 3, exit: 4 } as const;
+const Stream = { stdin: 0, stdout: 1, stderr: 2, resize: 3, exit: 4, takeInput: 5 } as const;
 
 export type Output = { stream: "stdout" | "stderr"; data: Uint8Array } | { stream: "exit"; code: number };
 
@@ -32,6 +32,11 @@ export class Attachment implements Disposable {
 
   end(): Promise<void> {
     return this.#send(Stream.stdin, new Uint8Array());
+  }
+
+  /** Says that the input of the process is this side's to give, and so to end (core/v1 stdinOnce). */
+  takeInput(): Promise<void> {
+    return this.#send(Stream.takeInput, new Uint8Array());
   }
 
   resize(columns: number, rows: number): Promise<void> {

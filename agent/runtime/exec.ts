@@ -10,6 +10,8 @@ export interface ExecOptions {
   command: readonly string[];
   stdin: boolean;
   tty: boolean;
+  /** Of the terminal, when the program starts. */
+  size?: { columns: number; rows: number };
 }
 
 /** Starts it with the container's own user, environment and rights. Close the attachment in the end. */
@@ -24,6 +26,9 @@ export async function startExec(
     ...spec.process,
     args: [...options.command],
     terminal: options.tty,
+    ...(options.tty && options.size !== undefined && {
+      consoleSize: { width: options.size.columns, height: options.size.rows },
+    }),
     env: options.tty ? withTerm(spec.process.env) : spec.process.env,
   };
   const { attachSocket } = await runtime.exec({

@@ -12,6 +12,8 @@ export interface OciSpec {
 
 export interface OciProcess {
   terminal: boolean;
+  /** In characters. */
+  consoleSize?: { width: number; height: number };
   user: OciUser;
   args: string[];
   env: string[];

@@ -1,185 +1,114 @@
 /**
- * The agent's face to this machine: HTTP/1.1 on D/run/agent.sock. What comes through the gateway has been authorised
- * by the server; the rest comes from root on this machine, as nobody else reaches the socket.
+ * The agent's face to this machine: HTTP/1.1 on D/run/agent.sock, with the paths of the kubelet. What comes through the
+ * gateway has been authorised by the server; the rest comes from root on this machine, as nobody else reaches the
+ * socket. It is served by `node:http`, which hands upgraded connections over as they are.
  */
-import { createConnectRouter } from "@connectrpc/connect";
-import { universalServerRequestFromFetch, universalServerResponseToFetch } from "@connectrpc/connect/protocol";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import { removeIfThere } from "../files.ts";
-import type { Images } from "../images/images.ts";
-import type { Image } from "../images/index.ts";
-import { explain, type Log } from "../log.ts";
-import { Attachment } from "../runtime/attach.ts";
-import { type ExecNative, startExec } from "../runtime/exec.ts";
-import { chooseProtocol, serveProcess } from "./exec_socket.ts";
-import { type LogOptions, readLog } from "./log_reader.ts";
+import type { Log } from "../log.ts";
+import type { ExecNative } from "../runtime/exec.ts";
+import { type Answer, clientSignal, failure, sendAnswer } from "./answer.ts";
+import { connectFace } from "./connect_face.ts";
+import { Forwarders } from "./forwarder.ts";
+import { type ImagePageParts, imagePages } from "./image_pages.ts";
+import { logAnswer } from "./log_answer.ts";
+import { nodePage, type NodePageParts } from "./node_pages.ts";
 import { streamRoutes } from "./stream_service.ts";
-import { StreamError, type Target, type Targets } from "./targets.ts";
+import type { Targets } from "./targets.ts";
+import { answerOf, serveUpgrade, targetOf } from "./upgrade.ts";
 
-export interface ServeParts {
+export interface ServeParts extends ImagePageParts, NodePageParts {
   socket: string;
+  /** Where short-lived sockets lie. */
+  runDirectory: string;
   targets: Targets;
-  images: Images;
   runtime: ExecNative;
-  /** Told when images were imported. */
-  imagesChanged(): void;
+  /** `k3ts-shim`. */
+  shimProgram: string;
   log: Log;
   now: () => number;
   signal: AbortSignal;
 }
 
+/** A command may be long, and stands in the path. */
+const HEAD_BYTES_MAX = 1024 * 1024;
+const HEAD_MS_MAX = 30_000;
+
+type Handler = (request: IncomingMessage, url: URL, signal: AbortSignal) => Promise<Answer> | undefined;
+
 /** Listens until the signal fires. */
-export async function serve(parts: ServeParts): Promise<Deno.HttpServer> {
+export async function serve(parts: ServeParts): Promise<{ finished: Promise<void> }> {
   await removeIfThere(parts.socket);
-  const streams = streamHandler(parts);
-  const server = Deno.serve({
-    path: parts.socket,
+  const forwarders = new Forwarders({
+    program: parts.shimProgram,
+    directory: parts.runDirectory,
     signal: parts.signal,
-    onListen: () => {},
-    onError: (error) => {
-      parts.log.error("Cannot answer a request", error);
-      return status(500, explain(error));
-    },
-  }, async (request) => {
-    try {
-      return await answer(parts, streams, request);
-    } catch (error) {
-      if (error instanceof StreamError) return status(error.status, error.message);
-      throw error;
-    }
   });
+  const { targets, runtime, log, now } = parts;
+  const service = connectFace(streamRoutes({ targets, runtime, forwarders, now }));
+  const server = createServer({
+    maxHeaderSize: HEAD_BYTES_MAX,
+    headersTimeout: HEAD_MS_MAX,
+    // A request lasts as long as its stream does, and a connection until the gateway has no use for it.
+    requestTimeout: 0,
+    keepAliveTimeout: 0,
+  });
+  server.on("request", (request, response) => {
+    const signal = AbortSignal.any([parts.signal, clientSignal(response)]);
+    respond(parts, service, request, signal)
+      .then((answer) => sendAnswer(response, answer))
+      .catch((error) => {
+        if (!signal.aborted) log.error("Cannot answer a request", error);
+      });
+  });
+  server.on("upgrade", (request, socket, head) => {
+    serveUpgrade({ targets, runtime, forwarders, log }, request, socket, head, urlOf(request))
+      .catch((error) => log.error("Cannot serve a stream", error));
+  });
+  await listen(server, parts.socket);
   await Deno.chmod(parts.socket, 0o600);
-  return server;
+  const finished = new Promise<void>((resolve) => server.on("close", resolve));
+  const stop = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  if (parts.signal.aborted) stop();
+  else parts.signal.addEventListener("abort", stop, { once: true });
+  return { finished };
 }
 
-async function answer(
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+async function respond(
   parts: ServeParts,
-  streams: (request: Request, url: URL) => Promise<Response> | undefined,
-  request: Request,
-): Promise<Response> {
+  service: Handler,
+  request: IncomingMessage,
+  signal: AbortSignal,
+): Promise<Answer> {
   const url = urlOf(request);
-  const streamed = streams(request, url);
-  if (streamed !== undefined) return await streamed;
-  const [verb = "", namespace = "", pod = "", container = ""] = url.pathname.split("/").slice(1).map(
-    decodeURIComponent,
-  );
-  const target = { namespace, pod, container };
-  if (verb === "logs") return logs(parts, target, url.searchParams);
-  if (verb === "exec") return await upgrade(parts, request, () => exec(parts, target, url.searchParams));
-  if (verb === "attach") return await upgrade(parts, request, () => attach(parts, target));
-  if (verb === "images") return await images(parts, request, url);
-  return status(404, `the agent has nothing at ${url.pathname}`);
-}
-
-/** On a unix socket a request's URL begins with `http+unix://` and the socket's path. */
-function urlOf(request: Request): URL {
-  const path = /^[a-z+]+:\/\/[^/]*(\/.*)?$/.exec(request.url)?.[1] ?? "/";
-  return new URL(path, "http://agent");
-}
-
-function logs({ targets, now, signal }: ServeParts, target: Target, query: URLSearchParams): Response {
-  const { path, isLive } = targets.log(target, query.get("previous") === "true");
-  const since = query.get("sinceSeconds");
-  const sinceTime = query.get("sinceTime");
-  const number = (name: string) => (query.get(name) === null ? undefined : Number(query.get(name)));
-  const tailLines = number("tailLines");
-  const limitBytes = number("limitBytes");
-  const stream = query.get("stream")?.toLowerCase();
-  const options: LogOptions = {
-    follow: query.get("follow") === "true",
-    timestamps: query.get("timestamps") === "true",
-    ...(tailLines !== undefined && { tailLines }),
-    ...(limitBytes !== undefined && { limitBytes }),
-    ...(since !== null && { since: now() - Number(since) * 1000 }),
-    ...(sinceTime !== null && { since: Date.parse(sinceTime) }),
-    ...((stream === "stdout" || stream === "stderr") && { stream }),
-  };
-  const ended = new AbortController();
-  const both = AbortSignal.any([signal, ended.signal]);
-  const chunks = readLog(path, options, isLive, both);
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const next = await chunks.next();
-      if (next.done) controller.close();
-      else controller.enqueue(next.value);
-    },
-    cancel: () => ended.abort(),
-  });
-  return new Response(body, { headers: { "content-type": "text/plain" } });
-}
-
-async function exec({ targets, runtime }: ServeParts, target: Target, query: URLSearchParams): Promise<Attachment> {
-  const { id } = targets.running(target);
-  const command = query.getAll("command");
-  if (command.length === 0) {
-    throw new StreamError(400, "Cannot run a command as the request must have one: it has none");
-  }
-  return await startExec(runtime, targets.directoryOf(id), id, {
-    command,
-    stdin: query.get("stdin") === "true",
-    tty: query.get("tty") === "true",
-  });
-}
-
-async function attach({ targets }: ServeParts, target: Target): Promise<Attachment> {
-  const { id } = targets.running(target);
-  return await Attachment.connect(`${targets.directoryOf(id)}/attach.sock`);
-}
-
-/** The process first: what cannot be had is answered in plain HTTP. */
-async function upgrade(parts: ServeParts, request: Request, open: () => Promise<Attachment>): Promise<Response> {
-  const protocol = chooseProtocol(request.headers.get("sec-websocket-protocol"));
-  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket" || protocol === undefined) {
-    throw new StreamError(
-      400,
-      "Cannot open a stream as it must be a WebSocket that speaks v5.channel.k8s.io or v4.channel.k8s.io",
-    );
-  }
-  const attachment = await open();
-  const { socket, response } = Deno.upgradeWebSocket(request, { protocol });
-  serveProcess(socket, attachment).catch((error) => parts.log.warn(`A stream has ended early: ${explain(error)}`));
-  return response;
-}
-
-/** For root on this machine only: what the gateway sends bears an identity. */
-async function images(parts: ServeParts, request: Request, url: URL): Promise<Response> {
-  if (request.headers.has("k3ts-identity")) return status(404, `the agent has nothing at ${url.pathname}`);
-  if (request.method === "GET" && url.pathname === "/images") {
-    return Response.json(parts.images.index.list().flatMap(rowsOf));
-  }
-  const path = url.searchParams.get("path");
-  if (request.method !== "POST" || url.pathname !== "/images/import" || path === null) {
-    return new Response("Cannot import as the request must be POST /images/import?path=...", { status: 400 });
-  }
   try {
-    const imported = await parts.images.import(path, url.searchParams.get("name") ?? undefined);
-    parts.imagesChanged();
-    return Response.json(imported.flatMap(rowsOf));
+    const served = service(request, url, signal);
+    if (served !== undefined) return await served;
+    const [verb = "", ...rest] = url.pathname.split("/").slice(1).map(decodeURIComponent);
+    if (verb === "containerLogs") return logAnswer(parts, targetOf(rest, 3), url.searchParams, signal);
+    if (verb === "exec" || verb === "attach" || verb === "portForward") {
+      return failure(400, "Upgrade request required");
+    }
+    return await imagePages(parts, request, url) ?? await nodePage(parts, request.method ?? "", url.pathname) ??
+      failure(404, `the agent has nothing at ${url.pathname}`);
   } catch (error) {
-    return new Response(explain(error), { status: 400 });
+    return answerOf(error, parts.log);
   }
 }
 
-/** A row for each name, as `k3ts image list` shows them. */
-function rowsOf(image: Image): { reference: string; digest: string; size: number }[] {
-  return image.names.map((reference) => ({ reference, digest: image.id, size: image.sizeBytes }));
-}
-
-function streamHandler({ targets, runtime, now }: ServeParts) {
-  const router = createConnectRouter();
-  streamRoutes(targets, runtime, now)(router);
-  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  return (request: Request, url: URL): Promise<Response> | undefined => {
-    const handler = handlers.get(url.pathname);
-    if (handler === undefined) return undefined;
-    const plain = new Request(url, request);
-    // HTTP/1.1 on a unix socket does carry both directions at once; Connect would not believe it.
-    return handler(universalServerRequestFromFetch(plain, { httpVersion: "2" })).then(universalServerResponseToFetch);
-  };
-}
-
-/** meta/v1 Status. */
-function status(code: number, message: string): Response {
-  const reason = code === 404 ? "NotFound" : code === 400 ? "BadRequest" : "InternalError";
-  const body = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason, code };
-  return Response.json(body, { status: code });
+function urlOf(request: IncomingMessage): URL {
+  return new URL(request.url!.replace(/^\/+/, "/"), "http://agent");
 }

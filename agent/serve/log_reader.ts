@@ -1,7 +1,7 @@
 /** Reads a container's log as core/v1 PodLogOptions asks. */
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { concatBytes } from "@k3ts/model/objects";
-import { exists } from "../files.ts";
+import { exists, namesIn } from "../files.ts";
 import { parseLogLine } from "./cri_log.ts";
 
 export interface LogOptions {
@@ -63,15 +63,13 @@ async function* linesOf(
   isLive: () => Promise<boolean>,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  // A container that has only just been made has no log yet, and one whose files are being removed none any more.
-  if (!await exists(path)) return;
-  // Watched from before the first read on, so that nothing is missed in between.
-  using changes = options.follow ? new Changes(dirname(path), signal) : undefined;
-  let file = await Deno.open(path);
+  // Watched from before the first read on, so that nothing is missed in between. Where there is no folder there is no
+  // log: a container that has only just been made has none yet, one whose files are being removed none any more.
+  using changes = options.follow && await exists(dirname(path)) ? new Changes(dirname(path), signal) : undefined;
+  let file = await openFirst(path, options);
+  if (file === undefined) return;
+  let next: Deno.FsFile | undefined;
   try {
-    if (options.tailLines !== undefined) {
-      await file.seek(await tailOffset(file, options.tailLines), Deno.SeekMode.Start);
-    }
     const buffer = new Uint8Array(CHUNK_BYTES);
     let kept: Uint8Array = EMPTY;
     while (!signal.aborted) {
@@ -82,14 +80,17 @@ async function* linesOf(
         kept = rest.length > LINE_BYTES_MAX ? EMPTY : rest;
         continue;
       }
-      if (changes === undefined) return;
-      const next = await newerFile(path, file);
       if (next !== undefined) {
         file.close();
         file = next;
+        next = undefined;
         kept = EMPTY;
         continue;
       }
+      // Once there is a newer file nothing is added to this one: one more look is the last.
+      next = await openNewer(path, file);
+      if (next !== undefined) continue;
+      if (changes === undefined) return;
       // What ends writes its last lines first: one more look after it has ended.
       if (!changes.ending && !await isLive()) changes.ending = true;
       else if (changes.ending) return;
@@ -97,7 +98,63 @@ async function* linesOf(
     }
   } finally {
     file.close();
+    next?.close();
   }
+}
+
+/** Where reading begins: in the oldest file that has some of the lines that are wanted. */
+async function openFirst(path: string, { tailLines, since }: LogOptions): Promise<Deno.FsFile | undefined> {
+  let left = tailLines ?? Infinity;
+  let first: Deno.FsFile | undefined;
+  for (const name of (await filesOf(path)).reverse()) {
+    const file = await openIfThere(name);
+    if (file === undefined) continue;
+    const { mtime } = await file.stat();
+    if (first !== undefined && since !== undefined && mtime !== null && mtime.getTime() < since) {
+      file.close();
+      break;
+    }
+    first?.close();
+    first = file;
+    if (left === Infinity) continue;
+    const { offset, found } = await tailOffset(file, left);
+    await file.seek(offset, Deno.SeekMode.Start);
+    left -= found;
+    if (left <= 0) break;
+  }
+  return first;
+}
+
+/** The files of a log from the oldest on: those that were rotated away, whose names sort by time, and the newest. */
+async function filesOf(path: string): Promise<string[]> {
+  const names = await namesIn(dirname(path));
+  const old = names.filter((name) => name.startsWith(`${basename(path)}.`));
+  return [...old.map((name) => `${dirname(path)}/${name}`), path];
+}
+
+/** The file after this one, if the log was rotated since. */
+async function openNewer(path: string, file: Deno.FsFile): Promise<Deno.FsFile | undefined> {
+  const { ino } = await file.stat();
+  const files = await filesOf(path);
+  for (let index = files.length - 1; index >= 0; index--) {
+    const stat = await Deno.stat(files[index]!).catch(() => undefined); // removed in between
+    if (stat?.ino !== ino) continue;
+    const newer = files[index + 1];
+    return newer === undefined ? undefined : await openIfThere(newer);
+  }
+  // It was the oldest and has been removed: all that are left are newer.
+  for (const name of files) {
+    const newer = await openIfThere(name);
+    if (newer !== undefined) return newer;
+  }
+  return undefined;
+}
+
+async function openIfThere(path: string): Promise<Deno.FsFile | undefined> {
+  return await Deno.open(path).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  });
 }
 
 function split(bytes: Uint8Array): { lines: Uint8Array[]; rest: Uint8Array } {
@@ -110,17 +167,10 @@ function split(bytes: Uint8Array): { lines: Uint8Array[]; rest: Uint8Array } {
   return { lines, rest };
 }
 
-/** Opened, when the log was rotated since. The old one has been read to its end by then. */
-async function newerFile(path: string, file: Deno.FsFile): Promise<Deno.FsFile | undefined> {
-  const now = await Deno.stat(path).catch(() => undefined);
-  if (now === undefined || now.ino === (await file.stat()).ino) return undefined;
-  return await Deno.open(path);
-}
-
-/** Where the last lines begin. */
-async function tailOffset(file: Deno.FsFile, lines: number): Promise<number> {
+/** Where the last lines begin, and how many of them the file has. */
+async function tailOffset(file: Deno.FsFile, lines: number): Promise<{ offset: number; found: number }> {
   const { size } = await file.stat();
-  if (lines <= 0) return size;
+  if (lines <= 0 || size === 0) return { offset: size, found: 0 };
   const buffer = new Uint8Array(CHUNK_BYTES);
   let found = 0;
   for (let end = size; end > 0;) {
@@ -136,25 +186,26 @@ async function tailOffset(file: Deno.FsFile, lines: number): Promise<number> {
       // The very last line feed ends the last line; it begins none.
       if (buffer[at] !== LINE_FEED || begin + at === size - 1) continue;
       found++;
-      if (found === lines) return begin + at + 1;
+      if (found === lines) return { offset: begin + at + 1, found };
     }
     end = begin;
   }
-  return 0;
+  // The first line has no line feed before it.
+  return { offset: 0, found: found + 1 };
 }
 
 /** Wakes a reader when a log in the folder grows, and once a second in any case. */
 class Changes implements Disposable {
   ending = false;
-  readonly #watcher: Deno.FsWatcher;
+  readonly #watcher: Deno.FsWatcher | undefined;
   readonly #onAbort = () => this.#wake();
   #woken = Promise.withResolvers<void>();
 
   constructor(directory: string, readonly signal: AbortSignal) {
-    this.#watcher = Deno.watchFs(directory);
+    this.#watcher = watchIfPossible(directory);
     signal.addEventListener("abort", this.#onAbort);
     // Should the kernel stop telling of changes, the reader still looks once a second.
-    this.#follow().catch(() => {});
+    if (this.#watcher !== undefined) this.#follow(this.#watcher).catch(() => {});
   }
 
   async next(): Promise<void> {
@@ -164,8 +215,8 @@ class Changes implements Disposable {
     this.#woken = Promise.withResolvers();
   }
 
-  async #follow(): Promise<void> {
-    for await (const event of this.#watcher) if (event.kind !== "access") this.#wake();
+  async #follow(watcher: Deno.FsWatcher): Promise<void> {
+    for await (const event of watcher) if (event.kind !== "access") this.#wake();
   }
 
   #wake(): void {
@@ -174,6 +225,15 @@ class Changes implements Disposable {
 
   [Symbol.dispose](): void {
     this.signal.removeEventListener("abort", this.#onAbort);
-    this.#watcher.close();
+    this.#watcher?.close();
+  }
+}
+
+/** The kernel watches for a limited number only (fs.inotify.max_user_instances). */
+function watchIfPossible(directory: string): Deno.FsWatcher | undefined {
+  try {
+    return Deno.watchFs(directory);
+  } catch {
+    return undefined;
   }
 }

@@ -1,14 +1,16 @@
 /** Finds the containers that streams are about, and says why there is none. */
 import type { Pod } from "@k3ts/model/objects";
+import { readJsonIfThere } from "../files.ts";
 import { logPathOf, type Paths, podPathsOf } from "../paths.ts";
 import type { ContainerTable } from "../pods/container_table.ts";
 import type { ObservedContainer } from "../pods/observed.ts";
+import type { Sandbox } from "../pods/sandboxes.ts";
 import { latestAttempt } from "../pods/container_rules.ts";
 
 /** A stream that cannot be had, with the HTTP status that says so. */
 export class StreamError extends Error {
   override name = "StreamError";
-  constructor(readonly status: 400 | 404 | 500, message: string) {
+  constructor(readonly status: 400 | 404 | 422 | 500, message: string) {
     super(message);
   }
 }
@@ -18,6 +20,16 @@ export interface Target {
   pod: string;
   /** Empty: the only one, or the first. */
   container: string;
+  /** Where it must be this very pod. */
+  uid?: string;
+}
+
+/** Where a pod's ports are. */
+export interface NetworkTarget {
+  pod: string;
+  uid: string;
+  /** The path of its network namespace. Empty: the node's. */
+  networkNamespace: string;
 }
 
 export class Targets {
@@ -67,15 +79,33 @@ export class Targets {
     };
   }
 
+  /** The network of a pod that runs. */
+  async network(target: Target): Promise<NetworkTarget> {
+    const { name, uid } = this.#pod(target).metadata;
+    const file = `${podPathsOf(this.#paths, uid).sandbox}/sandbox.json`;
+    const sandbox = await readJsonIfThere<Pick<Sandbox, "namespaces">>(file);
+    const runs = this.#table.of(uid).some((one) => one.state === "running");
+    if (sandbox === undefined || !runs) throw new StreamError(400, `pod ${name} must be running: it is not`);
+    return { pod: name, uid, networkNamespace: sandbox.namespaces.network };
+  }
+
   /** The table follows the runtime's events: nothing has to be asked. */
   #isAlive(uid: string, id: string): boolean {
     const now = this.#table.of(uid).find((one) => one.id === id);
     return now?.state === "running" || now?.state === "created";
   }
 
-  #latest({ namespace, pod: podName, container }: Target) {
-    const pod = this.#find(namespace, podName);
-    if (pod === undefined) throw new StreamError(404, `pod "${namespace}/${podName}" is not on this node`);
+  #pod({ namespace, pod: name, uid }: Target): Pod {
+    const pod = this.#find(namespace, name);
+    if (pod === undefined || uid !== undefined && pod.metadata.uid !== uid) {
+      throw new StreamError(404, `pod "${namespace}/${name}" is not on this node`);
+    }
+    return pod;
+  }
+
+  #latest(target: Target) {
+    const pod = this.#pod(target);
+    const { pod: podName, container } = target;
     const all = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
     const chosen = container || pod.metadata.annotations?.["kubectl.kubernetes.io/default-container"] || all[0]?.name;
     const name = all.find((one) => one.name === chosen)?.name;

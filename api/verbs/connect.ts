@@ -1,10 +1,10 @@
-/** Streams to and from a container: who may have them, and which node has the container. */
+/** Streams to and from a node's agent: who may have them, and which node that is. */
 import type { ApiObject } from "@k3ts/model";
 import { parseObject } from "../registry/stored_object.ts";
 import { badRequest, methodNotSupported, notFound } from "../status.ts";
 import { authorize } from "./authorize.ts";
 import type { Verbs } from "./context.ts";
-import type { ConnectRequest, Reply } from "./request.ts";
+import type { ConnectRequest, Splice } from "./request.ts";
 
 interface ContainerData {
   name: string;
@@ -20,41 +20,61 @@ interface PodData extends ApiObject {
   status?: { phase?: string };
 }
 
-/** Where an agent serves what, and what a client must be allowed to. */
-const STREAMS: Readonly<Record<string, { path: string; alsoNeeds?: string }>> = {
-  log: { path: "logs" },
+/** Where an agent serves what of a pod, and what a client must be allowed to. */
+const STREAMS: Readonly<Record<string, { path: string; alsoNeeds?: string; ofPod?: boolean }>> = {
+  log: { path: "containerLogs" },
   // A WebSocket begins with GET, which alone must not be enough to run something.
   exec: { path: "exec", alsoNeeds: "create" },
+  attach: { path: "attach", alsoNeeds: "create" },
+  portforward: { path: "portForward", alsoNeeds: "create", ofPod: true },
 };
 
-/** Answers with the node and the path by which the gateway joins the client with the container. */
-export async function connect(request: ConnectRequest, verbs: Verbs): Promise<Reply> {
+/** What an agent shows of itself through `nodes/proxy`, and what of that runs something. */
+const RUNNING_PATHS = /^\/(exec|attach|portForward|run)(\/|$)/;
+const SERVICE_PATHS = /^\/k3ts\./;
+
+/** Answers with the node and the path by which the gateway joins the client with its agent. */
+export async function connect(request: ConnectRequest, verbs: Verbs): Promise<Splice> {
+  if (request.resource.resource === "nodes") return await connectNode(request, verbs);
   const { resource, namespace, name, subresource, verb, query } = request;
   authorize(request, verb, verbs);
   const stream = STREAMS[subresource];
   if (stream === undefined) throw methodNotSupported(resource, verb);
   if (stream.alsoNeeds !== undefined && stream.alsoNeeds !== verb) authorize(request, stream.alsoNeeds, verbs);
-  const { pod, container } = findContainer(request, verbs);
+  const pod = findPod(request, verbs);
+  const container = stream.ofPod ? "" : `/${chooseContainer(pod, query.get("container") ?? "")}`;
+  if (!pod.spec?.nodeName) throw badRequest(`pod ${name} does not have a host assigned`);
   await verbs.admission.validate({ ...request, operation: "CONNECT", dryRun: false });
   const rest = new URLSearchParams(query);
   rest.delete("container");
-  const search = rest.size === 0 ? "" : `?${rest}`;
   return {
-    type: "splice",
-    node: pod.spec!.nodeName!,
-    path: `/${stream.path}/${namespace}/${name}/${container}${search}`,
+    node: pod.spec.nodeName,
+    path: `/${stream.path}/${namespace}/${name}${container}${searchOf(rest)}`,
   };
 }
 
-/** The pod of a request, which must have a node, and the container that is meant. */
-function findContainer(request: ConnectRequest, verbs: Verbs): { pod: PodData; container: string } {
-  const { resource, namespace, name, query } = request;
+/** The pages of a node's agent (Kubernetes documentation: "Kubelet authentication/authorization"). */
+async function connectNode(request: ConnectRequest, verbs: Verbs): Promise<Splice> {
+  const { resource, name, verb, query, proxyPath = "/" } = request;
+  authorize(request, verb, verbs);
+  if (RUNNING_PATHS.test(proxyPath) && verb !== "create") authorize(request, "create", verbs);
+  // `https:name:port`, of which only the name says something here.
+  const [, node = name] = /^(?:https?:)?([^:]+)(?::\d*)?$/.exec(name) ?? [];
+  if (verbs.registry.cache.get(resource, "", node) === undefined) throw notFound(resource, node);
+  // Their own authorisation is by the pod, and so another.
+  if (SERVICE_PATHS.test(proxyPath)) throw badRequest(`nodes/proxy does not lead to ${proxyPath}`);
+  await verbs.admission.validate({ ...request, operation: "CONNECT", dryRun: false });
+  return { node, path: `${proxyPath}${searchOf(query)}` };
+}
+
+function searchOf(query: URLSearchParams): string {
+  return query.size === 0 ? "" : `?${query}`;
+}
+
+function findPod({ resource, namespace, name }: ConnectRequest, verbs: Verbs): PodData {
   const stored = verbs.registry.cache.get(resource, namespace, name);
   if (stored === undefined) throw notFound(resource, name);
-  const pod = parseObject<PodData>(stored);
-  const container = chooseContainer(pod, query.get("container") ?? "");
-  if (!pod.spec?.nodeName) throw badRequest(`pod ${name} does not have a host assigned`);
-  return { pod, container };
+  return parseObject<PodData>(stored);
 }
 
 function chooseContainer({ metadata, spec }: PodData, wanted: string): string {

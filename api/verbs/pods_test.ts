@@ -84,12 +84,10 @@ Deno.test("logs and exec are spliced to the node that has the container", async 
     target: { kind: "Node", name: "n1" },
   });
   deepEqual(await ask("log", "container=a&follow=true"), {
-    type: "splice",
     node: "n1",
-    path: "/logs/default/p/a?follow=true",
+    path: "/containerLogs/default/p/a?follow=true",
   });
   deepEqual(await ask("exec", "container=b&command=sh&command=-c"), {
-    type: "splice",
     node: "n1",
     path: "/exec/default/p/b?command=sh&command=-c",
   });

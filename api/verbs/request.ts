@@ -90,9 +90,11 @@ export interface DeleteCollectionRequest extends DeleteRequest, Selection {}
 
 /** A request that is answered by a stream to and from a pod. */
 export interface ConnectRequest extends Request {
-  /** `get` or `create`, by the method that the client used. */
-  verb: "get" | "create";
+  /** By the method that the client used: `get`, `create`, and for proxies others too. */
+  verb: string;
   query: URLSearchParams;
+  /** What follows `proxy` in the path, as it was written: `/healthz`. */
+  proxyPath?: string;
 }
 
 /** Plain data that is not stored: a Status, a Scale, a review. */
@@ -104,9 +106,13 @@ export interface ApiValue {
 export type Reply =
   | { type: "object"; code: 200 | 201; resource: ServedResource; object: StoredObject; warnings: readonly string[] }
   | { type: "value"; code: number; value: ApiValue; warnings: readonly string[] }
-  | { type: "list"; resource: ServedResource; page: ListPage }
-  /** The gateway is to join the client's stream with the agent of a node. */
-  | { type: "splice"; node: string; path: string };
+  | { type: "list"; resource: ServedResource; page: ListPage };
+
+/** The gateway is to join the client's stream with the agent of a node. */
+export interface Splice {
+  node: string;
+  path: string;
+}
 
 const NO_WARNINGS: readonly string[] = [];
 

@@ -33,6 +33,7 @@ import { respondDocument } from "./rest_documents.ts";
 import { deleteOptionsOf, dryRunOf, fieldValidationOf, flag, selectionOf, wholeNumber } from "./rest_query.ts";
 import { type ReplyStyle, respond, respondStatus } from "./rest_reply.ts";
 import { respondWatch } from "./rest_watch.ts";
+import { spliceResponse } from "./streams.ts";
 
 export interface RestOptions {
   /** @default what the gateway says in its header, and the request in its own */
@@ -73,15 +74,14 @@ interface Call {
 async function answer(call: Call): Promise<Response> {
   const { http, query, server } = call;
   const request = resolve(call);
+  // Whatever form the client wants is the node's to choose.
+  if (isStream(request)) return await answerStream(request, call);
   const include = query.get("includeObject");
   const wanted = chooseForm(
     http.headers.get("accept") ?? "",
     include === "None" || include === "Object" ? include : "Metadata",
   );
   if (wanted === undefined) throw notAcceptable(PRODUCED);
-  if (http.method === "GET" && isStream(request)) {
-    return respond(await connect({ ...request, verb: "get", query }, server.verbs), styleOf(call, wanted), server);
-  }
   if (http.method === "GET" && flag(query, "watch")) return await answerWatch(request, wanted, call);
   return respond(await callVerb(request, call), styleOf(call, wanted), server);
 }
@@ -91,7 +91,9 @@ const UNABORTED = new AbortController().signal;
 
 /** What the path is about, if it is served. @throws {StatusError} 404 */
 function resolve({ target, user, server }: Call): ApiRequest {
-  const { apiVersion, namespace, name, subresource } = target;
+  const { apiVersion, namespace, name } = target;
+  // What follows is the other side's.
+  const subresource = target.subresource.replace(/^proxy\/.*/, "proxy");
   const resource = server.resources.find(apiVersion, target.resource);
   if (resource === undefined || (namespace !== "" && !resource.namespaced)) throw noSuchResource();
   if (subresource !== "" && !resource.subresources.some((one) => one.name === subresource)) throw noSuchResource();
@@ -114,7 +116,6 @@ async function callVerb(request: ApiRequest, call: Call): Promise<Reply> {
         resourceVersionMatch: query.get("resourceVersionMatch") ?? "",
       }, verbs);
     case "POST":
-      if (isStream(request)) return await connect({ ...request, verb: "create", query }, verbs);
       if (whole === (request.subresource !== "") || request.resource.namespaced && request.namespace === "") {
         throw methodNotSupported(request.resource, "create");
       }
@@ -173,9 +174,31 @@ function writeOf(request: ApiRequest, { http, query }: Call): WriteRequest {
   };
 }
 
-/** Whether a subresource is answered by the node. */
+/** What is answered by a node. */
+const STREAMS: Readonly<Record<string, readonly string[]>> = {
+  pods: ["attach", "exec", "log", "portforward"],
+  nodes: ["proxy"],
+};
+
 function isStream({ resource, subresource }: ApiRequest): boolean {
-  return resource.group === "" && resource.resource === "pods" && (subresource === "log" || subresource === "exec");
+  return resource.group === "" && STREAMS[resource.resource]?.includes(subresource) === true;
+}
+
+const VERBS: Readonly<Record<string, string>> = {
+  GET: "get",
+  HEAD: "get",
+  POST: "create",
+  PUT: "update",
+  PATCH: "patch",
+  DELETE: "delete",
+};
+
+async function answerStream(request: ApiRequest, { http, query, server }: Call): Promise<Response> {
+  const verb = VERBS[http.method];
+  if (verb === undefined) throw methodNotSupported(request.resource, http.method);
+  const [, proxyPath] = /\/proxy(\/[^?]*)?(\?|$)/.exec(http.url) ?? [];
+  const asked = { ...request, verb, query, ...(proxyPath !== undefined && { proxyPath }) };
+  return spliceResponse(await connect(asked, server.verbs));
 }
 
 function styleOf({ http, query }: Call, wanted: Wanted): ReplyStyle {

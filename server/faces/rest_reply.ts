@@ -14,7 +14,6 @@ import {
 import { setImmediate } from "node:timers";
 import { concatBytes, encodeProtobuf, encodeYaml, parseApiVersion, typeFacts } from "@k3ts/model";
 import { JSON_TYPE, PROTOBUF_TYPE, type Wanted, YAML_TYPE } from "./negotiation.ts";
-import { spliceResponse } from "./streams.ts";
 
 /** Lists of more bytes are compressed for who takes that. */
 const COMPRESS_BYTES_MIN = 128 * 1024;
@@ -37,8 +36,6 @@ export interface ReplyStyle {
 
 export function respond(reply: Reply, style: ReplyStyle, server: ApiServer): Response {
   switch (reply.type) {
-    case "splice":
-      return spliceResponse(reply);
     case "list":
       return respondList(reply, style, server);
     case "value":

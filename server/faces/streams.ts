@@ -3,7 +3,7 @@
  * stream and which node's agent has the container; the gateway joins the two. Not one byte of it comes here.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type ApiServer, connect, StatusError, type User } from "@k3ts/api";
+import { type ApiServer, connect, type Splice, type User } from "@k3ts/api";
 import { StreamService } from "@k3ts/proto";
 
 /** In the metadata of a call: `namespace/name`. */
@@ -15,20 +15,22 @@ const PREFIX = `/${StreamService.typeName}/`;
 const METHODS: ReadonlyMap<string, { subresource: string; verb: "get" | "create" }> = new Map([
   ["Logs", { subresource: "log", verb: "get" }],
   ["Exec", { subresource: "exec", verb: "create" }],
+  ["Attach", { subresource: "attach", verb: "create" }],
+  ["PortForward", { subresource: "portforward", verb: "create" }],
 ]);
 
 export function isStream(path: string): boolean {
   return path.startsWith(PREFIX);
 }
 
-/** @throws {StatusError} or {ConnectError} */
+/** @throws {StatusError} of `@k3ts/api`, or {ConnectError} */
 export async function spliceStream(
   path: string,
   headers: Headers,
   user: User,
   server: ApiServer,
   signal: AbortSignal,
-): Promise<{ node: string; path: string }> {
+): Promise<Splice> {
   const name = path.slice(PREFIX.length);
   const method = METHODS.get(name);
   if (method === undefined) throw new ConnectError(`StreamService has no method "${name}"`, Code.Unimplemented);
@@ -54,14 +56,13 @@ export async function spliceStream(
     query,
     signal,
   }, server.verbs);
-  if (reply.type !== "splice") throw new StatusError(500, "InternalError", "a stream must be answered by a splice");
-  // `/logs/NAMESPACE/POD/CONTAINER`
-  const chosen = new URL(reply.path, "http://agent").pathname.split("/").at(-1)!;
+  // `/exec/NAMESPACE/POD/CONTAINER`, or without a container where the pod as a whole is meant.
+  const [, , , , chosen = ""] = new URL(reply.path, "http://agent").pathname.split("/");
   const target = new URLSearchParams({ namespace, pod, container: decodeURIComponent(chosen) });
   return { node: reply.node, path: `${PREFIX}${name}?${target}` };
 }
 
 /** The answer by which the gateway joins the client with an agent. */
-export function spliceResponse({ node, path }: { node: string; path: string }): Response {
+export function spliceResponse({ node, path }: Splice): Response {
   return new Response(null, { status: 200, headers: { "k3ts-splice-node": node, "k3ts-splice-path": path } });
 }

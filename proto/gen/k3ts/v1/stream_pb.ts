@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/stream.proto.
  */
 export const file_k3ts_v1_stream: GenFile = /*@__PURE__*/
-  fileDesc("ChRrM3RzL3YxL3N0cmVhbS5wcm90bxIHazN0cy52MSLXAQoLTG9nc1JlcXVlc3QSDgoGZm9sbG93GAEgASgIEhcKCnRhaWxfbGluZXMYAiABKANIAIgBARIaCg1zaW5jZV9zZWNvbmRzGAMgASgDSAGIAQESEgoKc2luY2VfdGltZRgEIAEoCRISCgp0aW1lc3RhbXBzGAUgASgIEhAKCHByZXZpb3VzGAYgASgIEhgKC2xpbWl0X2J5dGVzGAcgASgDSAKIAQFCDQoLX3RhaWxfbGluZXNCEAoOX3NpbmNlX3NlY29uZHNCDgoMX2xpbWl0X2J5dGVzIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIowBCgtFeGVjUmVxdWVzdBIjCgVzdGFydBgBIAEoCzISLmszdHMudjEuRXhlY1N0YXJ0SAASDwoFc3RkaW4YAiABKAxIABInCgZyZXNpemUYAyABKAsyFS5rM3RzLnYxLlRlcm1pbmFsU2l6ZUgAEhMKCXN0ZGluX2VuZBgEIAEoCEgAQgkKB21lc3NhZ2UiXQoJRXhlY1N0YXJ0Eg8KB2NvbW1hbmQYASADKAkSDQoFc3RkaW4YAiABKAgSCwoDdHR5GAMgASgIEiMKBHNpemUYBCABKAsyFS5rM3RzLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDwoHY29sdW1ucxgBIAEoDRIMCgRyb3dzGAIgASgNIlIKDEV4ZWNSZXNwb25zZRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIABITCglleGl0X2NvZGUYAyABKAVIAEIJCgdtZXNzYWdlMn8KDVN0cmVhbVNlcnZpY2USNQoETG9ncxIULmszdHMudjEuTG9nc1JlcXVlc3QaFS5rM3RzLnYxLkxvZ3NSZXNwb25zZTABEjcKBEV4ZWMSFC5rM3RzLnYxLkV4ZWNSZXF1ZXN0GhUuazN0cy52MS5FeGVjUmVzcG9uc2UoATABYgZwcm90bzM");
+  fileDesc("ChRrM3RzL3YxL3N0cmVhbS5wcm90bxIHazN0cy52MSLXAQoLTG9nc1JlcXVlc3QSDgoGZm9sbG93GAEgASgIEhcKCnRhaWxfbGluZXMYAiABKANIAIgBARIaCg1zaW5jZV9zZWNvbmRzGAMgASgDSAGIAQESEgoKc2luY2VfdGltZRgEIAEoCRISCgp0aW1lc3RhbXBzGAUgASgIEhAKCHByZXZpb3VzGAYgASgIEhgKC2xpbWl0X2J5dGVzGAcgASgDSAKIAQFCDQoLX3RhaWxfbGluZXNCEAoOX3NpbmNlX3NlY29uZHNCDgoMX2xpbWl0X2J5dGVzIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIowBCgtFeGVjUmVxdWVzdBIjCgVzdGFydBgBIAEoCzISLmszdHMudjEuRXhlY1N0YXJ0SAASDwoFc3RkaW4YAiABKAxIABInCgZyZXNpemUYAyABKAsyFS5rM3RzLnYxLlRlcm1pbmFsU2l6ZUgAEhMKCXN0ZGluX2VuZBgEIAEoCEgAQgkKB21lc3NhZ2UiXQoJRXhlY1N0YXJ0Eg8KB2NvbW1hbmQYASADKAkSDQoFc3RkaW4YAiABKAgSCwoDdHR5GAMgASgIEiMKBHNpemUYBCABKAsyFS5rM3RzLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDwoHY29sdW1ucxgBIAEoDRIMCgRyb3dzGAIgASgNIlIKDEV4ZWNSZXNwb25zZRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIABITCglleGl0X2NvZGUYAyABKAVIAEIJCgdtZXNzYWdlIp0BChpTdHJlYW1TZXJ2aWNlQXR0YWNoUmVxdWVzdBIlCgVzdGFydBgBIAEoCzIULmszdHMudjEuQXR0YWNoU3RhcnRIABIPCgVzdGRpbhgCIAEoDEgAEicKBnJlc2l6ZRgDIAEoCzIVLmszdHMudjEuVGVybWluYWxTaXplSAASEwoJc3RkaW5fZW5kGAQgASgISABCCQoHbWVzc2FnZSJBCgtBdHRhY2hTdGFydBINCgVzdGRpbhgBIAEoCBIjCgRzaXplGAIgASgLMhUuazN0cy52MS5UZXJtaW5hbFNpemUiYQobU3RyZWFtU2VydmljZUF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB21lc3NhZ2UiTgoSUG9ydEZvcndhcmRSZXF1ZXN0Eg4KBHBvcnQYASABKA1IABIOCgRkYXRhGAIgASgMSAASDQoDZW5kGAMgASgISABCCQoHbWVzc2FnZSJPChNQb3J0Rm9yd2FyZFJlc3BvbnNlEg4KBG9wZW4YASABKAhIABIOCgRkYXRhGAIgASgMSAASDQoDZW5kGAMgASgISABCCQoHbWVzc2FnZTKmAgoNU3RyZWFtU2VydmljZRI1CgRMb2dzEhQuazN0cy52MS5Mb2dzUmVxdWVzdBoVLmszdHMudjEuTG9nc1Jlc3BvbnNlMAESNwoERXhlYxIULmszdHMudjEuRXhlY1JlcXVlc3QaFS5rM3RzLnYxLkV4ZWNSZXNwb25zZSgBMAESVwoGQXR0YWNoEiMuazN0cy52MS5TdHJlYW1TZXJ2aWNlQXR0YWNoUmVxdWVzdBokLmszdHMudjEuU3RyZWFtU2VydmljZUF0dGFjaFJlc3BvbnNlKAEwARJMCgtQb3J0Rm9yd2FyZBIbLmszdHMudjEuUG9ydEZvcndhcmRSZXF1ZXN0GhwuazN0cy52MS5Qb3J0Rm9yd2FyZFJlc3BvbnNlKAEwAWIGcHJvdG8z");
 
 /**
  * As in core/v1 PodLogOptions.
@@ -215,6 +215,186 @@ export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
   messageDesc(file_k3ts_v1_stream, 5);
 
 /**
+ * @generated from message k3ts.v1.StreamServiceAttachRequest
+ */
+export type StreamServiceAttachRequest = Message<"k3ts.v1.StreamServiceAttachRequest"> & {
+  /**
+   * @generated from oneof k3ts.v1.StreamServiceAttachRequest.message
+   */
+  message: {
+    /**
+     * @generated from field: k3ts.v1.AttachStart start = 1;
+     */
+    value: AttachStart;
+    case: "start";
+  } | {
+    /**
+     * @generated from field: bytes stdin = 2;
+     */
+    value: Uint8Array;
+    case: "stdin";
+  } | {
+    /**
+     * @generated from field: k3ts.v1.TerminalSize resize = 3;
+     */
+    value: TerminalSize;
+    case: "resize";
+  } | {
+    /**
+     * No more stdin follows.
+     *
+     * @generated from field: bool stdin_end = 4;
+     */
+    value: boolean;
+    case: "stdinEnd";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message k3ts.v1.StreamServiceAttachRequest.
+ * Use `create(StreamServiceAttachRequestSchema)` to create a new message.
+ */
+export const StreamServiceAttachRequestSchema: GenMessage<StreamServiceAttachRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_stream, 6);
+
+/**
+ * @generated from message k3ts.v1.AttachStart
+ */
+export type AttachStart = Message<"k3ts.v1.AttachStart"> & {
+  /**
+   * @generated from field: bool stdin = 1;
+   */
+  stdin: boolean;
+
+  /**
+   * @generated from field: k3ts.v1.TerminalSize size = 2;
+   */
+  size?: TerminalSize | undefined;
+};
+
+/**
+ * Describes the message k3ts.v1.AttachStart.
+ * Use `create(AttachStartSchema)` to create a new message.
+ */
+export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_stream, 7);
+
+/**
+ * @generated from message k3ts.v1.StreamServiceAttachResponse
+ */
+export type StreamServiceAttachResponse = Message<"k3ts.v1.StreamServiceAttachResponse"> & {
+  /**
+   * @generated from oneof k3ts.v1.StreamServiceAttachResponse.message
+   */
+  message: {
+    /**
+     * @generated from field: bytes stdout = 1;
+     */
+    value: Uint8Array;
+    case: "stdout";
+  } | {
+    /**
+     * @generated from field: bytes stderr = 2;
+     */
+    value: Uint8Array;
+    case: "stderr";
+  } | {
+    /**
+     * The container has ended: 0 to 255.
+     *
+     * @generated from field: int32 exit_code = 3;
+     */
+    value: number;
+    case: "exitCode";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message k3ts.v1.StreamServiceAttachResponse.
+ * Use `create(StreamServiceAttachResponseSchema)` to create a new message.
+ */
+export const StreamServiceAttachResponseSchema: GenMessage<StreamServiceAttachResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_stream, 8);
+
+/**
+ * @generated from message k3ts.v1.PortForwardRequest
+ */
+export type PortForwardRequest = Message<"k3ts.v1.PortForwardRequest"> & {
+  /**
+   * @generated from oneof k3ts.v1.PortForwardRequest.message
+   */
+  message: {
+    /**
+     * The first message: the port, 1 to 65535.
+     *
+     * @generated from field: uint32 port = 1;
+     */
+    value: number;
+    case: "port";
+  } | {
+    /**
+     * @generated from field: bytes data = 2;
+     */
+    value: Uint8Array;
+    case: "data";
+  } | {
+    /**
+     * No more data follows; the pod may still send.
+     *
+     * @generated from field: bool end = 3;
+     */
+    value: boolean;
+    case: "end";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message k3ts.v1.PortForwardRequest.
+ * Use `create(PortForwardRequestSchema)` to create a new message.
+ */
+export const PortForwardRequestSchema: GenMessage<PortForwardRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_stream, 9);
+
+/**
+ * @generated from message k3ts.v1.PortForwardResponse
+ */
+export type PortForwardResponse = Message<"k3ts.v1.PortForwardResponse"> & {
+  /**
+   * @generated from oneof k3ts.v1.PortForwardResponse.message
+   */
+  message: {
+    /**
+     * The first message: the pod has accepted.
+     *
+     * @generated from field: bool open = 1;
+     */
+    value: boolean;
+    case: "open";
+  } | {
+    /**
+     * @generated from field: bytes data = 2;
+     */
+    value: Uint8Array;
+    case: "data";
+  } | {
+    /**
+     * The pod sends no more; it may still receive.
+     *
+     * @generated from field: bool end = 3;
+     */
+    value: boolean;
+    case: "end";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message k3ts.v1.PortForwardResponse.
+ * Use `create(PortForwardResponseSchema)` to create a new message.
+ */
+export const PortForwardResponseSchema: GenMessage<PortForwardResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_stream, 10);
+
+/**
  * Bytes to and from a container. The server authorises a call by its head alone and lets the gateway
  * splice it to the node's agent, so the target stands in the request's metadata:
  * `k3ts-pod: <namespace>/<name>` and, where there are several, `k3ts-container: <name>`.
@@ -237,6 +417,26 @@ export const StreamService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof ExecRequestSchema;
     output: typeof ExecResponseSchema;
+  },
+  /**
+   * The streams of a container that runs, from now on.
+   *
+   * @generated from rpc k3ts.v1.StreamService.Attach
+   */
+  attach: {
+    methodKind: "bidi_streaming";
+    input: typeof StreamServiceAttachRequestSchema;
+    output: typeof StreamServiceAttachResponseSchema;
+  },
+  /**
+   * One connection with a port of the pod's localhost.
+   *
+   * @generated from rpc k3ts.v1.StreamService.PortForward
+   */
+  portForward: {
+    methodKind: "bidi_streaming";
+    input: typeof PortForwardRequestSchema;
+    output: typeof PortForwardResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_k3ts_v1_stream, 0);
