@@ -1,13 +1,18 @@
 /** What the tests of all controllers together have in common. */
 import { type Deployment, type Draft, type Namespace, resources } from "@k3ts/model/objects";
 import deployment from "../controllers/deployment/mod.ts";
+import disruption from "../controllers/disruption/mod.ts";
+import staleDisruption from "../controllers/disruption/stale.ts";
 import endpoints from "../controllers/endpoints/mod.ts";
 import endpointslice from "../controllers/endpointslice/mod.ts";
 import garbage from "../controllers/garbage/mod.ts";
+import job from "../controllers/job/mod.ts";
+import jobOrphans from "../controllers/job/orphans.ts";
 import namespaces from "../controllers/namespace/mod.ts";
 import replicaset from "../controllers/replicaset/mod.ts";
 import rootCa from "../controllers/root_ca.ts";
 import serviceAccounts from "../controllers/service_accounts.ts";
+import ttlAfterFinished from "../controllers/ttl_after_finished.ts";
 import scheduler from "../scheduler/mod.ts";
 import type { TestCluster } from "../testing/mod.ts";
 
@@ -16,6 +21,11 @@ export const ALL = [
   scheduler,
   deployment,
   replicaset,
+  job,
+  jobOrphans,
+  ttlAfterFinished,
+  disruption,
+  staleDisruption,
   endpoints,
   endpointslice,
   namespaces,
