@@ -11,7 +11,7 @@ import { ClusterService, type JoinResponse } from "@k3ts/proto";
 import "reflect-metadata"; // @peculiar/x509 resolves its parts with it
 import { PemConverter, Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { exists, readTextIfThere, removeIfThere, writeAtomically } from "./files.ts";
-import type { Identity } from "./identity.ts";
+import { type Identity, replaceCertificate } from "./identity.ts";
 import type { Log } from "./log.ts";
 import type { Paths } from "./paths.ts";
 
@@ -47,10 +47,9 @@ export async function join(options: JoinOptions): Promise<{ identity: Identity; 
   for (let failures = 1;; failures++) {
     try {
       const joined = await joinOnce(options);
-      await writeAtomically(paths.nodeKey, joined.identity.key);
       await writeAtomically(paths.caCertificate, joined.identity.ca);
       // Last: with it the node counts as joined.
-      await writeAtomically(paths.nodeCertificate, joined.identity.certificate);
+      await replaceCertificate(paths, joined.identity);
       await removeIfThere(options.tokenFile);
       return joined;
     } catch (error) {

@@ -9,11 +9,12 @@
  */
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
-import { createHttp2Transport } from "@k3ts/client";
+import { createRenewableTransport } from "@k3ts/client";
 import { openImages, openNative, openNetwork, openRuntime, shimProgram } from "@k3ts/ffi";
 import { runAgent } from "./agent.ts";
+import { keepCertificate } from "./certificate_renewal.ts";
 import { removeAll } from "./cleanup.ts";
-import { readTextIfThere, writeAtomically } from "./files.ts";
+import { exists, readTextIfThere, writeAtomically } from "./files.ts";
 import { type Identity, readIdentity } from "./identity.ts";
 import type { JoinOptions } from "./join.ts";
 import { createLog, explain, type Log } from "./log.ts";
@@ -59,15 +60,15 @@ async function main(): Promise<number> {
   const signal = untilTold(log);
   const nodeName = await kept(paths.nodeName, "name", values["node-name"], hostname().toLowerCase());
   const tokenFile = values["token-file"] ?? paths.token;
-  const identity = await readIdentity(paths) ??
-    await joinNow({ paths, server: values.server, tokenFile, nodeName, log, signal });
-  using server = createHttp2Transport({
+  const joining = { paths, server: values.server, tokenFile, nodeName, log, signal };
+  const identity = await readIdentity(paths, tokenFile, Date.now()) ?? await joinNow(joining);
+  using server = createRenewableTransport({
     url: values.server,
     caCertificate: identity.ca,
     certificate: identity.certificate,
     key: identity.key,
   });
-  await runAgent({
+  const running = runAgent({
     ...parts,
     shimProgram: shimProgram(),
     nodeName,
@@ -79,6 +80,9 @@ async function main(): Promise<number> {
     now: Date.now,
     signal,
   });
+  const rejoin = async () => await exists(tokenFile) ? await joinNow(joining) : undefined;
+  const renewal = { paths, nodeName, server, rejoin, log, now: Date.now, random: Math.random, signal };
+  await Promise.all([running, keepCertificate(renewal, identity.certificate)]);
   return 0;
 }
 

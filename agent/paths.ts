@@ -7,8 +7,8 @@ export interface Paths {
   node: string;
   token: string;
   nodeName: string;
+  /** With its key beside it, `.key`. */
   nodeCertificate: string;
-  nodeKey: string;
   caCertificate: string;
   state: string;
   images: string;
@@ -33,7 +33,6 @@ export function pathsOf(dataDir: string, cgroupParent: string = CGROUP_PARENT): 
     token: `${node}/token`,
     nodeName: `${node}/name`,
     nodeCertificate: `${node}/node.crt`,
-    nodeKey: `${node}/node.key`,
     caCertificate: `${node}/ca.crt`,
     state: `${node}/state`,
     images: `${node}/images`,

@@ -26,6 +26,8 @@ export {
 export { createHttp2Transport, type Http2Transport, type Http2TransportOptions } from "./http2_transport.ts";
 export { type ChangeHandler, type Index, Informer, type InformerOptions } from "./informer.ts";
 export { type ClusterAccess, type KubeconfigOptions, loadKubeconfig } from "./kubeconfig.ts";
+export { type KeyPair, readKeyPair, renewalAt, replaceKeyPair, type Validity, validityOf } from "./key_pair.ts";
+export { createRenewableTransport, type RenewableTransport } from "./renewable_transport.ts";
 export { createResourceClient } from "./resources.ts";
 export { retryOnConflict, type RetryOptions } from "./retry.ts";
 export type * from "./types.ts";

@@ -18,7 +18,7 @@ import { KUBERNETES_VERSION } from "@k3ts/model";
 import { ClusterService, NodeService } from "@k3ts/proto";
 import { clusterService } from "./cluster/cluster_service.ts";
 import { nodeService } from "./cluster/node_service.ts";
-import { ensurePki } from "./cluster/pki.ts";
+import { ensurePki, keepCertificates, type PkiOptions } from "./cluster/pki.ts";
 import { addressAt, type ClusterRanges } from "./cluster/ranges.ts";
 import { TokenStore } from "./cluster/token_store.ts";
 import { dispatch } from "./dispatch.ts";
@@ -39,6 +39,8 @@ const { values } = parseArgs({
     "pod-cidr": { type: "string", default: "10.42.0.0/16" },
     "service-cidr": { type: "string", default: "10.43.0.0/16" },
     "dns-address": { type: "string", default: "10.43.0.10" },
+    /** How long certificates hold, in seconds. */
+    "certificate-lifetime": { type: "string" },
     "cluster-domain": { type: "string", default: "cluster.local" },
   },
 });
@@ -49,6 +51,9 @@ const ranges: ClusterRanges = {
   dnsAddress: values["dns-address"],
   clusterDomain: values["cluster-domain"],
 };
+
+/** Certificates that hold for less would be renewed all the time. */
+const LIFETIME_SECONDS_MIN = 10;
 
 /** What the server does on its own behalf: tokens, nodes. */
 const SYSTEM_USER: User = authenticatedUser("system:k3ts:server", [MASTERS]);
@@ -69,7 +74,7 @@ const onFault: OnFault = (error, call) => {
 
 await using native = await openNative();
 const clusterAddress = addressAt(ranges.serviceCidr, 1);
-const pki = await ensurePki({
+const pkiOptions: PkiOptions = {
   dataDir,
   serverUrl: required("url"),
   serverNames: [
@@ -84,8 +89,10 @@ const pki = await ensurePki({
       ...values.address.filter((address) => address !== "0.0.0.0" && address !== "::"),
     ]),
   ],
+  ...(values["certificate-lifetime"] !== undefined && { lifetimeMs: lifetimeOf(values["certificate-lifetime"]) }),
   now: Date.now,
-});
+};
+const pki = await ensurePki(pkiOptions);
 await using server = await createApiServer({
   store: diskStore({
     native,
@@ -98,7 +105,7 @@ await using server = await createApiServer({
       else log("error", `the store has failed, no write is taken and it is opened again: ${failure.message}`);
     },
   },
-  tokenKeys: { current: { id: "1", ...pki.serviceAccountKey } },
+  tokenKeys: pki.tokenKeys,
   issuer: `https://kubernetes.default.svc.${ranges.clusterDomain}`,
   services: { addresses: ranges.serviceCidr, reserved: [clusterAddress, ranges.dnsAddress] },
   ...(values.advertise !== undefined && { endpoint: endpointOf(values.advertise) }),
@@ -112,6 +119,7 @@ const clients = createResourceClient(
   createRouterTransport((router) => routeResources(router, server, () => SYSTEM_USER)),
   { fieldManager: "k3ts-server" },
 );
+const tokens = new TokenStore(clients);
 const identify = (context: HandlerContext) => userOf(context.requestHeader, server);
 const handler = dispatch(
   server,
@@ -122,14 +130,14 @@ const handler = dispatch(
       clusterService({
         server,
         ca: pki.ca,
-        tokens: new TokenStore(clients),
+        tokens,
         ranges,
         versions: { k3ts: VERSION, kubernetes: `v${KUBERNETES_VERSION}` },
         identify,
         now: Date.now,
       }),
     );
-    router.service(NodeService, nodeService({ clients, podCidr: ranges.podCidr, identify }));
+    router.service(NodeService, nodeService({ clients, podCidr: ranges.podCidr, identify, ca: pki.ca, tokens }));
   },
   restFace(server, { onFault }),
   onFault,
@@ -162,7 +170,13 @@ const plugins = hostPlugins({
   caCertificate: pki.ca.pem,
   log,
 }, ending.signal);
-await Promise.all([listener.finished, plugins]);
+const renewals = keepCertificates(
+  pki.ca,
+  pkiOptions,
+  (error) => onFault(error, "the renewal of certificates"),
+  ending.signal,
+);
+await Promise.all([listener.finished, plugins, renewals]);
 
 function identityOf(name: string): User {
   const account = serviceAccountOf({ name, groups: [] });
@@ -183,6 +197,14 @@ function pluginCommand(): string[] {
     `${root}/deno.json`,
     `${root}/plugins/main.ts`,
   ];
+}
+
+function lifetimeOf(text: string): number {
+  const seconds = Number(text);
+  if (Number.isInteger(seconds) && seconds >= LIFETIME_SECONDS_MIN) return seconds * 1000;
+  throw new Error(
+    `--certificate-lifetime must be a whole number of seconds, at least ${LIFETIME_SECONDS_MIN}: "${text}"`,
+  );
 }
 
 /** `10.42.0.1:6443` */

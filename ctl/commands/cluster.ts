@@ -1,11 +1,11 @@
-/** `k3ts version`, `k3ts cluster info`, `k3ts node list`, `k3ts token create`: what the cluster is, and who may join. */
+/** `k3ts version`, `k3ts cluster info`, `k3ts node list`, `k3ts token`: what the cluster is, and who may join. */
 import { createClient } from "@connectrpc/connect";
 import type { Command } from "commander";
-import { resources } from "@k3ts/model/objects";
+import { formatAge, resources } from "@k3ts/model/objects";
 import { ClusterService } from "@k3ts/proto";
 import { attempt, type ClusterOptions, clusterOptions, withCluster } from "../command.ts";
 import { connect } from "../connection.ts";
-import { renderTable } from "../output/table.ts";
+import { align, renderTable } from "../output/table.ts";
 import { parseDuration } from "../numbers.ts";
 import { VERSION } from "../version.ts";
 
@@ -47,19 +47,59 @@ export function registerCluster(program: Command): void {
       })
     );
 
-  const token = program.command("token").description("join tokens");
+  registerTokens(program.command("token").description("join tokens"));
+}
+
+function registerTokens(token: Command): void {
   clusterOptions(token.command("create"))
     .description("a token with which one or more machines may join; shown once")
     .option("--ttl <duration>", "how long it is valid: 30m, 24h, 7d", "24h")
+    .option("--node <name>", "only for the node of this name, also to join again; ends with its use")
     .option("--description <text>", "for whom it is", "")
-    .action((options: ClusterOptions & { ttl: string; description: string }) =>
+    .action((options: ClusterOptions & { ttl: string; node?: string; description: string }) =>
       withCluster(options, async ({ transport, access }) => {
-        const { token, expiresAt } = await createClient(ClusterService, transport)
-          .createToken({ ttlSeconds: BigInt(parseDuration(options.ttl)), description: options.description });
+        const { token, expiresAt } = await createClient(ClusterService, transport).createToken({
+          ttlSeconds: BigInt(Math.ceil(parseDuration(options.ttl))),
+          nodeName: options.node ?? "",
+          description: options.description,
+        });
         console.log(token);
         console.error(`Valid until ${expiresAt}. On the machine that is to join:\n  ${joinCommand(access.url)}`);
       })
     );
+
+  clusterOptions(token.command("list"))
+    .description("the tokens that are valid, without their secrets")
+    .action((options: ClusterOptions) =>
+      withCluster(options, async ({ transport }) => {
+        const { tokens } = await createClient(ClusterService, transport).listTokens({});
+        if (tokens.length === 0) return console.error("No join token is valid. Make one: k3ts token create");
+        const rows = tokens.map(({ id, expiresAt, nodeName, description }) => [
+          id,
+          formatAge(Date.parse(expiresAt) - Date.now()),
+          nodeName || "<any>",
+          description || "<none>",
+        ]);
+        console.log(align([["ID", "VALID FOR", "NODE", "DESCRIPTION"], ...rows]));
+      })
+    );
+
+  clusterOptions(token.command("delete <id...>"))
+    .description("nobody joins with it any more; who has joined stays")
+    .action((ids: string[], options: ClusterOptions) =>
+      withCluster(options, async ({ transport }) => {
+        for (const token of ids) {
+          await createClient(ClusterService, transport).deleteToken({ token });
+          console.log(`token ${tokenName(token)} deleted`);
+        }
+      })
+    );
+}
+
+/** What may be shown of a token. */
+function tokenName(text: string): string {
+  const parts = text.split(".");
+  return parts.length === 4 ? parts[2]! : parts[0]!;
 }
 
 async function version(options: ClusterOptions & { client?: boolean }): Promise<void> {

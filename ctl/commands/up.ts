@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
+import { validityOf } from "@k3ts/client";
 import { dnsSubdomainProblems } from "@k3ts/model";
 import { ClusterService } from "@k3ts/proto";
 import { attempt, dataDirOption, interruption } from "../command.ts";
@@ -15,6 +16,7 @@ import { keepRunning, leftovers, refuseSecond, type RunOptions, start, stop } fr
 import { findSupervisor, type SupervisorLink } from "../components/supervisor.ts";
 import type { Connection } from "../connection.ts";
 import { nativeFolder, ROOT } from "../installation.ts";
+import { parseDuration } from "../numbers.ts";
 import { explain, Problem } from "../problem.ts";
 import { joinCommand } from "./cluster.ts";
 import { showDemo } from "./demo.ts";
@@ -25,6 +27,7 @@ interface ServerOptions {
   listen: string[];
   tlsSan: string[];
   store?: string;
+  certificateLifetime?: string;
 }
 
 interface NodeOptions {
@@ -59,6 +62,10 @@ export function registerUp(program: Command): void {
           "what keeps the state (default: what the data directory has, slatedb in a new one)",
         )
           .choices(["slatedb", "sqlite"]),
+      )
+      .option(
+        "--certificate-lifetime <duration>",
+        "how long certificates hold; they are renewed at two thirds of it (default: 365d)",
       );
   const withNode = (command: Command) =>
     command
@@ -141,7 +148,8 @@ async function agent(options: NodeOptions & { server: string; token?: string }):
     throw new Problem(`--server must be a URL such as https://10.0.0.1:6443: it is "${options.server}".`);
   }
   const nodeName = await nodeNameOf(dataDir, options.nodeName);
-  if (options.token === undefined && !await exists(`${dataDir}/node/node.crt`)) {
+  const joined = await hasJoined(dataDir);
+  if (options.token === undefined && !joined) {
     throw new Problem(
       "A machine that has not joined yet needs --token.",
       "Make one where the cluster's administrator is: k3ts token create",
@@ -158,7 +166,7 @@ async function agent(options: NodeOptions & { server: string; token?: string }):
     nodeName,
     serverUrl: options.server,
   });
-  if (options.token !== undefined && !await exists(`${dataDir}/node/node.crt`)) {
+  if (options.token !== undefined && !joined) {
     await writeToken(dataDir, options.token);
   }
   const since = Date.now();
@@ -184,6 +192,7 @@ interface Prepared {
   nodeIp?: string;
   cgroupParent?: string;
   store?: string;
+  certificateLifetime?: string;
   /** @default none is served */
   api?: ApiAddresses;
   /** @default this machine's */
@@ -221,6 +230,9 @@ async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<Run
     cgroupParent: rest.cgroupParent,
     network: NETWORK_DEFAULTS,
     store: rest.store,
+    ...(rest.certificateLifetime !== undefined && {
+      certificateSeconds: parseLifetime(rest.certificateLifetime),
+    }),
     root: ROOT,
     native,
     deno: Deno.execPath(),
@@ -247,12 +259,21 @@ async function running(
   });
 }
 
-/** The node of `up` needs no token from a person. */
+/** The node of `up` needs no token from a person; nor does one whose certificate has ended while nothing ran. */
 async function letJoin({ transport }: Connection, dataDir: string, nodeName: string): Promise<void> {
-  if (await exists(`${dataDir}/node/node.crt`)) return;
-  const cluster = createClient(ClusterService, transport);
-  const { token } = await cluster.createToken({ ttlSeconds: LOCAL_TOKEN_SECONDS, description: `node ${nodeName}` });
+  if (await hasJoined(dataDir)) return;
+  const { token } = await createClient(ClusterService, transport).createToken({
+    ttlSeconds: LOCAL_TOKEN_SECONDS,
+    description: `node ${nodeName}`,
+    nodeName,
+  });
   await writeToken(dataDir, token);
+}
+
+/** Whether the node has a certificate that still holds. */
+async function hasJoined(dataDir: string): Promise<boolean> {
+  const path = `${dataDir}/node/node.crt`;
+  return await exists(path) && validityOf(await Deno.readTextFile(path)).notAfter > Date.now();
 }
 
 async function writeToken(dataDir: string, token: string): Promise<void> {
@@ -273,6 +294,17 @@ async function nodeNameOf(dataDir: string, given: string | undefined): Promise<s
     throw new Problem(`This machine cannot be called "${name}": ${problem}.`, "Give it another name with --node-name.");
   }
   return name;
+}
+
+/** Shorter ones would be renewed all the time. */
+const LIFETIME_SECONDS_MIN = 10;
+
+function parseLifetime(text: string): number {
+  const seconds = parseDuration(text);
+  if (Number.isInteger(seconds) && seconds >= LIFETIME_SECONDS_MIN) return seconds;
+  throw new Problem(
+    `--certificate-lifetime must be at least ${LIFETIME_SECONDS_MIN}s, in whole seconds: it is "${text}".`,
+  );
 }
 
 function parsePort(text: string): number {

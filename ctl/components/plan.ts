@@ -26,6 +26,8 @@ export interface ComponentOptions {
   network: NetworkOptions;
   /** What keeps the server's state. Absent: what the data directory has, slatedb in a new one. */
   store?: string | undefined;
+  /** How long certificates hold. @default a year */
+  certificateSeconds?: number;
   /** The checkout or installation: where main.ts files and deno.json lie. */
   root: string;
   /** The folder of native programs. */
@@ -126,6 +128,7 @@ function serverCommand(options: ComponentOptions): string[] {
     "--cluster-domain",
     network.clusterDomain,
     ...(options.store === undefined ? [] : ["--store", options.store]),
+    ...(options.certificateSeconds === undefined ? [] : ["--certificate-lifetime", String(options.certificateSeconds)]),
   ];
 }
 

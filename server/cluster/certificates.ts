@@ -4,20 +4,16 @@
  * group (kubernetes.io, "X509 client certificates").
  */
 import "reflect-metadata"; // @peculiar/x509 resolves its parts with it
+import type { KeyPair } from "@k3ts/client";
 import * as x509 from "@peculiar/x509";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const DAY_MS = 24 * 60 * 60 * 1000;
 const CA_DAYS = 3650;
-const LEAF_DAYS = 365;
-/** Clocks of joining machines may be behind ours. */
-const SKEW_MS = 60 * 60 * 1000;
-
-/** A certificate (PEM, leaf first) with its private key (PKCS #8, PEM). */
-export interface KeyPair {
-  certificate: string;
-  key: string;
-}
+/** Of every certificate but the CA's own, unless told otherwise. */
+export const LEAF_MS_DEFAULT = 365 * DAY_MS;
+/** Clocks of joining machines may be behind ours: so far, but no further than a tenth of a certificate's life. */
+const SKEW_MS_MAX = 60 * 60 * 1000;
 
 export interface Subject {
   user: string;
@@ -29,6 +25,7 @@ export class CertificateAuthority {
     private readonly certificate: x509.X509Certificate,
     private readonly signingKey: CryptoKey,
     private readonly now: () => number,
+    private readonly leafMs: number,
   ) {}
 
   /** @param now ms since the epoch */
@@ -37,7 +34,7 @@ export class CertificateAuthority {
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({
       serialNumber: serialNumber(),
       name: subjectName({ user: name, groups: [] }),
-      notBefore: new Date(now() - SKEW_MS),
+      notBefore: new Date(now() - SKEW_MS_MAX),
       notAfter: new Date(now() + CA_DAYS * DAY_MS),
       signingAlgorithm: ALGORITHM,
       keys,
@@ -53,7 +50,12 @@ export class CertificateAuthority {
     return { certificate: certificate.toString("pem"), key: await exportKey(keys.privateKey) };
   }
 
-  static async open(pair: KeyPair, now: () => number): Promise<CertificateAuthority> {
+  /** @param leafMs how long the certificates that it signs hold */
+  static async open(
+    pair: KeyPair,
+    now: () => number,
+    leafMs: number = LEAF_MS_DEFAULT,
+  ): Promise<CertificateAuthority> {
     const signingKey = await crypto.subtle.importKey(
       "pkcs8",
       x509.PemConverter.decodeFirst(pair.key),
@@ -61,7 +63,7 @@ export class CertificateAuthority {
       false,
       ["sign"],
     );
-    return new CertificateAuthority(new x509.X509Certificate(pair.certificate), signingKey, now);
+    return new CertificateAuthority(new x509.X509Certificate(pair.certificate), signingKey, now, leafMs);
   }
 
   /** PEM. */
@@ -129,8 +131,9 @@ export class CertificateAuthority {
       serialNumber: serialNumber(),
       subject: subjectName(subject),
       issuer: this.certificate.subjectName,
-      notBefore: new Date(now - SKEW_MS),
-      notAfter: new Date(now + LEAF_DAYS * DAY_MS),
+      notBefore: new Date(now - Math.min(SKEW_MS_MAX, this.leafMs / 10)),
+      // Never longer than what it is believed by.
+      notAfter: new Date(Math.min(now + this.leafMs, this.certificate.notAfter.getTime())),
       signingAlgorithm: ALGORITHM,
       publicKey,
       signingKey: this.signingKey,
@@ -140,12 +143,10 @@ export class CertificateAuthority {
   }
 }
 
-/** What a certificate (the first of a PEM) says: for deciding whether it must be made anew. */
-export function readCertificate(pem: string): { notAfter: number; names: string[] } {
+/** The names and addresses that a certificate (the first of a PEM) is for. */
+export function namesOf(pem: string): string[] {
   const certificate = new x509.X509Certificate(x509.PemConverter.decodeFirst(pem));
-  const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items.map((name) => name.value) ??
-    [];
-  return { notAfter: certificate.notAfter.getTime(), names };
+  return certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items.map(({ value }) => value) ?? [];
 }
 
 function parseRequest(request: Uint8Array<ArrayBuffer>): x509.Pkcs10CertificateRequest {

@@ -7,7 +7,9 @@ import { create } from "@bufbuild/protobuf";
 import type { CertificateAuthority } from "./certificates.ts";
 import type { ClusterRanges } from "./ranges.ts";
 import type { TokenStore } from "./token_store.ts";
-import { isValid, makeToken, TOKEN_NAMESPACE, tokenId } from "./tokens.ts";
+import { signForNode } from "./renew_certificate.ts";
+import { tokenCalls } from "./token_calls.ts";
+import { isValid, tokenId } from "./tokens.ts";
 
 export interface ClusterServiceOptions {
   server: ApiServer;
@@ -18,9 +20,6 @@ export interface ClusterServiceOptions {
   identify: (context: HandlerContext) => Promise<User>;
   now: () => number;
 }
-
-/** Requests to sign are small; what is larger is something else. */
-const CERTIFICATE_REQUEST_BYTES_MAX = 16 * 1024;
 
 export function clusterService(options: ClusterServiceOptions): ServiceImpl<typeof ClusterService> {
   const { server, ca, tokens, identify, now } = options;
@@ -33,33 +32,7 @@ export function clusterService(options: ClusterServiceOptions): ServiceImpl<type
       return infoOf(options);
     },
 
-    async createToken({ ttlSeconds, description }, context) {
-      const user = await identify(context);
-      if (
-        !server.verbs.access.allowed(user, {
-          verb: "create",
-          group: "",
-          resource: "secrets",
-          namespace: TOKEN_NAMESPACE,
-          name: "",
-        })
-      ) {
-        throw new ConnectError(
-          `Cannot create a join token as "${user.name}" must be allowed to create secrets in ${TOKEN_NAMESPACE}`,
-          Code.PermissionDenied,
-        );
-      }
-      const made = await makeToken({
-        caHash: await ca.fingerprint(),
-        ttlSeconds: Number(ttlSeconds),
-        description,
-        now: now(),
-      }).catch(invalidArgument);
-      await tokens.add(made.stored, now()).catch((error) => {
-        throw error instanceof RangeError ? new ConnectError(error.message, Code.ResourceExhausted) : error;
-      });
-      return { token: made.token, expiresAt: made.stored.expiresAt };
-    },
+    ...tokenCalls(options),
 
     async join({ token, nodeName, certificateRequest }, context) {
       const id = tokenId(token);
@@ -77,26 +50,23 @@ export function clusterService(options: ClusterServiceOptions): ServiceImpl<type
           Code.InvalidArgument,
         );
       }
-      // A token lets machines in; it must not let one take the place of another. A node itself may ask for a new one.
+      if (stored.nodeName !== "" && stored.nodeName !== nodeName) {
+        throw new ConnectError(
+          `Cannot join as "${nodeName}" as the token must be for that node: it is for "${stored.nodeName}"`,
+          Code.PermissionDenied,
+        );
+      }
+      // A token lets machines in; it must not let one take the place of another, unless it was made for that very
+      // node. A node itself may ask for a new certificate.
       const taken = server.registry.cache.get(server.resources.get("nodes"), "", nodeName) !== undefined;
-      if (taken && (await identify(context)).name !== `system:node:${nodeName}`) {
+      if (taken && stored.nodeName === "" && (await identify(context)).name !== `system:node:${nodeName}`) {
         throw new ConnectError(
           `Cannot join as "${nodeName}" must be the name of a new node: there is one already. ` +
             "Choose another name, or delete that node first if its machine is gone",
           Code.AlreadyExists,
         );
       }
-      if (certificateRequest.length > CERTIFICATE_REQUEST_BYTES_MAX) {
-        throw new ConnectError(
-          `Cannot join as a certificate request must be at most ${CERTIFICATE_REQUEST_BYTES_MAX} bytes: it has ${certificateRequest.length}`,
-          Code.InvalidArgument,
-        );
-      }
-      const certificate = await ca.signClientRequest(new Uint8Array(certificateRequest), {
-        user: `system:node:${nodeName}`,
-        groups: ["system:nodes"],
-      })
-        .catch(invalidArgument);
+      const certificate = await signForNode(ca, certificateRequest, `system:node:${nodeName}`);
       return { certificate, caCertificate: ca.pem, cluster: infoOf(options) };
     },
   };
@@ -110,14 +80,4 @@ function infoOf({ server, ranges, versions }: ClusterServiceOptions): GetInfoRes
     storeEpoch: BigInt(server.writer.epoch),
     network: create(NetworkRangesSchema, ranges),
   });
-}
-
-function invalidArgument(error: unknown): never {
-  throw new ConnectError(
-    error instanceof Error ? error.message : String(error),
-    Code.InvalidArgument,
-    undefined,
-    undefined,
-    error,
-  );
 }

@@ -51,6 +51,46 @@ Deno.test("nobody joins without a valid token, a good name and a request for a c
   await rejects(client(ANONYMOUS).getInfo({}), refused(Code.Unauthenticated));
 });
 
+Deno.test("a token for one node lets that node in, also once more, and no other; it ends with its use", async () => {
+  await using cluster = await startCluster();
+  const { join, client, server, tokens } = cluster;
+  const admin = client(authenticatedUser("admin", ["system:masters"]));
+  const made = await admin.createToken({ nodeName: "n1" });
+  const token = made.token.split(".").slice(2).join(".");
+  await server.create({ resource: "nodes" }, { metadata: { name: "n1" } });
+  await rejects(join(ANONYMOUS, "n2", { token }), refused(Code.PermissionDenied, /it is for "n1"/));
+  ok((await join(ANONYMOUS, "n1", { token })).certificate);
+  await tokens.endFor("n1");
+  await rejects(join(ANONYMOUS, "n1", { token }), refused(Code.Unauthenticated));
+  // What is for any machine stays.
+  equal((await admin.listTokens({})).tokens.length, 1);
+  await rejects(admin.createToken({ nodeName: "../x" }), refused(Code.InvalidArgument));
+});
+
+Deno.test("join tokens are listed without secrets, and of no use once they are deleted or have expired", async () => {
+  await using cluster = await startCluster();
+  const { join, client, server } = cluster;
+  const admin = client(authenticatedUser("admin", ["system:masters"]));
+  const made = await admin.createToken({ ttlSeconds: 60n, description: "rack 4" });
+  const [id, secret] = made.token.split(".").slice(2) as [string, string];
+  const { tokens: [first, ...more] } = await admin.listTokens({});
+  equal(JSON.stringify([first?.id, first?.description, more.length]), JSON.stringify([id, "rack 4", 1]));
+  ok(!JSON.stringify([first, ...more].map((token) => ({ ...token }))).includes(secret));
+  await admin.deleteToken({ token: made.token });
+  await rejects(join(ANONYMOUS, "n1", { token: `${id}.${secret}` }), refused(Code.Unauthenticated));
+  await rejects(admin.deleteToken({ token: id }), refused(Code.NotFound));
+  for (const token of ["", "x", "../secrets/a", "0123456", `${id}.x`]) {
+    await rejects(admin.deleteToken({ token }), refused(Code.InvalidArgument));
+  }
+  server.clock.advance(2 * 24 * 3600 * 1000);
+  equal((await admin.listTokens({})).tokens.length, 0);
+  for (const user of [ANONYMOUS, authenticatedUser("system:node:n1", ["system:nodes"])]) {
+    await rejects(client(user).listTokens({}), refused(Code.PermissionDenied));
+    await rejects(client(user).deleteToken({ token: id }), refused(Code.PermissionDenied));
+    await rejects(client(user).createToken({}), refused(Code.PermissionDenied));
+  }
+});
+
 async function startCluster() {
   const server = await testApiServer();
   const now = () => server.clock.now();
@@ -79,6 +119,7 @@ async function startCluster() {
   return {
     server,
     client,
+    tokens,
     join: (user: User, nodeName: string, more: { token?: string; certificateRequest?: Uint8Array<ArrayBuffer> } = {}) =>
       client(user).join({ ...good, nodeName, ...more }),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),

@@ -4,22 +4,29 @@ import { forbiddenNodeLabels, type User } from "@k3ts/api";
 import { isNotFound, type ResourceClients, retryOnConflict } from "@k3ts/client";
 import { type Draft, type Node, resources } from "@k3ts/model";
 import type { NodeService } from "@k3ts/proto";
+import type { CertificateAuthority } from "./certificates.ts";
 import { nextNodeRange } from "./ranges.ts";
+import { renewCertificate } from "./renew_certificate.ts";
+import type { TokenStore } from "./token_store.ts";
 
 export interface NodeServiceOptions {
   /** Clients that may write any node. */
   clients: ResourceClients;
   podCidr: string;
   identify: (context: HandlerContext) => Promise<User>;
+  ca: CertificateAuthority;
+  tokens: TokenStore;
 }
 
 const USER_PREFIX = "system:node:";
 
-export function nodeService({ clients, podCidr, identify }: NodeServiceOptions): ServiceImpl<typeof NodeService> {
+export function nodeService(options: NodeServiceOptions): ServiceImpl<typeof NodeService> {
+  const { clients, podCidr, identify, tokens } = options;
   const nodes = clients.of<Node>(resources.nodes);
   // One after the other, so that no two nodes are given the same range.
   let last: Promise<unknown> = Promise.resolve();
   return {
+    ...renewCertificate(options),
     async register(request, context) {
       const user = await identify(context);
       const node = decode(request.node);
@@ -32,6 +39,8 @@ export function nodeService({ clients, podCidr, identify }: NodeServiceOptions):
       }
       const turn = last.then(() => register(node, name));
       last = turn.catch(() => {}); // the caller is told; the next one is not concerned
+      await turn;
+      await tokens.endFor(name);
       return { node: new TextEncoder().encode(JSON.stringify(await turn)) };
     },
   };

@@ -2,18 +2,23 @@
  * The cluster's keys on disk, made when they are missing and renewed before they end. All of them are readable
  * by root only; none is ever shipped or shared between clusters.
  */
-import { CertificateAuthority, type KeyPair, readCertificate } from "./certificates.ts";
+import { delay, type KeyPair, readKeyPair, renewalAt, replaceKeyPair, validityOf } from "@k3ts/client";
+import type { TokenKeys } from "@k3ts/api";
+import { CertificateAuthority, LEAF_MS_DEFAULT, namesOf } from "./certificates.ts";
 import { ensureFolder, readIfThere, writeSecret } from "./files.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
+import { loadTokenKeys } from "./token_keys.ts";
 
-/** A certificate with less than this left is made anew. */
-const RENEW_BEFORE_MS = 30 * 24 * 60 * 60 * 1000;
-const SIGNING = { name: "ECDSA", namedCurve: "P-256" } as const;
+/** A timer cannot wait for longer than 24 days, and clocks are set. */
+const LOOK_MS_MAX = 12 * 60 * 60 * 1000;
+const LOOK_MS_MIN = 1_000;
+/** After a failure, such as a full disk. */
+const RETRY_MS = 10_000;
 
 export interface Pki {
   ca: CertificateAuthority;
-  /** Signs service-account tokens (ES256). */
-  serviceAccountKey: CryptoKeyPair;
+  /** Sign service-account tokens. */
+  tokenKeys: TokenKeys;
 }
 
 export interface PkiOptions {
@@ -22,22 +27,50 @@ export interface PkiOptions {
   serverNames: readonly string[];
   /** What the admin's kubeconfig points at. */
   serverUrl: string;
+  /** How long certificates hold, other than the CA's own. @default a year */
+  lifetimeMs?: number;
   /** ms since the epoch */
   now: () => number;
 }
 
 /** Reads or makes `DATA_DIR/pki` and `DATA_DIR/admin.kubeconfig`. */
-export async function ensurePki({ dataDir, serverNames, serverUrl, now }: PkiOptions): Promise<Pki> {
+export async function ensurePki(options: PkiOptions): Promise<Pki> {
+  const { dataDir, lifetimeMs = LEAF_MS_DEFAULT, now } = options;
   const folder = `${dataDir}/pki`;
   await ensureFolder(folder);
-  const ca = await CertificateAuthority.open(
-    await ensurePair(`${folder}/ca`, () => CertificateAuthority.create("k3ts-ca", now), () => true),
-    now,
-  );
-  const isFresh = (pair: KeyPair) => readCertificate(pair.certificate).notAfter - now() > RENEW_BEFORE_MS;
-  const serviceAccountKey = await ensureSigningKey(`${folder}/service-account.key`);
+  const ca = await CertificateAuthority.open(await ensureAuthority(`${folder}/ca`, now), now, lifetimeMs);
+  const tokenKeys = await loadTokenKeys(folder);
+  await ensureCertificates(ca, options);
+  return { ca, tokenKeys };
+}
+
+/** Renews in time, until the signal fires. The gateway follows the files by itself. */
+export async function keepCertificates(
+  ca: CertificateAuthority,
+  options: PkiOptions,
+  onFault: (error: unknown) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    let wait = RETRY_MS;
+    try {
+      const due = await ensureCertificates(ca, options);
+      wait = Math.min(Math.max(due - options.now(), LOOK_MS_MIN), LOOK_MS_MAX);
+    } catch (error) {
+      onFault(error);
+    }
+    await delay(wait, signal).catch(() => {}); // the loop looks at the signal
+  }
+}
+
+/** The server's certificate and the administrator's. @returns when the first of them is due, in ms since the epoch */
+async function ensureCertificates(
+  ca: CertificateAuthority,
+  { dataDir, serverNames, serverUrl, now }: PkiOptions,
+): Promise<number> {
+  const isFresh = ({ certificate }: KeyPair) => renewalAt(validityOf(certificate)) > now();
   const admin = await ensurePair(
-    `${folder}/admin`,
+    `${dataDir}/pki/admin`,
     () => ca.issueClient({ user: "admin", groups: ["system:masters"] }),
     isFresh,
   );
@@ -52,42 +85,38 @@ export async function ensurePki({ dataDir, serverNames, serverUrl, now }: PkiOpt
     await writeSecret(`${dataDir}/admin.kubeconfig`, kubeconfig);
   }
   // Last, since the gateway begins to answer as soon as it is there.
-  await ensurePair(
-    `${folder}/server`,
+  const server = await ensurePair(
+    `${dataDir}/pki/server`,
     () => ca.issueServer("k3ts-server", serverNames),
-    (pair) => isFresh(pair) && serverNames.every((name) => readCertificate(pair.certificate).names.includes(name)),
+    (pair) => isFresh(pair) && serverNames.every((name) => namesOf(pair.certificate).includes(name)),
   );
-  return { ca, serviceAccountKey };
+  return Math.min(...[admin, server].map(({ certificate }) => renewalAt(validityOf(certificate))));
 }
 
-/** `PATH.crt` and `PATH.key`, made when either is missing or when they will not do. The key is written first, so that a certificate is never without one. */
 async function ensurePair(
   path: string,
   make: () => Promise<KeyPair>,
   willDo: (pair: KeyPair) => boolean,
 ): Promise<KeyPair> {
-  const certificate = await readIfThere(`${path}.crt`);
-  const key = await readIfThere(`${path}.key`);
-  if (certificate !== undefined && key !== undefined && willDo({ certificate, key })) return { certificate, key };
+  const present = await readKeyPair(path);
+  if (present !== undefined && willDo(present)) return present;
   const pair = await make();
-  await writeSecret(`${path}.key`, pair.key);
-  await writeSecret(`${path}.crt`, pair.certificate);
+  await replaceKeyPair(path, pair, writeSecret);
   return pair;
 }
 
-async function ensureSigningKey(path: string): Promise<CryptoKeyPair> {
-  const text = await readIfThere(path) ?? await makeSigningKey(path);
-  const jwk = JSON.parse(text) as JsonWebKey;
-  const { d: _secret, ...publicPart } = jwk;
-  return {
-    privateKey: await crypto.subtle.importKey("jwk", { ...jwk, key_ops: ["sign"] }, SIGNING, false, ["sign"]),
-    publicKey: await crypto.subtle.importKey("jwk", { ...publicPart, key_ops: ["verify"] }, SIGNING, true, ["verify"]),
-  };
-}
-
-async function makeSigningKey(path: string): Promise<string> {
-  const keys = await crypto.subtle.generateKey(SIGNING, true, ["sign", "verify"]);
-  const text = JSON.stringify(await crypto.subtle.exportKey("jwk", keys.privateKey));
-  await writeSecret(path, text);
-  return text;
+/** Made once. Everything that was ever signed hangs on it, so that one that is damaged is never replaced in silence. */
+async function ensureAuthority(path: string, now: () => number): Promise<KeyPair> {
+  const present = await readKeyPair(path);
+  if (present !== undefined) return present;
+  for (const file of [`${path}.crt`, `${path}.key`]) {
+    if (await readIfThere(file) === undefined) continue;
+    throw new Error(
+      `Cannot use the cluster's CA as ${path}.crt and ${path}.key must belong together: one is missing or damaged. ` +
+        "Bring both back from a backup",
+    );
+  }
+  const pair = await CertificateAuthority.create("k3ts-ca", now);
+  await replaceKeyPair(path, pair, writeSecret);
+  return pair;
 }

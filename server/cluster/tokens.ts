@@ -22,11 +22,19 @@ export interface StoredToken {
   /** RFC 3339. */
   expiresAt: string;
   description: string;
+  /** Who alone may join with it; empty: any machine whose name is new. */
+  nodeName: string;
 }
 
 /** @param ttlSeconds 0: a day */
 export async function makeToken(
-  { caHash, ttlSeconds, description, now }: { caHash: string; ttlSeconds: number; description: string; now: number },
+  { caHash, ttlSeconds, description, nodeName = "", now }: {
+    caHash: string;
+    ttlSeconds: number;
+    description: string;
+    nodeName?: string;
+    now: number;
+  },
 ): Promise<{ token: string; stored: StoredToken }> {
   const seconds = ttlSeconds === 0 ? TTL_SECONDS_DEFAULT : ttlSeconds;
   if (!Number.isInteger(seconds) || seconds < 1 || seconds > TTL_SECONDS_MAX) {
@@ -45,13 +53,18 @@ export async function makeToken(
   const expiresAt = new Date(now + seconds * 1000).toISOString();
   return {
     token: `${PREFIX}.${caHash}.${id}.${secret}`,
-    stored: { id, hash: await sha256(secret), expiresAt, description },
+    stored: { id, hash: await sha256(secret), expiresAt, description, nodeName },
   };
 }
 
 /** @param presented `<id>.<secret>` @returns the id to look up, or undefined when it cannot be a token */
 export function tokenId(presented: string): string | undefined {
   return /^([0-9a-f]{8})\.[0-9a-f]{48}$/.exec(presented)?.[1];
+}
+
+/** Of a token in any form in which people have it: whole, as it is presented, or the id alone. */
+export function tokenIdOf(text: string): string | undefined {
+  return /^(?:K3TS1\.[0-9a-f]{64}\.)?([0-9a-f]{8})(?:\.[0-9a-f]{48})?$/i.exec(text.trim())?.[1]?.toLowerCase();
 }
 
 /** Whether what was presented is the stored token and still valid. Takes the same time whatever differs. */

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/cluster.proto.
  */
 export const file_k3ts_v1_cluster: GenFile = /*@__PURE__*/
-  fileDesc("ChVrM3RzL3YxL2NsdXN0ZXIucHJvdG8SB2szdHMudjEiEAoOR2V0SW5mb1JlcXVlc3QikAEKD0dldEluZm9SZXNwb25zZRISCgpjbHVzdGVyX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSGgoSa3ViZXJuZXRlc192ZXJzaW9uGAMgASgJEhMKC3N0b3JlX2Vwb2NoGAQgASgDEicKB25ldHdvcmsYBSABKAsyFi5rM3RzLnYxLk5ldHdvcmtSYW5nZXMiZAoNTmV0d29ya1JhbmdlcxIQCghwb2RfY2lkchgBIAEoCRIUCgxzZXJ2aWNlX2NpZHIYAiABKAkSEwoLZG5zX2FkZHJlc3MYAyABKAkSFgoOY2x1c3Rlcl9kb21haW4YBCABKAkiPgoSQ3JlYXRlVG9rZW5SZXF1ZXN0EhMKC3R0bF9zZWNvbmRzGAEgASgDEhMKC2Rlc2NyaXB0aW9uGAIgASgJIjgKE0NyZWF0ZVRva2VuUmVzcG9uc2USDQoFdG9rZW4YASABKAkSEgoKZXhwaXJlc19hdBgCIAEoCSJxCgtKb2luUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIRCglub2RlX25hbWUYAiABKAkSGwoTY2VydGlmaWNhdGVfcmVxdWVzdBgDIAEoDBIjChtzZXJ2aW5nX2NlcnRpZmljYXRlX3JlcXVlc3QYBCABKAwigwEKDEpvaW5SZXNwb25zZRITCgtjZXJ0aWZpY2F0ZRgBIAEoCRIWCg5jYV9jZXJ0aWZpY2F0ZRgCIAEoCRIpCgdjbHVzdGVyGAMgASgLMhguazN0cy52MS5HZXRJbmZvUmVzcG9uc2USGwoTc2VydmluZ19jZXJ0aWZpY2F0ZRgEIAEoCTLNAQoOQ2x1c3RlclNlcnZpY2USPAoHR2V0SW5mbxIXLmszdHMudjEuR2V0SW5mb1JlcXVlc3QaGC5rM3RzLnYxLkdldEluZm9SZXNwb25zZRJICgtDcmVhdGVUb2tlbhIbLmszdHMudjEuQ3JlYXRlVG9rZW5SZXF1ZXN0GhwuazN0cy52MS5DcmVhdGVUb2tlblJlc3BvbnNlEjMKBEpvaW4SFC5rM3RzLnYxLkpvaW5SZXF1ZXN0GhUuazN0cy52MS5Kb2luUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChVrM3RzL3YxL2NsdXN0ZXIucHJvdG8SB2szdHMudjEiEAoOR2V0SW5mb1JlcXVlc3QikAEKD0dldEluZm9SZXNwb25zZRISCgpjbHVzdGVyX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSGgoSa3ViZXJuZXRlc192ZXJzaW9uGAMgASgJEhMKC3N0b3JlX2Vwb2NoGAQgASgDEicKB25ldHdvcmsYBSABKAsyFi5rM3RzLnYxLk5ldHdvcmtSYW5nZXMiZAoNTmV0d29ya1JhbmdlcxIQCghwb2RfY2lkchgBIAEoCRIUCgxzZXJ2aWNlX2NpZHIYAiABKAkSEwoLZG5zX2FkZHJlc3MYAyABKAkSFgoOY2x1c3Rlcl9kb21haW4YBCABKAkiUQoSQ3JlYXRlVG9rZW5SZXF1ZXN0EhMKC3R0bF9zZWNvbmRzGAEgASgDEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhEKCW5vZGVfbmFtZRgDIAEoCSI4ChNDcmVhdGVUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEhIKCmV4cGlyZXNfYXQYAiABKAkiEwoRTGlzdFRva2Vuc1JlcXVlc3QiOAoSTGlzdFRva2Vuc1Jlc3BvbnNlEiIKBnRva2VucxgBIAMoCzISLmszdHMudjEuSm9pblRva2VuIlMKCUpvaW5Ub2tlbhIKCgJpZBgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRISCgpleHBpcmVzX2F0GAMgASgJEhEKCW5vZGVfbmFtZRgEIAEoCSIjChJEZWxldGVUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkiFQoTRGVsZXRlVG9rZW5SZXNwb25zZSJxCgtKb2luUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIRCglub2RlX25hbWUYAiABKAkSGwoTY2VydGlmaWNhdGVfcmVxdWVzdBgDIAEoDBIjChtzZXJ2aW5nX2NlcnRpZmljYXRlX3JlcXVlc3QYBCABKAwigwEKDEpvaW5SZXNwb25zZRITCgtjZXJ0aWZpY2F0ZRgBIAEoCRIWCg5jYV9jZXJ0aWZpY2F0ZRgCIAEoCRIpCgdjbHVzdGVyGAMgASgLMhguazN0cy52MS5HZXRJbmZvUmVzcG9uc2USGwoTc2VydmluZ19jZXJ0aWZpY2F0ZRgEIAEoCTLeAgoOQ2x1c3RlclNlcnZpY2USPAoHR2V0SW5mbxIXLmszdHMudjEuR2V0SW5mb1JlcXVlc3QaGC5rM3RzLnYxLkdldEluZm9SZXNwb25zZRJICgtDcmVhdGVUb2tlbhIbLmszdHMudjEuQ3JlYXRlVG9rZW5SZXF1ZXN0GhwuazN0cy52MS5DcmVhdGVUb2tlblJlc3BvbnNlEkUKCkxpc3RUb2tlbnMSGi5rM3RzLnYxLkxpc3RUb2tlbnNSZXF1ZXN0GhsuazN0cy52MS5MaXN0VG9rZW5zUmVzcG9uc2USSAoLRGVsZXRlVG9rZW4SGy5rM3RzLnYxLkRlbGV0ZVRva2VuUmVxdWVzdBocLmszdHMudjEuRGVsZXRlVG9rZW5SZXNwb25zZRIzCgRKb2luEhQuazN0cy52MS5Kb2luUmVxdWVzdBoVLmszdHMudjEuSm9pblJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message k3ts.v1.GetInfoRequest
@@ -125,6 +125,14 @@ export type CreateTokenRequest = Message<"k3ts.v1.CreateTokenRequest"> & {
    * @generated from field: string description = 2;
    */
   description: string;
+
+  /**
+   * Only the node of this name may join with it, also one that was a node before; it ends when that node has. Empty:
+   * any machine whose name is new.
+   *
+   * @generated from field: string node_name = 3;
+   */
+  nodeName: string;
 };
 
 /**
@@ -159,6 +167,104 @@ export type CreateTokenResponse = Message<"k3ts.v1.CreateTokenResponse"> & {
  */
 export const CreateTokenResponseSchema: GenMessage<CreateTokenResponse> = /*@__PURE__*/
   messageDesc(file_k3ts_v1_cluster, 4);
+
+/**
+ * @generated from message k3ts.v1.ListTokensRequest
+ */
+export type ListTokensRequest = Message<"k3ts.v1.ListTokensRequest"> & {
+};
+
+/**
+ * Describes the message k3ts.v1.ListTokensRequest.
+ * Use `create(ListTokensRequestSchema)` to create a new message.
+ */
+export const ListTokensRequestSchema: GenMessage<ListTokensRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_cluster, 5);
+
+/**
+ * @generated from message k3ts.v1.ListTokensResponse
+ */
+export type ListTokensResponse = Message<"k3ts.v1.ListTokensResponse"> & {
+  /**
+   * @generated from field: repeated k3ts.v1.JoinToken tokens = 1;
+   */
+  tokens: JoinToken[];
+};
+
+/**
+ * Describes the message k3ts.v1.ListTokensResponse.
+ * Use `create(ListTokensResponseSchema)` to create a new message.
+ */
+export const ListTokensResponseSchema: GenMessage<ListTokensResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_cluster, 6);
+
+/**
+ * @generated from message k3ts.v1.JoinToken
+ */
+export type JoinToken = Message<"k3ts.v1.JoinToken"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string description = 2;
+   */
+  description: string;
+
+  /**
+   * RFC 3339.
+   *
+   * @generated from field: string expires_at = 3;
+   */
+  expiresAt: string;
+
+  /**
+   * Empty: any.
+   *
+   * @generated from field: string node_name = 4;
+   */
+  nodeName: string;
+};
+
+/**
+ * Describes the message k3ts.v1.JoinToken.
+ * Use `create(JoinTokenSchema)` to create a new message.
+ */
+export const JoinTokenSchema: GenMessage<JoinToken> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_cluster, 7);
+
+/**
+ * @generated from message k3ts.v1.DeleteTokenRequest
+ */
+export type DeleteTokenRequest = Message<"k3ts.v1.DeleteTokenRequest"> & {
+  /**
+   * The id, or a whole token.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message k3ts.v1.DeleteTokenRequest.
+ * Use `create(DeleteTokenRequestSchema)` to create a new message.
+ */
+export const DeleteTokenRequestSchema: GenMessage<DeleteTokenRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_cluster, 8);
+
+/**
+ * @generated from message k3ts.v1.DeleteTokenResponse
+ */
+export type DeleteTokenResponse = Message<"k3ts.v1.DeleteTokenResponse"> & {
+};
+
+/**
+ * Describes the message k3ts.v1.DeleteTokenResponse.
+ * Use `create(DeleteTokenResponseSchema)` to create a new message.
+ */
+export const DeleteTokenResponseSchema: GenMessage<DeleteTokenResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_cluster, 9);
 
 /**
  * @generated from message k3ts.v1.JoinRequest
@@ -198,7 +304,7 @@ export type JoinRequest = Message<"k3ts.v1.JoinRequest"> & {
  * Use `create(JoinRequestSchema)` to create a new message.
  */
 export const JoinRequestSchema: GenMessage<JoinRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_cluster, 5);
+  messageDesc(file_k3ts_v1_cluster, 10);
 
 /**
  * @generated from message k3ts.v1.JoinResponse
@@ -234,7 +340,7 @@ export type JoinResponse = Message<"k3ts.v1.JoinResponse"> & {
  * Use `create(JoinResponseSchema)` to create a new message.
  */
 export const JoinResponseSchema: GenMessage<JoinResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_cluster, 6);
+  messageDesc(file_k3ts_v1_cluster, 11);
 
 /**
  * The cluster as a whole: who may join, with which certificates, and what it is.
@@ -257,6 +363,26 @@ export const ClusterService: GenService<{
     methodKind: "unary";
     input: typeof CreateTokenRequestSchema;
     output: typeof CreateTokenResponseSchema;
+  },
+  /**
+   * Those that are valid. Without their secrets, which nobody keeps.
+   *
+   * @generated from rpc k3ts.v1.ClusterService.ListTokens
+   */
+  listTokens: {
+    methodKind: "unary";
+    input: typeof ListTokensRequestSchema;
+    output: typeof ListTokensResponseSchema;
+  },
+  /**
+   * Nobody joins with it any more; who has joined stays.
+   *
+   * @generated from rpc k3ts.v1.ClusterService.DeleteToken
+   */
+  deleteToken: {
+    methodKind: "unary";
+    input: typeof DeleteTokenRequestSchema;
+    output: typeof DeleteTokenResponseSchema;
   },
   /**
    * Exchanges a join token for a node's client certificate. The one call that needs no certificate.

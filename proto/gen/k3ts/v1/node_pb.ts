@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/node.proto.
  */
 export const file_k3ts_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("ChJrM3RzL3YxL25vZGUucHJvdG8SB2szdHMudjEiHwoPUmVnaXN0ZXJSZXF1ZXN0EgwKBG5vZGUYASABKAwiIAoQUmVnaXN0ZXJSZXNwb25zZRIMCgRub2RlGAEgASgMMk4KC05vZGVTZXJ2aWNlEj8KCFJlZ2lzdGVyEhguazN0cy52MS5SZWdpc3RlclJlcXVlc3QaGS5rM3RzLnYxLlJlZ2lzdGVyUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChJrM3RzL3YxL25vZGUucHJvdG8SB2szdHMudjEiHwoPUmVnaXN0ZXJSZXF1ZXN0EgwKBG5vZGUYASABKAwiIAoQUmVnaXN0ZXJSZXNwb25zZRIMCgRub2RlGAEgASgMIjYKF1JlbmV3Q2VydGlmaWNhdGVSZXF1ZXN0EhsKE2NlcnRpZmljYXRlX3JlcXVlc3QYASABKAwiLwoYUmVuZXdDZXJ0aWZpY2F0ZVJlc3BvbnNlEhMKC2NlcnRpZmljYXRlGAEgASgJMqcBCgtOb2RlU2VydmljZRI/CghSZWdpc3RlchIYLmszdHMudjEuUmVnaXN0ZXJSZXF1ZXN0GhkuazN0cy52MS5SZWdpc3RlclJlc3BvbnNlElcKEFJlbmV3Q2VydGlmaWNhdGUSIC5rM3RzLnYxLlJlbmV3Q2VydGlmaWNhdGVSZXF1ZXN0GiEuazN0cy52MS5SZW5ld0NlcnRpZmljYXRlUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message k3ts.v1.RegisterRequest
@@ -51,13 +51,51 @@ export const RegisterResponseSchema: GenMessage<RegisterResponse> = /*@__PURE__*
   messageDesc(file_k3ts_v1_node, 1);
 
 /**
+ * @generated from message k3ts.v1.RenewCertificateRequest
+ */
+export type RenewCertificateRequest = Message<"k3ts.v1.RenewCertificateRequest"> & {
+  /**
+   * PKCS #10, DER, of a key that may be new. Its subject is ignored: the name stays.
+   *
+   * @generated from field: bytes certificate_request = 1;
+   */
+  certificateRequest: Uint8Array;
+};
+
+/**
+ * Describes the message k3ts.v1.RenewCertificateRequest.
+ * Use `create(RenewCertificateRequestSchema)` to create a new message.
+ */
+export const RenewCertificateRequestSchema: GenMessage<RenewCertificateRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_node, 2);
+
+/**
+ * @generated from message k3ts.v1.RenewCertificateResponse
+ */
+export type RenewCertificateResponse = Message<"k3ts.v1.RenewCertificateResponse"> & {
+  /**
+   * PEM.
+   *
+   * @generated from field: string certificate = 1;
+   */
+  certificate: string;
+};
+
+/**
+ * Describes the message k3ts.v1.RenewCertificateResponse.
+ * Use `create(RenewCertificateResponseSchema)` to create a new message.
+ */
+export const RenewCertificateResponseSchema: GenMessage<RenewCertificateResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_node, 3);
+
+/**
  * What a node's agent asks of the server beyond reading and writing objects.
  *
  * @generated from service k3ts.v1.NodeService
  */
 export const NodeService: GenService<{
   /**
-   * Makes or finds the Node object, gives the node its pod range, and renews its certificate when due.
+   * Makes or finds the Node object and gives the node its pod range.
    *
    * @generated from rpc k3ts.v1.NodeService.Register
    */
@@ -65,6 +103,16 @@ export const NodeService: GenService<{
     methodKind: "unary";
     input: typeof RegisterRequestSchema;
     output: typeof RegisterResponseSchema;
+  },
+  /**
+   * A new client certificate for the node whose certificate the call is made with.
+   *
+   * @generated from rpc k3ts.v1.NodeService.RenewCertificate
+   */
+  renewCertificate: {
+    methodKind: "unary";
+    input: typeof RenewCertificateRequestSchema;
+    output: typeof RenewCertificateResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_k3ts_v1_node, 0);

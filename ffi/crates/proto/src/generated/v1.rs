@@ -72,6 +72,10 @@ pub struct CreateTokenRequest {
     pub ttl_seconds: i64,
     #[prost(string, tag = "2")]
     pub description: ::prost::alloc::string::String,
+    /// Only the node of this name may join with it, also one that was a node before; it ends when that node has. Empty:
+    /// any machine whose name is new.
+    #[prost(string, tag = "3")]
+    pub node_name: ::prost::alloc::string::String,
 }
 impl ::prost::Name for CreateTokenRequest {
     const NAME: &'static str = "CreateTokenRequest";
@@ -100,6 +104,84 @@ impl ::prost::Name for CreateTokenResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/k3ts.v1.CreateTokenResponse".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTokensRequest {}
+impl ::prost::Name for ListTokensRequest {
+    const NAME: &'static str = "ListTokensRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.ListTokensRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.ListTokensRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTokensResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub tokens: ::prost::alloc::vec::Vec<JoinToken>,
+}
+impl ::prost::Name for ListTokensResponse {
+    const NAME: &'static str = "ListTokensResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.ListTokensResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.ListTokensResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JoinToken {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub description: ::prost::alloc::string::String,
+    /// RFC 3339.
+    #[prost(string, tag = "3")]
+    pub expires_at: ::prost::alloc::string::String,
+    /// Empty: any.
+    #[prost(string, tag = "4")]
+    pub node_name: ::prost::alloc::string::String,
+}
+impl ::prost::Name for JoinToken {
+    const NAME: &'static str = "JoinToken";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.JoinToken".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.JoinToken".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteTokenRequest {
+    /// The id, or a whole token.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DeleteTokenRequest {
+    const NAME: &'static str = "DeleteTokenRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.DeleteTokenRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.DeleteTokenRequest".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteTokenResponse {}
+impl ::prost::Name for DeleteTokenResponse {
+    const NAME: &'static str = "DeleteTokenResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.DeleteTokenResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.DeleteTokenResponse".into()
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -166,6 +248,22 @@ pub trait ClusterService: Send + Sync + 'static {
     ) -> impl ::core::future::Future<
         Output = Result<CreateTokenResponse, ::k3ts_frames::RpcError>,
     > + Send;
+    /// Those that are valid. Without their secrets, which nobody keeps.
+    fn list_tokens(
+        &self,
+        context: ::k3ts_frames::CallContext,
+        request: ListTokensRequest,
+    ) -> impl ::core::future::Future<
+        Output = Result<ListTokensResponse, ::k3ts_frames::RpcError>,
+    > + Send;
+    /// Nobody joins with it any more; who has joined stays.
+    fn delete_token(
+        &self,
+        context: ::k3ts_frames::CallContext,
+        request: DeleteTokenRequest,
+    ) -> impl ::core::future::Future<
+        Output = Result<DeleteTokenResponse, ::k3ts_frames::RpcError>,
+    > + Send;
     /// Exchanges a join token for a node's client certificate. The one call that needs no certificate.
     fn join(
         &self,
@@ -201,6 +299,24 @@ impl<T: ClusterService> ::k3ts_frames::Service for ClusterServiceServer<T> {
                     responses
                         .of()
                         .send(self.0.create_token(context, request).await?)
+                        .await
+                })
+            }
+            "ListTokens" => {
+                Box::pin(async move {
+                    let request = ::prost::Message::decode(request)?;
+                    responses
+                        .of()
+                        .send(self.0.list_tokens(context, request).await?)
+                        .await
+                })
+            }
+            "DeleteToken" => {
+                Box::pin(async move {
+                    let request = ::prost::Message::decode(request)?;
+                    responses
+                        .of()
+                        .send(self.0.delete_token(context, request).await?)
                         .await
                 })
             }
@@ -241,6 +357,20 @@ impl ClusterServiceClient {
         options: ::k3ts_frames::CallOptions,
     ) -> Result<CreateTokenResponse, ::k3ts_frames::RpcError> {
         self.0.call_unary("k3ts.v1.ClusterService/CreateToken", request, options).await
+    }
+    pub async fn list_tokens(
+        &self,
+        request: &ListTokensRequest,
+        options: ::k3ts_frames::CallOptions,
+    ) -> Result<ListTokensResponse, ::k3ts_frames::RpcError> {
+        self.0.call_unary("k3ts.v1.ClusterService/ListTokens", request, options).await
+    }
+    pub async fn delete_token(
+        &self,
+        request: &DeleteTokenRequest,
+        options: ::k3ts_frames::CallOptions,
+    ) -> Result<DeleteTokenResponse, ::k3ts_frames::RpcError> {
+        self.0.call_unary("k3ts.v1.ClusterService/DeleteToken", request, options).await
     }
     pub async fn join(
         &self,
@@ -1729,15 +1859,55 @@ impl ::prost::Name for RegisterResponse {
         "/k3ts.v1.RegisterResponse".into()
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewCertificateRequest {
+    /// PKCS #10, DER, of a key that may be new. Its subject is ignored: the name stays.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub certificate_request: ::prost::bytes::Bytes,
+}
+impl ::prost::Name for RenewCertificateRequest {
+    const NAME: &'static str = "RenewCertificateRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.RenewCertificateRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.RenewCertificateRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewCertificateResponse {
+    /// PEM.
+    #[prost(string, tag = "1")]
+    pub certificate: ::prost::alloc::string::String,
+}
+impl ::prost::Name for RenewCertificateResponse {
+    const NAME: &'static str = "RenewCertificateResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.RenewCertificateResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.RenewCertificateResponse".into()
+    }
+}
 /// What a node's agent asks of the server beyond reading and writing objects.
 pub trait NodeService: Send + Sync + 'static {
-    /// Makes or finds the Node object, gives the node its pod range, and renews its certificate when due.
+    /// Makes or finds the Node object and gives the node its pod range.
     fn register(
         &self,
         context: ::k3ts_frames::CallContext,
         request: RegisterRequest,
     ) -> impl ::core::future::Future<
         Output = Result<RegisterResponse, ::k3ts_frames::RpcError>,
+    > + Send;
+    /// A new client certificate for the node whose certificate the call is made with.
+    fn renew_certificate(
+        &self,
+        context: ::k3ts_frames::CallContext,
+        request: RenewCertificateRequest,
+    ) -> impl ::core::future::Future<
+        Output = Result<RenewCertificateResponse, ::k3ts_frames::RpcError>,
     > + Send;
 }
 /// Puts a [`NodeService`] into a router.
@@ -1758,6 +1928,15 @@ impl<T: NodeService> ::k3ts_frames::Service for NodeServiceServer<T> {
                 Box::pin(async move {
                     let request = ::prost::Message::decode(request)?;
                     responses.of().send(self.0.register(context, request).await?).await
+                })
+            }
+            "RenewCertificate" => {
+                Box::pin(async move {
+                    let request = ::prost::Message::decode(request)?;
+                    responses
+                        .of()
+                        .send(self.0.renew_certificate(context, request).await?)
+                        .await
                 })
             }
             _ => {
@@ -1784,6 +1963,13 @@ impl NodeServiceClient {
         options: ::k3ts_frames::CallOptions,
     ) -> Result<RegisterResponse, ::k3ts_frames::RpcError> {
         self.0.call_unary("k3ts.v1.NodeService/Register", request, options).await
+    }
+    pub async fn renew_certificate(
+        &self,
+        request: &RenewCertificateRequest,
+        options: ::k3ts_frames::CallOptions,
+    ) -> Result<RenewCertificateResponse, ::k3ts_frames::RpcError> {
+        self.0.call_unary("k3ts.v1.NodeService/RenewCertificate", request, options).await
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4074,6 +4260,139 @@ impl ::prost::Name for ExecResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/k3ts.v1.ExecResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamServiceAttachRequest {
+    #[prost(oneof = "stream_service_attach_request::Message", tags = "1, 2, 3, 4")]
+    pub message: ::core::option::Option<stream_service_attach_request::Message>,
+}
+/// Nested message and enum types in `StreamServiceAttachRequest`.
+pub mod stream_service_attach_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Message {
+        #[prost(message, tag = "1")]
+        Start(super::AttachStart),
+        #[prost(bytes, tag = "2")]
+        Stdin(::prost::bytes::Bytes),
+        #[prost(message, tag = "3")]
+        Resize(super::TerminalSize),
+        /// No more stdin follows.
+        #[prost(bool, tag = "4")]
+        StdinEnd(bool),
+    }
+}
+impl ::prost::Name for StreamServiceAttachRequest {
+    const NAME: &'static str = "StreamServiceAttachRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.StreamServiceAttachRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.StreamServiceAttachRequest".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AttachStart {
+    #[prost(bool, tag = "1")]
+    pub stdin: bool,
+    #[prost(message, optional, tag = "2")]
+    pub size: ::core::option::Option<TerminalSize>,
+}
+impl ::prost::Name for AttachStart {
+    const NAME: &'static str = "AttachStart";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.AttachStart".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.AttachStart".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamServiceAttachResponse {
+    #[prost(oneof = "stream_service_attach_response::Message", tags = "1, 2, 3")]
+    pub message: ::core::option::Option<stream_service_attach_response::Message>,
+}
+/// Nested message and enum types in `StreamServiceAttachResponse`.
+pub mod stream_service_attach_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Message {
+        #[prost(bytes, tag = "1")]
+        Stdout(::prost::bytes::Bytes),
+        #[prost(bytes, tag = "2")]
+        Stderr(::prost::bytes::Bytes),
+        /// The container has ended: 0 to 255.
+        #[prost(int32, tag = "3")]
+        ExitCode(i32),
+    }
+}
+impl ::prost::Name for StreamServiceAttachResponse {
+    const NAME: &'static str = "StreamServiceAttachResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.StreamServiceAttachResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.StreamServiceAttachResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PortForwardRequest {
+    #[prost(oneof = "port_forward_request::Message", tags = "1, 2, 3")]
+    pub message: ::core::option::Option<port_forward_request::Message>,
+}
+/// Nested message and enum types in `PortForwardRequest`.
+pub mod port_forward_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Message {
+        /// The first message: the port, 1 to 65535.
+        #[prost(uint32, tag = "1")]
+        Port(u32),
+        #[prost(bytes, tag = "2")]
+        Data(::prost::bytes::Bytes),
+        /// No more data follows; the pod may still send.
+        #[prost(bool, tag = "3")]
+        End(bool),
+    }
+}
+impl ::prost::Name for PortForwardRequest {
+    const NAME: &'static str = "PortForwardRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.PortForwardRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.PortForwardRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PortForwardResponse {
+    #[prost(oneof = "port_forward_response::Message", tags = "1, 2, 3")]
+    pub message: ::core::option::Option<port_forward_response::Message>,
+}
+/// Nested message and enum types in `PortForwardResponse`.
+pub mod port_forward_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Message {
+        /// The first message: the pod has accepted.
+        #[prost(bool, tag = "1")]
+        Open(bool),
+        #[prost(bytes, tag = "2")]
+        Data(::prost::bytes::Bytes),
+        /// The pod sends no more; it may still receive.
+        #[prost(bool, tag = "3")]
+        End(bool),
+    }
+}
+impl ::prost::Name for PortForwardResponse {
+    const NAME: &'static str = "PortForwardResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.PortForwardResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.PortForwardResponse".into()
     }
 }
 /// Bytes to and from a container. The server authorises a call by its head alone and lets the gateway
