@@ -1,6 +1,7 @@
 /** Which of the nodes that fit is the best: each score is 0 to 100, and their weighted sum decides. */
 import type { Pod } from "@k3ts/model/objects";
-import { matchesTerm, type NodeLoad, tolerates } from "./filters.ts";
+import type { NodeLoad } from "./filters.ts";
+import { matchesTerm, tolerates } from "./node_affinity.ts";
 import { requestsOf } from "./resources.ts";
 
 export interface Score {
@@ -39,7 +40,7 @@ function balanced(pod: Pod, load: NodeLoad): number {
 
 function untainted(pod: Pod, { node }: NodeLoad): number {
   const disliked = (node.spec?.taints ?? []).filter((taint) =>
-    taint.effect === "PreferNoSchedule" && !tolerates(pod, taint)
+    taint.effect === "PreferNoSchedule" && !tolerates(pod.spec.tolerations, taint)
   );
   return 100 / (1 + disliked.length);
 }
