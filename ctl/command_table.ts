@@ -16,6 +16,8 @@ export const COMMAND_GROUPS: readonly { heading: string; files: readonly Command
     files: [
       { names: ["up", "server", "agent"], load: async () => (await import("./commands/up.ts")).registerUp },
       { names: ["down"], load: async () => (await import("./commands/down.ts")).registerDown },
+      { names: ["doctor"], load: async () => (await import("./commands/doctor.ts")).registerDoctor },
+      { names: ["uninstall"], load: async () => (await import("./commands/uninstall.ts")).registerUninstall },
       { names: ["image"], load: async () => (await import("./commands/image.ts")).registerImage },
     ],
   },
@@ -25,6 +27,7 @@ export const COMMAND_GROUPS: readonly { heading: string; files: readonly Command
       { names: ["get"], load: async () => (await import("./commands/get.ts")).registerGet },
       { names: ["describe"], load: async () => (await import("./commands/describe.ts")).registerDescribe },
       { names: ["events"], load: async () => (await import("./commands/events.ts")).registerEvents },
+      { names: ["top"], load: async () => (await import("./commands/top.ts")).registerTop },
       { names: ["wait"], load: async () => (await import("./commands/wait.ts")).registerWait },
       { names: ["logs"], load: async () => (await import("./commands/logs.ts")).registerLogs },
     ],
@@ -43,6 +46,12 @@ export const COMMAND_GROUPS: readonly { heading: string; files: readonly Command
     heading: "Into containers:",
     files: [
       { names: ["exec"], load: async () => (await import("./commands/exec.ts")).registerExec },
+      { names: ["attach"], load: async () => (await import("./commands/attach.ts")).registerAttach },
+      { names: ["cp"], load: async () => (await import("./commands/cp.ts")).registerCp },
+      {
+        names: ["port-forward"],
+        load: async () => (await import("./commands/port_forward.ts")).registerPortForward,
+      },
     ],
   },
   {

@@ -3,7 +3,9 @@ import { ApiError, type ClusterAccess, type Status } from "@k3ts/client";
 
 export interface RestClient {
   /** @throws {ApiError} */
-  get(path: string): Promise<unknown>;
+  get(path: string, as?: "json" | "text"): Promise<unknown>;
+  /** The server's clock, in ms since the epoch and whole seconds. @throws {ApiError} when it does not answer */
+  time(): Promise<number>;
   close(): void;
 }
 
@@ -13,12 +15,19 @@ const ANSWER_MS_MAX = 30_000;
 export function restClient(access: ClusterAccess, headers: [string, string][]): RestClient {
   let client: Deno.HttpClient | undefined;
   return {
-    async get(path) {
+    async time() {
+      client ??= httpClient(access);
+      const response = await request(client, access, "/version", headers);
+      await response.body?.cancel();
+      // It has been on its way for less than the second that it is cut to.
+      return Date.parse(response.headers.get("date") ?? "") + 500;
+    },
+    async get(path, as = "json") {
       client ??= httpClient(access);
       const response = await request(client, access, path, headers);
       const text = await response.text();
       if (!response.ok) throw new ApiError(statusOf(response, text, path));
-      return JSON.parse(text);
+      return as === "text" ? text : JSON.parse(text);
     },
     close: () => client?.close(),
   };

@@ -19,7 +19,7 @@ export function registerDown(program: Command): void {
     .action((options: DownOptions) => attempt(() => down(options)));
 }
 
-async function down(options: DownOptions): Promise<void> {
+export async function down(options: DownOptions): Promise<void> {
   if (Deno.uid() !== 0) throw new Problem("k3ts needs root to stop what root has started: run it again with sudo.");
   const dataDir = resolve(options.dataDir);
   const ran = await stopAll(dataDir, nativeFolder());

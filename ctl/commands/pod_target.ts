@@ -1,4 +1,4 @@
-/** Which container `logs` and `exec` mean. */
+/** Which pod and container `logs`, `exec` and the like mean. */
 import type { Command } from "commander";
 import { isActive, isReady, type LabelSelector, matches, type ObjectMeta, type Pod, resources } from "@k3ts/model";
 import { type ClusterOptions, namespaceOptions } from "../command.ts";
@@ -14,28 +14,50 @@ export function containerOptions(command: Command): Command {
   return namespaceOptions(command).option("-c, --container <name>", "which of several (default: the first)");
 }
 
-/** The head of a call of StreamService: the server decides by it alone. */
-export async function targetOf(
+/** A container, and the head of a call of StreamService: the server decides by it alone. */
+export interface ContainerTarget {
+  pod: string;
+  container: string;
+  headers: Record<string, string>;
+}
+
+export function headersOf(namespace: string, pod: string, container?: string): Record<string, string> {
+  return { "k3ts-pod": `${namespace}/${pod}`, ...(container !== undefined && { "k3ts-container": container }) };
+}
+
+export async function resolveTarget(
   word: string,
   { container }: ContainerOptions,
   connection: Connection,
   namespace: string,
-): Promise<HeadersInit> {
+): Promise<ContainerTarget> {
   const pod = await podName(word, connection, namespace);
-  return {
-    "k3ts-pod": `${namespace}/${pod}`,
-    "k3ts-container": container ?? await defaultContainer(pod, connection, namespace),
-  };
+  const chosen = container ?? await defaultContainer(pod, connection, namespace);
+  return { pod, container: chosen, headers: headersOf(namespace, pod, chosen) };
+}
+
+/** The head of a call about a container. */
+export async function targetOf(
+  word: string,
+  options: ContainerOptions,
+  connection: Connection,
+  namespace: string,
+): Promise<HeadersInit> {
+  return (await resolveTarget(word, options, connection, namespace)).headers;
 }
 
 /** What an annotation names (kubernetes.io, "Well-Known Labels, Annotations and Taints"), else the first. */
 async function defaultContainer(name: string, { clients }: Connection, namespace: string): Promise<string> {
-  const { metadata, spec } = await clients.of<Pod>(resources.pods).get(name, { namespace });
+  return defaultContainerOf(await clients.of<Pod>(resources.pods).get(name, { namespace }));
+}
+
+export function defaultContainerOf({ metadata, spec }: Pod): string {
   return metadata.annotations?.["kubectl.kubernetes.io/default-container"] ?? spec.containers[0]!.name;
 }
 
 /** `web-abc`, `pod/web-abc`, or a pod of `deployment/web`: of whatever has a selector. */
-async function podName(word: string, { clients }: Connection, namespace: string): Promise<string> {
+export async function podName(word: string, connection: Connection, namespace: string): Promise<string> {
+  const { clients } = connection;
   if (!word.includes("/")) return word;
   const [kind = "", name = ""] = word.split("/", 2);
   const resource = findResource(kind, await clients.discover());
