@@ -9,6 +9,8 @@ pub enum Mode {
     Run,
     /// One more process in a container.
     Exec,
+    /// The first process of a namespace of processes that containers share.
+    Pause,
 }
 
 #[derive(Debug)]
@@ -35,9 +37,10 @@ impl Arguments {
         let mode = match words.next().as_deref() {
             Some("run") => Mode::Run,
             Some("exec") => Mode::Exec,
+            Some("pause") => Mode::Pause,
             other => {
                 return Err(format!(
-                    "Cannot start the shim as the mode must be run or exec: it is {other:?}"
+                    "Cannot start the shim as the mode must be run, exec or pause: it is {other:?}"
                 ));
             }
         };
@@ -100,6 +103,7 @@ impl Arguments {
         match self.mode {
             Mode::Run => paths.extend([("--bundle", &self.bundle), ("--log", &self.log)]),
             Mode::Exec => paths.push(("--process", &self.process)),
+            Mode::Pause => {}
         }
         if self.id.is_empty() {
             return Err("Cannot start the shim as --id must be given".into());

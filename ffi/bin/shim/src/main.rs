@@ -13,6 +13,7 @@ mod exit;
 mod oci_runtime;
 mod relay;
 mod streams;
+mod pause;
 mod sys;
 
 use arguments::{Arguments, Mode};
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report.error(&error);
+        Mode::Pause => pause::run(&mut report).map_err(|error| format!("Cannot pause: {error}")),
             ExitCode::FAILURE
         }
     }

@@ -254,3 +254,107 @@ pub fn hide_cgroup_v2(command: &mut Command) {
         });
     }
 }
+
+/// Whoever this is on the machine, it owns nothing: the user that Kubernetes runs its pause containers as.
+const NOBODY: libc::uid_t = 65535;
+
+/// Starts a process that is the first of a new namespace of processes and only waits for others to end, in an empty
+/// root of its own and without rights. Returns its id as seen from here.
+pub fn pause_in_new_namespace() -> io::Result<i32> {
+    let (mut told, tell) = std::io::pipe()?;
+    // SAFETY: plain calls without pointers; the process has one thread, so that the child of fork may do anything.
+    let pid = unsafe {
+        check(libc::unshare(libc::CLONE_NEWPID | libc::CLONE_NEWNS))?;
+        check(libc::fork())?
+    };
+    if pid == 0 {
+        drop(told);
+        close_all_but(tell.as_raw_fd());
+        let ready = give_up_everything().and_then(|()| std::io::Write::write_all(&mut &tell, b"+"));
+        drop(tell);
+        if ready.is_err() {
+            // SAFETY: never returns.
+            unsafe { libc::_exit(1) };
+        }
+        loop {
+            // SAFETY: no pointers. Children are buried by the kernel, as SIGCHLD is ignored.
+            unsafe { libc::pause() };
+        }
+    }
+    drop(tell);
+    let mut said = Vec::new();
+    std::io::Read::read_to_end(&mut told, &mut said)?;
+    match said.is_empty() {
+        false => Ok(pid),
+        true => Err(Error::other("the process could not give up its rights")),
+    }
+}
+
+/// Whoever waits for the end of what is inherited must not wait for this process.
+fn close_all_but(kept: RawFd) {
+    let kept = kept as libc::c_uint;
+    for (first, last) in [(0, kept.saturating_sub(1)), (kept + 1, libc::c_uint::MAX)] {
+        // SAFETY: no pointers, and nobody uses these descriptors any more.
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) };
+    }
+}
+
+fn give_up_everything() -> io::Result<()> {
+    let none = std::ptr::null();
+    // SAFETY: plain calls; every string is a constant, null pointers stand for what is not needed.
+    unsafe {
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        check(libc::mount(none, c"/".as_ptr(), none, private, std::ptr::null()))?;
+        let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RDONLY;
+        let (kind, place) = (c"tmpfs".as_ptr(), c"/proc".as_ptr());
+        check(libc::mount(
+            kind,
+            place,
+            kind,
+            flags,
+            c"size=0k,nr_inodes=1".as_ptr().cast(),
+        ))?;
+        check(libc::chdir(place))?;
+        check(libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) as libc::c_int)?;
+        check(libc::umount2(c".".as_ptr(), libc::MNT_DETACH))?;
+        check(libc::chdir(c"/".as_ptr()))?;
+        give_up_rights()?;
+        if libc::signal(libc::SIGCHLD, libc::SIG_IGN) == libc::SIG_ERR {
+            return Err(Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// From here on the process, which must have one thread, makes its sockets in this network namespace.
+pub fn enter_network(namespace: &File) -> io::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) })?;
+    Ok(())
+}
+
+/// From here on the process owns nothing and may do nothing that others may not.
+pub fn give_up_rights() -> io::Result<()> {
+    // SAFETY: plain calls; a null pointer is allowed for an empty list.
+    unsafe {
+        check(libc::setgroups(0, std::ptr::null()))?;
+        check(libc::setresgid(NOBODY, NOBODY, NOBODY))?;
+        check(libc::setresuid(NOBODY, NOBODY, NOBODY))?;
+        check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
+    }
+    Ok(())
+}
+
+/// Says the last that is to be said, so that whoever reads sees the end. Who does not read is gone.
+pub fn finish_stdout(text: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+    let _ = std::io::Write::flush(&mut std::io::stdout());
+    // SAFETY: both are strings and descriptors that are valid; standard output stays open, on nothing.
+    unsafe {
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        if null >= 0 {
+            libc::dup2(null, libc::STDOUT_FILENO);
+            libc::close(null);
+        }
+    }
+}

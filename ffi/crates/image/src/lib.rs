@@ -4,6 +4,7 @@
 //! resolved by the kernel inside the target (openat2), whatever links the archive itself has put there.
 
 mod apply;
+mod below;
 mod decompress;
 mod extract;
 mod layer;
@@ -15,12 +16,15 @@ mod service;
 mod sys;
 mod tar;
 mod tree;
+mod usage;
 
+pub use below::bind_below;
 pub use extract::extract_archive;
 pub use layer::unpack_layer;
 pub use mount::{mount, unmount};
 pub use mounts::list_mounts;
 pub use service::service;
+pub use usage::measure;
 
 /// Asked now and then by what takes long; true ends it.
 pub type IsCancelled<'a> = &'a (dyn Fn() -> bool + Sync);

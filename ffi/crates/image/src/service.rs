@@ -1,11 +1,11 @@
 //! The calls, each on a thread that may block.
 
-use crate::{extract, layer, mount, mounts};
+use crate::{below, extract, layer, mount, mounts, usage};
 use k3ts_frames::{CallContext, RpcError, Service};
 use k3ts_proto::v1::{
-    ExtractArchiveRequest, ExtractArchiveResponse, ImageService, ImageServiceServer, ListMountsRequest,
-    ListMountsResponse, MountRequest, MountResponse, UnmountRequest, UnmountResponse, UnpackLayerRequest,
-    UnpackLayerResponse,
+    BindBelowRequest, BindBelowResponse, ExtractArchiveRequest, ExtractArchiveResponse, ImageService,
+    ImageServiceServer, ListMountsRequest, ListMountsResponse, MeasureDiskRequest, MeasureDiskResponse, MountRequest,
+    MountResponse, UnmountRequest, UnmountResponse, UnpackLayerRequest, UnpackLayerResponse,
 };
 use std::path::PathBuf;
 use tokio::task::spawn_blocking;
@@ -38,6 +38,16 @@ impl ImageService for Image {
     async fn mount(&self, _: CallContext, request: MountRequest) -> Result<MountResponse, RpcError> {
         spawn_blocking(move || mount::mount(&request)).await??;
         Ok(MountResponse {})
+    }
+
+    async fn bind_below(&self, _: CallContext, request: BindBelowRequest) -> Result<BindBelowResponse, RpcError> {
+        spawn_blocking(move || below::bind_below(&request)).await??;
+        Ok(BindBelowResponse {})
+    }
+
+    async fn measure_disk(&self, _: CallContext, request: MeasureDiskRequest) -> Result<MeasureDiskResponse, RpcError> {
+        let usages = spawn_blocking(move || usage::measure(&request.paths)).await??;
+        Ok(MeasureDiskResponse { usages })
     }
 
     async fn unmount(&self, _: CallContext, request: UnmountRequest) -> Result<UnmountResponse, RpcError> {

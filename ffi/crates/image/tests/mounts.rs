@@ -2,10 +2,13 @@
 
 mod support;
 
-use k3ts_image::{list_mounts, mount, unmount};
-use k3ts_proto::v1::MountRequest;
+use k3ts_image::{bind_below, list_mounts, mount, unmount};
+use k3ts_proto::v1::{BindBelowRequest, MountRequest};
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use support::{Archive, Place};
 
 fn request(kind: &str, source: &str, target: &Path, options: &[&str]) -> MountRequest {
@@ -128,4 +131,102 @@ fn what_cannot_be_mounted_says_why() {
         error.message
     );
     assert!(mount(&request("tmpfs", "none", Path::new("relative"), &[])).is_err());
+}
+
+fn bind(place: &Place, path: &str, target: &str) -> Result<(), k3ts_frames::RpcError> {
+    bind_below(&BindBelowRequest {
+        root: place.path("volume").display().to_string(),
+        path: path.to_owned(),
+        target: place.path(target).display().to_string(),
+    })
+}
+
+#[test]
+fn what_lies_below_a_volume_is_bound_and_made_with_its_mode() {
+    let place = Place::new();
+    let volume = place.path("volume");
+    fs::create_dir(&volume).unwrap();
+    fs::set_permissions(&volume, fs::Permissions::from_mode(0o2770)).unwrap();
+    fs::write(volume.join("file"), "content").unwrap();
+    symlink("file", volume.join("link")).unwrap();
+    bind(&place, "a/b", "directory").unwrap();
+    bind(&place, "link", "file").unwrap();
+    fs::write(place.path("directory/new"), "").unwrap();
+    let seen = (
+        volume.join("a/b/new").exists(),
+        fs::read_to_string(place.path("file")).unwrap(),
+    );
+    for target in ["directory", "file"] {
+        unmount(&place.path(target).display().to_string()).unwrap();
+    }
+    assert_eq!(seen, (true, "content".to_owned()));
+    assert_eq!(
+        fs::metadata(volume.join("a")).unwrap().permissions().mode() & 0o7777,
+        0o2770
+    );
+}
+
+#[test]
+fn no_link_leads_out_of_a_volume() {
+    let place = Place::new();
+    let volume = place.path("volume");
+    fs::create_dir(&volume).unwrap();
+    fs::create_dir(place.path("outside")).unwrap();
+    symlink("/", volume.join("root")).unwrap();
+    symlink("../outside", volume.join("up")).unwrap();
+    symlink("/proc/self/root", volume.join("magic")).unwrap();
+    for path in [
+        "root",
+        "root/etc",
+        "up",
+        "up/made",
+        "magic",
+        "../outside",
+        "/etc",
+        "a/../../outside",
+    ] {
+        assert!(bind(&place, path, "target").is_err(), "{path}");
+    }
+    assert_eq!(
+        fs::read_dir(place.path("outside")).unwrap().count(),
+        0,
+        "nothing was made there"
+    );
+    assert!(
+        list_mounts(&place.path("target").display().to_string())
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn whoever_swaps_a_directory_for_a_link_meanwhile_gets_nothing_either() {
+    let place = Place::new();
+    let volume = place.path("volume");
+    fs::create_dir_all(volume.join("inner/deep")).unwrap();
+    fs::create_dir_all(place.path("outside/deep")).unwrap();
+    symlink(place.path("outside"), volume.join("link")).unwrap();
+    fs::write(place.path("outside/deep/secret"), "").unwrap();
+    let over = AtomicBool::new(false);
+    let (inner, link) = (volume.join("inner"), volume.join("link"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                renameat2(AT_FDCWD, &inner, AT_FDCWD, &link, RenameFlags::RENAME_EXCHANGE).unwrap();
+            }
+        });
+        for round in 0..2000 {
+            let target = format!("target-{round}");
+            if bind(&place, "inner/deep", &target).is_ok() {
+                let escaped = place.path(&target).join("secret").exists();
+                unmount(&place.path(&target).display().to_string()).unwrap();
+                if escaped {
+                    over.store(true, Ordering::Relaxed);
+                    panic!("round {round} bound what lies outside");
+                }
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert!(!place.path("outside/deep/deep").exists());
 }

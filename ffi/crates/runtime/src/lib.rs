@@ -12,6 +12,7 @@ mod exec;
 mod list;
 mod namespaces;
 mod oci_runtime;
+mod pause;
 mod record;
 mod sandbox;
 mod service;
@@ -21,8 +22,9 @@ mod sys;
 mod watch;
 
 pub use container::{create, delete, signal, start};
-pub use exec::exec;
+pub use exec::{exec, signal_exec};
 pub use list::list;
+pub use pause::ensure as share_processes;
 pub use sandbox::{create_sandbox, remove_sandbox};
 pub use service::service;
 pub use settings::Settings;

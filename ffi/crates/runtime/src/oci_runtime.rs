@@ -49,9 +49,20 @@ pub fn delete(settings: &Settings, id: &str) -> Result<(), RpcError> {
         .map(drop)
 }
 
-/// Whether the container waits for its start: the runtime removes the pipe that it waits at.
+/// What youki keeps of a container.
+#[derive(Deserialize)]
+struct State {
+    status: String,
+}
+
+/// Whether the container waits for its start. crun and runc remove the pipe that it waits at; youki writes it down.
 pub fn is_waiting(settings: &Settings, id: &str) -> bool {
-    state_of(settings, id).join("exec.fifo").exists()
+    let state = state_of(settings, id);
+    if state.join("exec.fifo").exists() {
+        return true;
+    }
+    let kept = || serde_json::from_slice::<State>(&fs::read(state.join("state.json")).ok()?).ok();
+    kept().is_some_and(|state| state.status == "created")
 }
 
 /// Such as `/k3ts/a`, the same in every hierarchy. Where the runtime has forgotten it, or never got so far, it is what

@@ -2,6 +2,7 @@
 //! it and any process finds it by its path.
 
 use crate::namespaces::on_own_thread;
+use crate::pause;
 use crate::settings::{absolute, make_directory};
 use k3ts_frames::{ErrorContext, RpcError};
 use k3ts_proto::v1::{CreateSandboxRequest, CreateSandboxResponse};
@@ -59,12 +60,14 @@ pub fn create_sandbox(request: &CreateSandboxRequest) -> Result<CreateSandboxRes
         network_namespace: path("net"),
         ipc_namespace: path("ipc"),
         uts_namespace: path("uts"),
+        pid_namespace: String::new(),
     })
 }
 
 /// Unpins the namespaces, which end with their last process, and removes the directory if nothing else is in it.
 pub fn remove_sandbox(directory: &str) -> Result<(), RpcError> {
     let directory = absolute("directory", directory)?;
+    pause::end(&directory)?;
     unpin_all(&directory)?;
     match fs::remove_dir(&directory) {
         Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
@@ -97,18 +100,7 @@ fn make(
         fs::write(file, value).doing(|| format!("Cannot write {value:?} to {}", file.display()))?;
     }
     for (name, _) in wanted {
-        let target = directory.join(name);
-        let doing = || format!("Cannot pin the namespace {}", target.display());
-        File::create(&target).doing(doing)?;
-        let source = format!("/proc/thread-self/ns/{name}");
-        mount(
-            Some(source.as_str()),
-            &target,
-            None::<&str>,
-            MsFlags::MS_BIND,
-            None::<&str>,
-        )
-        .doing_errno(doing)?;
+        pin(&format!("/proc/thread-self/ns/{name}"), &directory.join(name))?;
     }
     Ok(())
 }
@@ -142,18 +134,28 @@ fn is_pinned(path: &Path) -> bool {
 
 fn unpin_all(directory: &Path) -> Result<(), RpcError> {
     for (name, _) in NAMES {
-        let path = directory.join(name);
-        while is_pinned(&path) {
-            umount2(&path, MntFlags::MNT_DETACH).doing_errno(|| format!("Cannot unmount {}", path.display()))?;
-        }
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).doing(|| format!("Cannot remove {}", path.display()));
-            }
-            _ => {}
-        }
+        unpin(&directory.join(name))?;
     }
     Ok(())
+}
+
+pub(crate) fn unpin(path: &Path) -> Result<(), RpcError> {
+    while is_pinned(path) {
+        umount2(path, MntFlags::MNT_DETACH).doing_errno(|| format!("Cannot unmount {}", path.display()))?;
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).doing(|| format!("Cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Mounts a namespace at a file, so that it lives without a process.
+pub(crate) fn pin(source: &str, target: &Path) -> Result<(), RpcError> {
+    let doing = || format!("Cannot pin the namespace {}", target.display());
+    File::create(target).doing(doing)?;
+    mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>).doing_errno(doing)
 }
 
 trait ErrnoContext<T> {

@@ -2,15 +2,15 @@
 
 use crate::settings::Settings;
 use crate::watch::Watcher;
-use crate::{cgroup, container, exec, list, oci_runtime, sandbox};
+use crate::{cgroup, container, exec, list, oci_runtime, pause, sandbox};
 use k3ts_frames::{CallContext, RpcError, ServerStream, Service};
 use k3ts_proto::v1::{
     CreateContainerRequest, CreateContainerResponse, CreateSandboxRequest, CreateSandboxResponse,
     DeleteContainerRequest, DeleteContainerResponse, ListContainersRequest, ListContainersResponse,
     RemoveSandboxRequest, RemoveSandboxResponse, RuntimeService, RuntimeServiceExecRequest, RuntimeServiceExecResponse,
     RuntimeServiceOpenRequest, RuntimeServiceOpenResponse, RuntimeServiceServer, SignalContainerRequest,
-    SignalContainerResponse, StartContainerRequest, StartContainerResponse, VersionRequest, VersionResponse,
-    WatchContainersRequest, WatchContainersResponse,
+    SignalContainerResponse, SignalExecRequest, SignalExecResponse, StartContainerRequest, StartContainerResponse,
+    VersionRequest, VersionResponse, WatchContainersRequest, WatchContainersResponse,
 };
 use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
@@ -78,7 +78,15 @@ impl RuntimeService for Runtime {
         _: CallContext,
         request: CreateSandboxRequest,
     ) -> Result<CreateSandboxResponse, RpcError> {
-        spawn_blocking(move || sandbox::create_sandbox(&request)).await?
+        if !request.shared_processes {
+            return spawn_blocking(move || sandbox::create_sandbox(&request)).await?;
+        }
+        self.run(move |settings| {
+            let mut response = sandbox::create_sandbox(&request)?;
+            response.pid_namespace = pause::ensure(settings, &request.directory)?;
+            Ok(response)
+        })
+        .await
     }
 
     async fn remove_sandbox(
@@ -173,5 +181,10 @@ impl RuntimeService for Runtime {
         Ok(RuntimeServiceExecResponse {
             attach_socket: socket.display().to_string(),
         })
+    }
+
+    async fn signal_exec(&self, _: CallContext, request: SignalExecRequest) -> Result<SignalExecResponse, RpcError> {
+        self.run(move |settings| exec::signal_exec(settings, &request)).await?;
+        Ok(SignalExecResponse {})
     }
 }

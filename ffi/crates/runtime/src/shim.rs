@@ -26,6 +26,11 @@ impl ShimCall {
         ShimCall(command)
     }
 
+    /// The first process of a namespace of processes.
+    pub fn pause(settings: &Settings, directory: &Path) -> Self {
+        ShimCall::new(settings, "pause", "pause", directory)
+    }
+
     pub fn value(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.0.arg(name).arg(value);
         self

@@ -5,7 +5,7 @@ mod support;
 use k3ts_frames::Code;
 use k3ts_network::{attach, ensure_bridge};
 use k3ts_proto::v1::{AttachRequest, CreateSandboxRequest, CreateSandboxResponse, EnsureBridgeRequest};
-use k3ts_runtime::{create_sandbox, remove_sandbox};
+use k3ts_runtime::{create_sandbox, remove_sandbox, share_processes};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::json;
 use std::fs;
@@ -146,4 +146,33 @@ fn pods_reach_each_other_over_the_bridge() {
         remove_sandbox(&sandbox(&node, name).directory).unwrap();
     }
     assert_eq!(state.exit_code, 0, "{text}");
+}
+
+#[test]
+fn containers_that_share_processes_see_each_other_and_nothing_of_the_first_one() {
+    let node = Node::new();
+    let request = sandbox(&node, "pod-p");
+    let made = create_sandbox(&request).unwrap();
+    let namespace = share_processes(&node.settings, &request.directory).unwrap();
+    assert_eq!(share_processes(&node.settings, &request.directory).unwrap(), namespace);
+    let mut first = node.container("first", &["sh", "-c", "sleep 1234"]);
+    let script = "until cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | busybox grep -q 'sleep 1[2]34'; do sleep 0.1; done; busybox grep Uid /proc/1/status; \
+        busybox ls /proc/1/root /proc/1/fd; echo end; sleep 1000";
+    let mut second = node.container("second", &["sh", "-c", script]);
+    for container in [&mut first, &mut second] {
+        join(container, &made);
+        container.config["linux"]["namespaces"][0] = json!({ "type": "pid", "path": namespace });
+        container.run();
+    }
+    let text = wait_until(|| Some(second.text()).filter(|text| text.contains("end")));
+    assert!(text.contains("65535"), "{text}");
+    assert!(!text.contains("etc") && !text.contains("bin"), "{text}");
+    for state in node.states() {
+        k3ts_runtime::delete(&node.settings, &state.id).unwrap();
+    }
+    let pid = fs::read_to_string(Path::new(&request.directory).join("pause.pid")).unwrap();
+    remove_sandbox(&request.directory).unwrap();
+    // Whoever adopts it buries it.
+    wait_until(|| (!Path::new(&format!("/proc/{}/root", pid.trim())).exists()).then_some(()));
+    assert!(!Path::new(&request.directory).exists());
 }

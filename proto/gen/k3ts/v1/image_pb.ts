@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/image.proto.
  */
 export const file_k3ts_v1_image: GenFile = /*@__PURE__*/
-  fileDesc("ChNrM3RzL3YxL2ltYWdlLnByb3RvEgdrM3RzLnYxImwKElVucGFja0xheWVyUmVxdWVzdBIMCgRibG9iGAEgASgJEhIKCm1lZGlhX3R5cGUYAiABKAkSDwoHZGlmZl9pZBgDIAEoCRIOCgZ0YXJnZXQYBCABKAkSEwoLbGltaXRfYnl0ZXMYBSABKAQiNQoTVW5wYWNrTGF5ZXJSZXNwb25zZRINCgVieXRlcxgBIAEoBBIPCgdlbnRyaWVzGAIgASgEIk0KFUV4dHJhY3RBcmNoaXZlUmVxdWVzdBIPCgdhcmNoaXZlGAEgASgJEg4KBnRhcmdldBgCIAEoCRITCgtsaW1pdF9ieXRlcxgDIAEoBCIpChZFeHRyYWN0QXJjaGl2ZVJlc3BvbnNlEg8KB2VudHJpZXMYASABKAQiTQoMTW91bnRSZXF1ZXN0EgwKBHR5cGUYASABKAkSDgoGc291cmNlGAIgASgJEg4KBnRhcmdldBgDIAEoCRIPCgdvcHRpb25zGAQgAygJIg8KDU1vdW50UmVzcG9uc2UiIAoOVW5tb3VudFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJIhEKD1VubW91bnRSZXNwb25zZSIhChFMaXN0TW91bnRzUmVxdWVzdBIMCgRwYXRoGAEgASgJIiUKEkxpc3RNb3VudHNSZXNwb25zZRIPCgd0YXJnZXRzGAEgAygJMugCCgxJbWFnZVNlcnZpY2USSAoLVW5wYWNrTGF5ZXISGy5rM3RzLnYxLlVucGFja0xheWVyUmVxdWVzdBocLmszdHMudjEuVW5wYWNrTGF5ZXJSZXNwb25zZRJRCg5FeHRyYWN0QXJjaGl2ZRIeLmszdHMudjEuRXh0cmFjdEFyY2hpdmVSZXF1ZXN0Gh8uazN0cy52MS5FeHRyYWN0QXJjaGl2ZVJlc3BvbnNlEjYKBU1vdW50EhUuazN0cy52MS5Nb3VudFJlcXVlc3QaFi5rM3RzLnYxLk1vdW50UmVzcG9uc2USPAoHVW5tb3VudBIXLmszdHMudjEuVW5tb3VudFJlcXVlc3QaGC5rM3RzLnYxLlVubW91bnRSZXNwb25zZRJFCgpMaXN0TW91bnRzEhouazN0cy52MS5MaXN0TW91bnRzUmVxdWVzdBobLmszdHMudjEuTGlzdE1vdW50c1Jlc3BvbnNlYgZwcm90bzM");
+  fileDesc("ChNrM3RzL3YxL2ltYWdlLnByb3RvEgdrM3RzLnYxImwKElVucGFja0xheWVyUmVxdWVzdBIMCgRibG9iGAEgASgJEhIKCm1lZGlhX3R5cGUYAiABKAkSDwoHZGlmZl9pZBgDIAEoCRIOCgZ0YXJnZXQYBCABKAkSEwoLbGltaXRfYnl0ZXMYBSABKAQiNQoTVW5wYWNrTGF5ZXJSZXNwb25zZRINCgVieXRlcxgBIAEoBBIPCgdlbnRyaWVzGAIgASgEIk0KFUV4dHJhY3RBcmNoaXZlUmVxdWVzdBIPCgdhcmNoaXZlGAEgASgJEg4KBnRhcmdldBgCIAEoCRITCgtsaW1pdF9ieXRlcxgDIAEoBCIpChZFeHRyYWN0QXJjaGl2ZVJlc3BvbnNlEg8KB2VudHJpZXMYASABKAQiTQoMTW91bnRSZXF1ZXN0EgwKBHR5cGUYASABKAkSDgoGc291cmNlGAIgASgJEg4KBnRhcmdldBgDIAEoCRIPCgdvcHRpb25zGAQgAygJIg8KDU1vdW50UmVzcG9uc2UiPgoQQmluZEJlbG93UmVxdWVzdBIMCgRyb290GAEgASgJEgwKBHBhdGgYAiABKAkSDgoGdGFyZ2V0GAMgASgJIhMKEUJpbmRCZWxvd1Jlc3BvbnNlIiMKEk1lYXN1cmVEaXNrUmVxdWVzdBINCgVwYXRocxgBIAMoCSI5ChNNZWFzdXJlRGlza1Jlc3BvbnNlEiIKBnVzYWdlcxgBIAMoCzISLmszdHMudjEuRGlza1VzYWdlIioKCURpc2tVc2FnZRINCgVieXRlcxgBIAEoBBIOCgZpbm9kZXMYAiABKAQiIAoOVW5tb3VudFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJIhEKD1VubW91bnRSZXNwb25zZSIhChFMaXN0TW91bnRzUmVxdWVzdBIMCgRwYXRoGAEgASgJIiUKEkxpc3RNb3VudHNSZXNwb25zZRIPCgd0YXJnZXRzGAEgAygJMvYDCgxJbWFnZVNlcnZpY2USSAoLVW5wYWNrTGF5ZXISGy5rM3RzLnYxLlVucGFja0xheWVyUmVxdWVzdBocLmszdHMudjEuVW5wYWNrTGF5ZXJSZXNwb25zZRJRCg5FeHRyYWN0QXJjaGl2ZRIeLmszdHMudjEuRXh0cmFjdEFyY2hpdmVSZXF1ZXN0Gh8uazN0cy52MS5FeHRyYWN0QXJjaGl2ZVJlc3BvbnNlEjYKBU1vdW50EhUuazN0cy52MS5Nb3VudFJlcXVlc3QaFi5rM3RzLnYxLk1vdW50UmVzcG9uc2USQgoJQmluZEJlbG93EhkuazN0cy52MS5CaW5kQmVsb3dSZXF1ZXN0GhouazN0cy52MS5CaW5kQmVsb3dSZXNwb25zZRJICgtNZWFzdXJlRGlzaxIbLmszdHMudjEuTWVhc3VyZURpc2tSZXF1ZXN0GhwuazN0cy52MS5NZWFzdXJlRGlza1Jlc3BvbnNlEjwKB1VubW91bnQSFy5rM3RzLnYxLlVubW91bnRSZXF1ZXN0GhguazN0cy52MS5Vbm1vdW50UmVzcG9uc2USRQoKTGlzdE1vdW50cxIaLmszdHMudjEuTGlzdE1vdW50c1JlcXVlc3QaGy5rM3RzLnYxLkxpc3RNb3VudHNSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message k3ts.v1.UnpackLayerRequest
@@ -171,6 +171,108 @@ export const MountResponseSchema: GenMessage<MountResponse> = /*@__PURE__*/
   messageDesc(file_k3ts_v1_image, 5);
 
 /**
+ * @generated from message k3ts.v1.BindBelowRequest
+ */
+export type BindBelowRequest = Message<"k3ts.v1.BindBelowRequest"> & {
+  /**
+   * @generated from field: string root = 1;
+   */
+  root: string;
+
+  /**
+   * Relative to the root; without `..`.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * Made if missing, as a file or a directory as what is bound.
+   *
+   * @generated from field: string target = 3;
+   */
+  target: string;
+};
+
+/**
+ * Describes the message k3ts.v1.BindBelowRequest.
+ * Use `create(BindBelowRequestSchema)` to create a new message.
+ */
+export const BindBelowRequestSchema: GenMessage<BindBelowRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 6);
+
+/**
+ * @generated from message k3ts.v1.BindBelowResponse
+ */
+export type BindBelowResponse = Message<"k3ts.v1.BindBelowResponse"> & {
+};
+
+/**
+ * Describes the message k3ts.v1.BindBelowResponse.
+ * Use `create(BindBelowResponseSchema)` to create a new message.
+ */
+export const BindBelowResponseSchema: GenMessage<BindBelowResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 7);
+
+/**
+ * @generated from message k3ts.v1.MeasureDiskRequest
+ */
+export type MeasureDiskRequest = Message<"k3ts.v1.MeasureDiskRequest"> & {
+  /**
+   * @generated from field: repeated string paths = 1;
+   */
+  paths: string[];
+};
+
+/**
+ * Describes the message k3ts.v1.MeasureDiskRequest.
+ * Use `create(MeasureDiskRequestSchema)` to create a new message.
+ */
+export const MeasureDiskRequestSchema: GenMessage<MeasureDiskRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 8);
+
+/**
+ * @generated from message k3ts.v1.MeasureDiskResponse
+ */
+export type MeasureDiskResponse = Message<"k3ts.v1.MeasureDiskResponse"> & {
+  /**
+   * In the order of the paths; what is not there takes nothing.
+   *
+   * @generated from field: repeated k3ts.v1.DiskUsage usages = 1;
+   */
+  usages: DiskUsage[];
+};
+
+/**
+ * Describes the message k3ts.v1.MeasureDiskResponse.
+ * Use `create(MeasureDiskResponseSchema)` to create a new message.
+ */
+export const MeasureDiskResponseSchema: GenMessage<MeasureDiskResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 9);
+
+/**
+ * @generated from message k3ts.v1.DiskUsage
+ */
+export type DiskUsage = Message<"k3ts.v1.DiskUsage"> & {
+  /**
+   * @generated from field: uint64 bytes = 1;
+   */
+  bytes: bigint;
+
+  /**
+   * @generated from field: uint64 inodes = 2;
+   */
+  inodes: bigint;
+};
+
+/**
+ * Describes the message k3ts.v1.DiskUsage.
+ * Use `create(DiskUsageSchema)` to create a new message.
+ */
+export const DiskUsageSchema: GenMessage<DiskUsage> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 10);
+
+/**
  * @generated from message k3ts.v1.UnmountRequest
  */
 export type UnmountRequest = Message<"k3ts.v1.UnmountRequest"> & {
@@ -185,7 +287,7 @@ export type UnmountRequest = Message<"k3ts.v1.UnmountRequest"> & {
  * Use `create(UnmountRequestSchema)` to create a new message.
  */
 export const UnmountRequestSchema: GenMessage<UnmountRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_image, 6);
+  messageDesc(file_k3ts_v1_image, 11);
 
 /**
  * @generated from message k3ts.v1.UnmountResponse
@@ -198,7 +300,7 @@ export type UnmountResponse = Message<"k3ts.v1.UnmountResponse"> & {
  * Use `create(UnmountResponseSchema)` to create a new message.
  */
 export const UnmountResponseSchema: GenMessage<UnmountResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_image, 7);
+  messageDesc(file_k3ts_v1_image, 12);
 
 /**
  * @generated from message k3ts.v1.ListMountsRequest
@@ -215,7 +317,7 @@ export type ListMountsRequest = Message<"k3ts.v1.ListMountsRequest"> & {
  * Use `create(ListMountsRequestSchema)` to create a new message.
  */
 export const ListMountsRequestSchema: GenMessage<ListMountsRequest> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_image, 8);
+  messageDesc(file_k3ts_v1_image, 13);
 
 /**
  * @generated from message k3ts.v1.ListMountsResponse
@@ -232,7 +334,7 @@ export type ListMountsResponse = Message<"k3ts.v1.ListMountsResponse"> & {
  * Use `create(ListMountsResponseSchema)` to create a new message.
  */
 export const ListMountsResponseSchema: GenMessage<ListMountsResponse> = /*@__PURE__*/
-  messageDesc(file_k3ts_v1_image, 9);
+  messageDesc(file_k3ts_v1_image, 14);
 
 /**
  * Image layers and mounts, native. Paths are absolute.
@@ -273,6 +375,27 @@ export const ImageService: GenService<{
     methodKind: "unary";
     input: typeof MountRequestSchema;
     output: typeof MountResponseSchema;
+  },
+  /**
+   * Binds what lies below a volume, and never anything else: the kernel resolves the path inside the root (openat2,
+   * RESOLVE_BENEATH), whatever links are there by then. Directories that are missing are made.
+   *
+   * @generated from rpc k3ts.v1.ImageService.BindBelow
+   */
+  bindBelow: {
+    methodKind: "unary";
+    input: typeof BindBelowRequestSchema;
+    output: typeof BindBelowResponseSchema;
+  },
+  /**
+   * How much of the disk directories take: what is allocated, links counted once, nothing of other file systems.
+   *
+   * @generated from rpc k3ts.v1.ImageService.MeasureDisk
+   */
+  measureDisk: {
+    methodKind: "unary";
+    input: typeof MeasureDiskRequestSchema;
+    output: typeof MeasureDiskResponseSchema;
   },
   /**
    * Lazily if busy. What is not mounted is not an error.

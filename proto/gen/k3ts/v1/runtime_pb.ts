@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/runtime.proto.
  */
 export const file_k3ts_v1_runtime: GenFile = /*@__PURE__*/
-  fileDesc("ChVrM3RzL3YxL3J1bnRpbWUucHJvdG8SB2szdHMudjEiYQoZUnVudGltZVNlcnZpY2VPcGVuUmVxdWVzdBIXCg9zdGF0ZV9kaXJlY3RvcnkYASABKAkSFgoOcnVudGltZV9iaW5hcnkYAiABKAkSEwoLc2hpbV9iaW5hcnkYAyABKAkiHAoaUnVudGltZVNlcnZpY2VPcGVuUmVzcG9uc2UiEAoOVmVyc2lvblJlcXVlc3QiZwoPVmVyc2lvblJlc3BvbnNlEg8KB3J1bnRpbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIaChJjZ3JvdXBfY29udHJvbGxlcnMYAyADKAkSFgoOY2dyb3VwX3ZlcnNpb24YBCABKA0i0AEKFENyZWF0ZVNhbmRib3hSZXF1ZXN0EhEKCWRpcmVjdG9yeRgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIUCgxob3N0X25ldHdvcmsYAyABKAgSEAoIaG9zdF9pcGMYBCABKAgSOwoHc3lzY3RscxgFIAMoCzIqLmszdHMudjEuQ3JlYXRlU2FuZGJveFJlcXVlc3QuU3lzY3Rsc0VudHJ5Gi4KDFN5c2N0bHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImAKFUNyZWF0ZVNhbmRib3hSZXNwb25zZRIZChFuZXR3b3JrX25hbWVzcGFjZRgBIAEoCRIVCg1pcGNfbmFtZXNwYWNlGAIgASgJEhUKDXV0c19uYW1lc3BhY2UYAyABKAkiKQoUUmVtb3ZlU2FuZGJveFJlcXVlc3QSEQoJZGlyZWN0b3J5GAEgASgJIhcKFVJlbW92ZVNhbmRib3hSZXNwb25zZSKJAQoWQ3JlYXRlQ29udGFpbmVyUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZidW5kbGUYAiABKAkSEQoJZGlyZWN0b3J5GAMgASgJEhAKCGxvZ19wYXRoGAQgASgJEg0KBXN0ZGluGAUgASgIEgsKA3R0eRgGIAEoCBISCgpzdGRpbl9vbmNlGAcgASgIIiYKF0NyZWF0ZUNvbnRhaW5lclJlc3BvbnNlEgsKA3BpZBgBIAEoBSIjChVTdGFydENvbnRhaW5lclJlcXVlc3QSCgoCaWQYASABKAkiGAoWU3RhcnRDb250YWluZXJSZXNwb25zZSJBChZTaWduYWxDb250YWluZXJSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBnNpZ25hbBgCIAEoBRILCgNhbGwYAyABKAgiGQoXU2lnbmFsQ29udGFpbmVyUmVzcG9uc2UiJAoWRGVsZXRlQ29udGFpbmVyUmVxdWVzdBIKCgJpZBgBIAEoCSIZChdEZWxldGVDb250YWluZXJSZXNwb25zZSIkChVMaXN0Q29udGFpbmVyc1JlcXVlc3QSCwoDaWRzGAEgAygJIkUKFkxpc3RDb250YWluZXJzUmVzcG9uc2USKwoKY29udGFpbmVycxgBIAMoCzIXLmszdHMudjEuQ29udGFpbmVyU3RhdGUixgEKDkNvbnRhaW5lclN0YXRlEgoKAmlkGAEgASgJEigKBnN0YXR1cxgCIAEoDjIYLmszdHMudjEuQ29udGFpbmVyU3RhdHVzEgsKA3BpZBgDIAEoBRIRCglleGl0X2NvZGUYBCABKAUSDgoGc2lnbmFsGAUgASgFEhIKCm9vbV9raWxsZWQYBiABKAgSEgoKc3RhcnRlZF9hdBgHIAEoCRITCgtmaW5pc2hlZF9hdBgIIAEoCRIRCglkaXJlY3RvcnkYCSABKAkiGAoWV2F0Y2hDb250YWluZXJzUmVxdWVzdCImChdXYXRjaENvbnRhaW5lcnNSZXNwb25zZRILCgNpZHMYASADKAkigwEKGVJ1bnRpbWVTZXJ2aWNlRXhlY1JlcXVlc3QSCgoCaWQYASABKAkSEQoJZGlyZWN0b3J5GAIgASgJEg8KB3Byb2Nlc3MYAyABKAwSDQoFc3RkaW4YBCABKAgSCwoDdHR5GAUgASgIEhoKEmNvbm5lY3RfdGltZW91dF9tcxgGIAEoDSIzChpSdW50aW1lU2VydmljZUV4ZWNSZXNwb25zZRIVCg1hdHRhY2hfc29ja2V0GAEgASgJKqcBCg9Db250YWluZXJTdGF0dXMSIAocQ09OVEFJTkVSX1NUQVRVU19VTlNQRUNJRklFRBAAEhwKGENPTlRBSU5FUl9TVEFUVVNfQ1JFQVRFRBABEhwKGENPTlRBSU5FUl9TVEFUVVNfUlVOTklORxACEhsKF0NPTlRBSU5FUl9TVEFUVVNfRVhJVEVEEAMSGQoVQ09OVEFJTkVSX1NUQVRVU19MT1NUEAQykAcKDlJ1bnRpbWVTZXJ2aWNlEk8KBE9wZW4SIi5rM3RzLnYxLlJ1bnRpbWVTZXJ2aWNlT3BlblJlcXVlc3QaIy5rM3RzLnYxLlJ1bnRpbWVTZXJ2aWNlT3BlblJlc3BvbnNlEjwKB1ZlcnNpb24SFy5rM3RzLnYxLlZlcnNpb25SZXF1ZXN0GhguazN0cy52MS5WZXJzaW9uUmVzcG9uc2USTgoNQ3JlYXRlU2FuZGJveBIdLmszdHMudjEuQ3JlYXRlU2FuZGJveFJlcXVlc3QaHi5rM3RzLnYxLkNyZWF0ZVNhbmRib3hSZXNwb25zZRJOCg1SZW1vdmVTYW5kYm94Eh0uazN0cy52MS5SZW1vdmVTYW5kYm94UmVxdWVzdBoeLmszdHMudjEuUmVtb3ZlU2FuZGJveFJlc3BvbnNlElQKD0NyZWF0ZUNvbnRhaW5lchIfLmszdHMudjEuQ3JlYXRlQ29udGFpbmVyUmVxdWVzdBogLmszdHMudjEuQ3JlYXRlQ29udGFpbmVyUmVzcG9uc2USUQoOU3RhcnRDb250YWluZXISHi5rM3RzLnYxLlN0YXJ0Q29udGFpbmVyUmVxdWVzdBofLmszdHMudjEuU3RhcnRDb250YWluZXJSZXNwb25zZRJUCg9TaWduYWxDb250YWluZXISHy5rM3RzLnYxLlNpZ25hbENvbnRhaW5lclJlcXVlc3QaIC5rM3RzLnYxLlNpZ25hbENvbnRhaW5lclJlc3BvbnNlElQKD0RlbGV0ZUNvbnRhaW5lchIfLmszdHMudjEuRGVsZXRlQ29udGFpbmVyUmVxdWVzdBogLmszdHMudjEuRGVsZXRlQ29udGFpbmVyUmVzcG9uc2USUQoOTGlzdENvbnRhaW5lcnMSHi5rM3RzLnYxLkxpc3RDb250YWluZXJzUmVxdWVzdBofLmszdHMudjEuTGlzdENvbnRhaW5lcnNSZXNwb25zZRJWCg9XYXRjaENvbnRhaW5lcnMSHy5rM3RzLnYxLldhdGNoQ29udGFpbmVyc1JlcXVlc3QaIC5rM3RzLnYxLldhdGNoQ29udGFpbmVyc1Jlc3BvbnNlMAESTwoERXhlYxIiLmszdHMudjEuUnVudGltZVNlcnZpY2VFeGVjUmVxdWVzdBojLmszdHMudjEuUnVudGltZVNlcnZpY2VFeGVjUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChVrM3RzL3YxL3J1bnRpbWUucHJvdG8SB2szdHMudjEiYQoZUnVudGltZVNlcnZpY2VPcGVuUmVxdWVzdBIXCg9zdGF0ZV9kaXJlY3RvcnkYASABKAkSFgoOcnVudGltZV9iaW5hcnkYAiABKAkSEwoLc2hpbV9iaW5hcnkYAyABKAkiHAoaUnVudGltZVNlcnZpY2VPcGVuUmVzcG9uc2UiEAoOVmVyc2lvblJlcXVlc3QiZwoPVmVyc2lvblJlc3BvbnNlEg8KB3J1bnRpbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIaChJjZ3JvdXBfY29udHJvbGxlcnMYAyADKAkSFgoOY2dyb3VwX3ZlcnNpb24YBCABKA0i6gEKFENyZWF0ZVNhbmRib3hSZXF1ZXN0EhEKCWRpcmVjdG9yeRgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIUCgxob3N0X25ldHdvcmsYAyABKAgSEAoIaG9zdF9pcGMYBCABKAgSOwoHc3lzY3RscxgFIAMoCzIqLmszdHMudjEuQ3JlYXRlU2FuZGJveFJlcXVlc3QuU3lzY3Rsc0VudHJ5EhgKEHNoYXJlZF9wcm9jZXNzZXMYBiABKAgaLgoMU3lzY3Rsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEidwoVQ3JlYXRlU2FuZGJveFJlc3BvbnNlEhkKEW5ldHdvcmtfbmFtZXNwYWNlGAEgASgJEhUKDWlwY19uYW1lc3BhY2UYAiABKAkSFQoNdXRzX25hbWVzcGFjZRgDIAEoCRIVCg1waWRfbmFtZXNwYWNlGAQgASgJIikKFFJlbW92ZVNhbmRib3hSZXF1ZXN0EhEKCWRpcmVjdG9yeRgBIAEoCSIXChVSZW1vdmVTYW5kYm94UmVzcG9uc2UiiQEKFkNyZWF0ZUNvbnRhaW5lclJlcXVlc3QSCgoCaWQYASABKAkSDgoGYnVuZGxlGAIgASgJEhEKCWRpcmVjdG9yeRgDIAEoCRIQCghsb2dfcGF0aBgEIAEoCRINCgVzdGRpbhgFIAEoCBILCgN0dHkYBiABKAgSEgoKc3RkaW5fb25jZRgHIAEoCCImChdDcmVhdGVDb250YWluZXJSZXNwb25zZRILCgNwaWQYASABKAUiIwoVU3RhcnRDb250YWluZXJSZXF1ZXN0EgoKAmlkGAEgASgJIhgKFlN0YXJ0Q29udGFpbmVyUmVzcG9uc2UiQQoWU2lnbmFsQ29udGFpbmVyUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZzaWduYWwYAiABKAUSCwoDYWxsGAMgASgIIhkKF1NpZ25hbENvbnRhaW5lclJlc3BvbnNlIiQKFkRlbGV0ZUNvbnRhaW5lclJlcXVlc3QSCgoCaWQYASABKAkiGQoXRGVsZXRlQ29udGFpbmVyUmVzcG9uc2UiJAoVTGlzdENvbnRhaW5lcnNSZXF1ZXN0EgsKA2lkcxgBIAMoCSJFChZMaXN0Q29udGFpbmVyc1Jlc3BvbnNlEisKCmNvbnRhaW5lcnMYASADKAsyFy5rM3RzLnYxLkNvbnRhaW5lclN0YXRlIsYBCg5Db250YWluZXJTdGF0ZRIKCgJpZBgBIAEoCRIoCgZzdGF0dXMYAiABKA4yGC5rM3RzLnYxLkNvbnRhaW5lclN0YXR1cxILCgNwaWQYAyABKAUSEQoJZXhpdF9jb2RlGAQgASgFEg4KBnNpZ25hbBgFIAEoBRISCgpvb21fa2lsbGVkGAYgASgIEhIKCnN0YXJ0ZWRfYXQYByABKAkSEwoLZmluaXNoZWRfYXQYCCABKAkSEQoJZGlyZWN0b3J5GAkgASgJIhgKFldhdGNoQ29udGFpbmVyc1JlcXVlc3QiJgoXV2F0Y2hDb250YWluZXJzUmVzcG9uc2USCwoDaWRzGAEgAygJIoMBChlSdW50aW1lU2VydmljZUV4ZWNSZXF1ZXN0EgoKAmlkGAEgASgJEhEKCWRpcmVjdG9yeRgCIAEoCRIPCgdwcm9jZXNzGAMgASgMEg0KBXN0ZGluGAQgASgIEgsKA3R0eRgFIAEoCBIaChJjb25uZWN0X3RpbWVvdXRfbXMYBiABKA0iMwoaUnVudGltZVNlcnZpY2VFeGVjUmVzcG9uc2USFQoNYXR0YWNoX3NvY2tldBgBIAEoCSJCChFTaWduYWxFeGVjUmVxdWVzdBIKCgJpZBgBIAEoCRIRCglkaXJlY3RvcnkYAiABKAkSDgoGc2lnbmFsGAMgASgFIhQKElNpZ25hbEV4ZWNSZXNwb25zZSqnAQoPQ29udGFpbmVyU3RhdHVzEiAKHENPTlRBSU5FUl9TVEFUVVNfVU5TUEVDSUZJRUQQABIcChhDT05UQUlORVJfU1RBVFVTX0NSRUFURUQQARIcChhDT05UQUlORVJfU1RBVFVTX1JVTk5JTkcQAhIbChdDT05UQUlORVJfU1RBVFVTX0VYSVRFRBADEhkKFUNPTlRBSU5FUl9TVEFUVVNfTE9TVBAEMtcHCg5SdW50aW1lU2VydmljZRJPCgRPcGVuEiIuazN0cy52MS5SdW50aW1lU2VydmljZU9wZW5SZXF1ZXN0GiMuazN0cy52MS5SdW50aW1lU2VydmljZU9wZW5SZXNwb25zZRI8CgdWZXJzaW9uEhcuazN0cy52MS5WZXJzaW9uUmVxdWVzdBoYLmszdHMudjEuVmVyc2lvblJlc3BvbnNlEk4KDUNyZWF0ZVNhbmRib3gSHS5rM3RzLnYxLkNyZWF0ZVNhbmRib3hSZXF1ZXN0Gh4uazN0cy52MS5DcmVhdGVTYW5kYm94UmVzcG9uc2USTgoNUmVtb3ZlU2FuZGJveBIdLmszdHMudjEuUmVtb3ZlU2FuZGJveFJlcXVlc3QaHi5rM3RzLnYxLlJlbW92ZVNhbmRib3hSZXNwb25zZRJUCg9DcmVhdGVDb250YWluZXISHy5rM3RzLnYxLkNyZWF0ZUNvbnRhaW5lclJlcXVlc3QaIC5rM3RzLnYxLkNyZWF0ZUNvbnRhaW5lclJlc3BvbnNlElEKDlN0YXJ0Q29udGFpbmVyEh4uazN0cy52MS5TdGFydENvbnRhaW5lclJlcXVlc3QaHy5rM3RzLnYxLlN0YXJ0Q29udGFpbmVyUmVzcG9uc2USVAoPU2lnbmFsQ29udGFpbmVyEh8uazN0cy52MS5TaWduYWxDb250YWluZXJSZXF1ZXN0GiAuazN0cy52MS5TaWduYWxDb250YWluZXJSZXNwb25zZRJUCg9EZWxldGVDb250YWluZXISHy5rM3RzLnYxLkRlbGV0ZUNvbnRhaW5lclJlcXVlc3QaIC5rM3RzLnYxLkRlbGV0ZUNvbnRhaW5lclJlc3BvbnNlElEKDkxpc3RDb250YWluZXJzEh4uazN0cy52MS5MaXN0Q29udGFpbmVyc1JlcXVlc3QaHy5rM3RzLnYxLkxpc3RDb250YWluZXJzUmVzcG9uc2USVgoPV2F0Y2hDb250YWluZXJzEh8uazN0cy52MS5XYXRjaENvbnRhaW5lcnNSZXF1ZXN0GiAuazN0cy52MS5XYXRjaENvbnRhaW5lcnNSZXNwb25zZTABEk8KBEV4ZWMSIi5rM3RzLnYxLlJ1bnRpbWVTZXJ2aWNlRXhlY1JlcXVlc3QaIy5rM3RzLnYxLlJ1bnRpbWVTZXJ2aWNlRXhlY1Jlc3BvbnNlEkUKClNpZ25hbEV4ZWMSGi5rM3RzLnYxLlNpZ25hbEV4ZWNSZXF1ZXN0GhsuazN0cy52MS5TaWduYWxFeGVjUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message k3ts.v1.RuntimeServiceOpenRequest
@@ -110,7 +110,7 @@ export const VersionResponseSchema: GenMessage<VersionResponse> = /*@__PURE__*/
  */
 export type CreateSandboxRequest = Message<"k3ts.v1.CreateSandboxRequest"> & {
   /**
-   * Absolute; made if missing. Holds `net`, `ipc` and `uts`, each a mount of a namespace.
+   * Absolute; made if missing. Holds `net`, `ipc`, `uts` and `pid`, each a mount of a namespace.
    *
    * @generated from field: string directory = 1;
    */
@@ -137,6 +137,14 @@ export type CreateSandboxRequest = Message<"k3ts.v1.CreateSandboxRequest"> & {
    * @generated from field: map<string, string> sysctls = 5;
    */
   sysctls: { [key: string]: string };
+
+  /**
+   * All containers see each other's processes. The first one of their namespace is a program of ours without rights,
+   * as a process namespace ends with its first process; when it is gone, the sandbox is made anew.
+   *
+   * @generated from field: bool shared_processes = 6;
+   */
+  sharedProcesses: boolean;
 };
 
 /**
@@ -166,6 +174,11 @@ export type CreateSandboxResponse = Message<"k3ts.v1.CreateSandboxResponse"> & {
    * @generated from field: string uts_namespace = 3;
    */
   utsNamespace: string;
+
+  /**
+   * @generated from field: string pid_namespace = 4;
+   */
+  pidNamespace: string;
 };
 
 /**
@@ -576,6 +589,50 @@ export const RuntimeServiceExecResponseSchema: GenMessage<RuntimeServiceExecResp
   messageDesc(file_k3ts_v1_runtime, 22);
 
 /**
+ * @generated from message k3ts.v1.SignalExecRequest
+ */
+export type SignalExecRequest = Message<"k3ts.v1.SignalExecRequest"> & {
+  /**
+   * Of the container.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * As given to Exec.
+   *
+   * @generated from field: string directory = 2;
+   */
+  directory: string;
+
+  /**
+   * @generated from field: int32 signal = 3;
+   */
+  signal: number;
+};
+
+/**
+ * Describes the message k3ts.v1.SignalExecRequest.
+ * Use `create(SignalExecRequestSchema)` to create a new message.
+ */
+export const SignalExecRequestSchema: GenMessage<SignalExecRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_runtime, 23);
+
+/**
+ * @generated from message k3ts.v1.SignalExecResponse
+ */
+export type SignalExecResponse = Message<"k3ts.v1.SignalExecResponse"> & {
+};
+
+/**
+ * Describes the message k3ts.v1.SignalExecResponse.
+ * Use `create(SignalExecResponseSchema)` to create a new message.
+ */
+export const SignalExecResponseSchema: GenMessage<SignalExecResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_runtime, 24);
+
+/**
  * @generated from enum k3ts.v1.ContainerStatus
  */
 export enum ContainerStatus {
@@ -734,6 +791,16 @@ export const RuntimeService: GenService<{
     methodKind: "unary";
     input: typeof RuntimeServiceExecRequestSchema;
     output: typeof RuntimeServiceExecResponseSchema;
+  },
+  /**
+   * Sends a signal to the process of an exec. What has ended, or not begun, gets none, and that is no error.
+   *
+   * @generated from rpc k3ts.v1.RuntimeService.SignalExec
+   */
+  signalExec: {
+    methodKind: "unary";
+    input: typeof SignalExecRequestSchema;
+    output: typeof SignalExecResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_k3ts_v1_runtime, 0);

@@ -1119,6 +1119,87 @@ impl ::prost::Name for MountResponse {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BindBelowRequest {
+    #[prost(string, tag = "1")]
+    pub root: ::prost::alloc::string::String,
+    /// Relative to the root; without `..`.
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+    /// Made if missing, as a file or a directory as what is bound.
+    #[prost(string, tag = "3")]
+    pub target: ::prost::alloc::string::String,
+}
+impl ::prost::Name for BindBelowRequest {
+    const NAME: &'static str = "BindBelowRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.BindBelowRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.BindBelowRequest".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BindBelowResponse {}
+impl ::prost::Name for BindBelowResponse {
+    const NAME: &'static str = "BindBelowResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.BindBelowResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.BindBelowResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MeasureDiskRequest {
+    #[prost(string, repeated, tag = "1")]
+    pub paths: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+impl ::prost::Name for MeasureDiskRequest {
+    const NAME: &'static str = "MeasureDiskRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.MeasureDiskRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.MeasureDiskRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MeasureDiskResponse {
+    /// In the order of the paths; what is not there takes nothing.
+    #[prost(message, repeated, tag = "1")]
+    pub usages: ::prost::alloc::vec::Vec<DiskUsage>,
+}
+impl ::prost::Name for MeasureDiskResponse {
+    const NAME: &'static str = "MeasureDiskResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.MeasureDiskResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.MeasureDiskResponse".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiskUsage {
+    #[prost(uint64, tag = "1")]
+    pub bytes: u64,
+    #[prost(uint64, tag = "2")]
+    pub inodes: u64,
+}
+impl ::prost::Name for DiskUsage {
+    const NAME: &'static str = "DiskUsage";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.DiskUsage".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.DiskUsage".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UnmountRequest {
     #[prost(string, tag = "1")]
     pub target: ::prost::alloc::string::String,
@@ -1205,6 +1286,23 @@ pub trait ImageService: Send + Sync + 'static {
     ) -> impl ::core::future::Future<
         Output = Result<MountResponse, ::k3ts_frames::RpcError>,
     > + Send;
+    /// Binds what lies below a volume, and never anything else: the kernel resolves the path inside the root (openat2,
+    /// RESOLVE_BENEATH), whatever links are there by then. Directories that are missing are made.
+    fn bind_below(
+        &self,
+        context: ::k3ts_frames::CallContext,
+        request: BindBelowRequest,
+    ) -> impl ::core::future::Future<
+        Output = Result<BindBelowResponse, ::k3ts_frames::RpcError>,
+    > + Send;
+    /// How much of the disk directories take: what is allocated, links counted once, nothing of other file systems.
+    fn measure_disk(
+        &self,
+        context: ::k3ts_frames::CallContext,
+        request: MeasureDiskRequest,
+    ) -> impl ::core::future::Future<
+        Output = Result<MeasureDiskResponse, ::k3ts_frames::RpcError>,
+    > + Send;
     /// Lazily if busy. What is not mounted is not an error.
     fn unmount(
         &self,
@@ -1260,6 +1358,21 @@ impl<T: ImageService> ::k3ts_frames::Service for ImageServiceServer<T> {
                     responses.of().send(self.0.mount(context, request).await?).await
                 })
             }
+            "BindBelow" => {
+                Box::pin(async move {
+                    let request = ::prost::Message::decode(request)?;
+                    responses.of().send(self.0.bind_below(context, request).await?).await
+                })
+            }
+            "MeasureDisk" => {
+                Box::pin(async move {
+                    let request = ::prost::Message::decode(request)?;
+                    responses
+                        .of()
+                        .send(self.0.measure_disk(context, request).await?)
+                        .await
+                })
+            }
             "Unmount" => {
                 Box::pin(async move {
                     let request = ::prost::Message::decode(request)?;
@@ -1313,6 +1426,20 @@ impl ImageServiceClient {
         options: ::k3ts_frames::CallOptions,
     ) -> Result<MountResponse, ::k3ts_frames::RpcError> {
         self.0.call_unary("k3ts.v1.ImageService/Mount", request, options).await
+    }
+    pub async fn bind_below(
+        &self,
+        request: &BindBelowRequest,
+        options: ::k3ts_frames::CallOptions,
+    ) -> Result<BindBelowResponse, ::k3ts_frames::RpcError> {
+        self.0.call_unary("k3ts.v1.ImageService/BindBelow", request, options).await
+    }
+    pub async fn measure_disk(
+        &self,
+        request: &MeasureDiskRequest,
+        options: ::k3ts_frames::CallOptions,
+    ) -> Result<MeasureDiskResponse, ::k3ts_frames::RpcError> {
+        self.0.call_unary("k3ts.v1.ImageService/MeasureDisk", request, options).await
     }
     pub async fn unmount(
         &self,
@@ -3113,7 +3240,7 @@ impl ::prost::Name for VersionResponse {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateSandboxRequest {
-    /// Absolute; made if missing. Holds `net`, `ipc` and `uts`, each a mount of a namespace.
+    /// Absolute; made if missing. Holds `net`, `ipc`, `uts` and `pid`, each a mount of a namespace.
     #[prost(string, tag = "1")]
     pub directory: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
@@ -3128,6 +3255,10 @@ pub struct CreateSandboxRequest {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// All containers see each other's processes. The first one of their namespace is a program of ours without rights,
+    /// as a process namespace ends with its first process; when it is gone, the sandbox is made anew.
+    #[prost(bool, tag = "6")]
+    pub shared_processes: bool,
 }
 impl ::prost::Name for CreateSandboxRequest {
     const NAME: &'static str = "CreateSandboxRequest";
@@ -3148,6 +3279,8 @@ pub struct CreateSandboxResponse {
     pub ipc_namespace: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub uts_namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub pid_namespace: ::prost::alloc::string::String,
 }
 impl ::prost::Name for CreateSandboxResponse {
     const NAME: &'static str = "CreateSandboxResponse";
@@ -3454,6 +3587,39 @@ impl ::prost::Name for RuntimeServiceExecResponse {
         "/k3ts.v1.RuntimeServiceExecResponse".into()
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignalExecRequest {
+    /// Of the container.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// As given to Exec.
+    #[prost(string, tag = "2")]
+    pub directory: ::prost::alloc::string::String,
+    #[prost(int32, tag = "3")]
+    pub signal: i32,
+}
+impl ::prost::Name for SignalExecRequest {
+    const NAME: &'static str = "SignalExecRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.SignalExecRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.SignalExecRequest".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignalExecResponse {}
+impl ::prost::Name for SignalExecResponse {
+    const NAME: &'static str = "SignalExecResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.SignalExecResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.SignalExecResponse".into()
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ContainerStatus {
@@ -3590,6 +3756,14 @@ pub trait RuntimeService: Send + Sync + 'static {
     ) -> impl ::core::future::Future<
         Output = Result<RuntimeServiceExecResponse, ::k3ts_frames::RpcError>,
     > + Send;
+    /// Sends a signal to the process of an exec. What has ended, or not begun, gets none, and that is no error.
+    fn signal_exec(
+        &self,
+        context: ::k3ts_frames::CallContext,
+        request: SignalExecRequest,
+    ) -> impl ::core::future::Future<
+        Output = Result<SignalExecResponse, ::k3ts_frames::RpcError>,
+    > + Send;
 }
 /// Puts a [`RuntimeService`] into a router.
 pub struct RuntimeServiceServer<T>(pub T);
@@ -3690,6 +3864,15 @@ impl<T: RuntimeService> ::k3ts_frames::Service for RuntimeServiceServer<T> {
                 Box::pin(async move {
                     let request = ::prost::Message::decode(request)?;
                     responses.of().send(self.0.exec(context, request).await?).await
+                })
+            }
+            "SignalExec" => {
+                Box::pin(async move {
+                    let request = ::prost::Message::decode(request)?;
+                    responses
+                        .of()
+                        .send(self.0.signal_exec(context, request).await?)
+                        .await
                 })
             }
             _ => {
@@ -3801,6 +3984,13 @@ impl RuntimeServiceClient {
         options: ::k3ts_frames::CallOptions,
     ) -> Result<RuntimeServiceExecResponse, ::k3ts_frames::RpcError> {
         self.0.call_unary("k3ts.v1.RuntimeService/Exec", request, options).await
+    }
+    pub async fn signal_exec(
+        &self,
+        request: &SignalExecRequest,
+        options: ::k3ts_frames::CallOptions,
+    ) -> Result<SignalExecResponse, ::k3ts_frames::RpcError> {
+        self.0.call_unary("k3ts.v1.RuntimeService/SignalExec", request, options).await
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

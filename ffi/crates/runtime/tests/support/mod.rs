@@ -112,7 +112,7 @@ impl Node {
     }
 
     pub fn states(&self) -> Vec<ContainerState> {
-        k3ts_runtime::list(&self.settings).unwrap()
+        k3ts_runtime::list(&self.settings, Vec::new()).unwrap()
     }
 }
 
@@ -120,7 +120,8 @@ impl Node {
 pub fn open(directory: &Path) -> Settings {
     let request = RuntimeServiceOpenRequest {
         state_directory: directory.join("state").display().to_string(),
-        runtime_binary: String::new(),
+        // Another runtime may be named, to see whether it will do.
+        runtime_binary: std::env::var("K3TS_TEST_RUNTIME").unwrap_or_default(),
         shim_binary: shim().display().to_string(),
     };
     Settings::open(&request).unwrap()
