@@ -8,9 +8,11 @@ import { memory } from "./memory.ts";
 import { pods } from "./pods.ts";
 import { render, type Table } from "./report.ts";
 import { start } from "./start.ts";
+import { store } from "./store.ts";
+import { watches } from "./watches.ts";
 
 /** A benchmark yields each table as soon as it has it. */
-const BENCHMARKS: Record<string, () => AsyncIterable<Table>> = { start, pods, memory, api };
+const BENCHMARKS: Record<string, () => AsyncIterable<Table>> = { start, pods, memory, api, store, watches };
 
 const names = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHMARKS);
 const unknown = names.filter((name) => BENCHMARKS[name] === undefined);

@@ -3,15 +3,14 @@
  * were see exactly that, each write once and in order, with nothing between but writes whose fate nobody was told.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { fileURLToPath } from "node:url";
-import { openNative } from "@k3ts/ffi";
+import { type EngineName, openNative } from "@k3ts/ffi";
 import { diskStore } from "@k3ts/server/stores";
 import { Api, type ConfigMap, Watcher, type Write, Writer } from "./api_clients.ts";
+import { ApiProcess, VICTIM } from "./api_process.ts";
 import { randomFrom } from "./random.ts";
 import type { KillOptions } from "./store_kill.ts";
 import { runAndKill } from "./victim.ts";
 
-const VICTIM = fileURLToPath(new URL("./api_victim.ts", import.meta.url));
 const WRITERS = 12;
 const SELECTOR = "color=red";
 /** History that is left by the compaction after every tenth round. */
@@ -54,34 +53,21 @@ async function runOnce(path: string, client: Watcher | Writer): Promise<void> {
 }
 
 /** Lets the watchers come to the end, and compares what they have been told with what is there. */
-async function finish(path: string, engine: string, watchers: Watcher[]): Promise<void> {
-  const victim = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", VICTIM, path, engine],
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const words = victim.stdout.getReader();
-  await words.read();
-  try {
-    using api = new Api(path);
-    const name = "the-end";
-    const response = await api.fetch("/api/v1/namespaces/default/configmaps", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ metadata: { name, labels: { color: "red" } }, data: { count: "end" } }),
-    });
-    equal(response.status, 201);
-    const end = Number((await response.json() as ConfigMap).metadata.resourceVersion);
-    for (const watcher of watchers) {
-      await watcher.run(api, end);
-      equal(watcher.revision, end);
-      const { items } = await api.list(watcher.selector);
-      deepEqual(replayed(watcher), new Map(items.map(({ metadata, data }) => [metadata.name, data.count])));
-    }
-  } finally {
-    victim.kill("SIGKILL");
-    await words.cancel();
-    await victim.status;
+async function finish(path: string, engine: EngineName, watchers: Watcher[]): Promise<void> {
+  await using _victim = await ApiProcess.start({ path, engine });
+  using api = new Api(path);
+  const response = await api.fetch("/api/v1/namespaces/default/configmaps", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ metadata: { name: "the-end", labels: { color: "red" } }, data: { count: "end" } }),
+  });
+  equal(response.status, 201);
+  const end = Number((await response.json() as ConfigMap).metadata.resourceVersion);
+  for (const watcher of watchers) {
+    await watcher.run(api, end);
+    equal(watcher.revision, end);
+    const { items } = await api.list(watcher.selector);
+    deepEqual(replayed(watcher), new Map(items.map(({ metadata, data }) => [metadata.name, data.count])));
   }
 }
 
@@ -109,7 +95,7 @@ function compare(seen: readonly Write[], acknowledged: readonly Write[], unknown
   return made;
 }
 
-async function compact(path: string, engine: KillOptions["engine"]): Promise<void> {
+async function compact(path: string, engine: EngineName): Promise<void> {
   await using native = await openNative();
   await using writer = await diskStore({ native, path: `${path}/store`, engine }).openWriter(
     { name: "compaction" },

@@ -1,11 +1,10 @@
 /** A full disk: writes are refused and say why, reads go on, nothing acknowledged is lost, and room is all that is needed. */
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import type { EngineName } from "@k3ts/ffi";
 import { eventually } from "../e2e/cluster.ts";
 import { Api, type ConfigMap, Watcher } from "./api_clients.ts";
+import { ApiProcess } from "./api_process.ts";
 
-const VICTIM = fileURLToPath(new URL("./api_victim.ts", import.meta.url));
 const COLLECTION = "/api/v1/namespaces/default/configmaps";
 const DISK_MEGABYTES = 32;
 /** Far more writes than the disk has room for. */
@@ -50,7 +49,7 @@ async function fillAndFree(engine: EngineName): Promise<void> {
     await eventually(async () => equal((await create(api, "after", 10)).code, 201));
     acknowledged.add("after");
     await writeSome(api, "more", 20, acknowledged);
-    ok(server.isAlive(), "the server has ended");
+    ok(server.isAlive, "the server has ended");
     const { items, metadata } = await api.list();
     await eventually(() => ok(watcher.revision >= Number(items.at(-1)!.metadata.resourceVersion)));
     deepEqual(
@@ -127,24 +126,12 @@ class SmallDisk implements AsyncDisposable {
   }
 
   /** An API on it, ready. */
-  async serve(engine: EngineName): Promise<{ isAlive(): boolean; kill(): Promise<void> }> {
-    const child = new Deno.Command("nsenter", {
-      args: [`--mount=/proc/${this.holder.pid}/ns/mnt`, Deno.execPath(), "run", "-A", VICTIM, this.path, engine],
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    const words = child.stdout.getReader();
-    match(new TextDecoder().decode((await words.read()).value), /ready/);
-    let alive = true;
-    const ended = child.status.then(() => alive = false);
-    return {
-      isAlive: () => alive,
-      async kill() {
-        if (alive) child.kill("SIGKILL");
-        await ended;
-        await words.cancel();
-      },
-    };
+  async serve(engine: EngineName): Promise<ApiProcess> {
+    return await ApiProcess.start({
+      path: this.path,
+      engine,
+      wrap: ["nsenter", `--mount=/proc/${this.holder.pid}/ns/mnt`],
+    });
   }
 
   /** Until not one byte more fits. */
