@@ -110,11 +110,12 @@ class Forwarder {
   async accept(listener: Deno.TcpListener, port: ForwardedPort): Promise<void> {
     try {
       for await (const client of listener) {
-        console.log(`Handling connection for ${(listener.addr as Deno.NetAddr).port}`);
+        const { port: local } = listener.addr as Deno.NetAddr;
+        console.log(`Handling connection for ${local}`);
         this.#join(client, port).catch((error) => {
           if (this.#signal.aborted) return;
           const known = ApiError.from(error);
-          console.error(`An error occurred forwarding ${port.local} -> ${port.remote}: ${(known as Error).message}`);
+          console.error(`An error occurred forwarding ${local} -> ${port.remote}: ${(known as Error).message}`);
           if (isNotFound(known)) this.#onGone(known);
         });
       }

@@ -3,25 +3,32 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 pub const STDOUT: u8 = 1;
 pub const STDERR: u8 = 2;
 const STDIN: u8 = 0;
 const RESIZE: u8 = 3;
 const EXIT: u8 = 4;
+const TAKE_INPUT: u8 = 5;
 
 const HEADER_BYTES: usize = 5;
 const READ_BYTES_MAX: usize = 16 * 1024;
 const UNREAD_READS_MAX: usize = 64;
 
-/// What a client may have waiting before it counts as slow.
+/// What a client may have waiting before the process has to wait for it.
 pub const WAITING_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Debug, PartialEq)]
 pub enum Input {
     Data(Vec<u8>),
     End,
-    Resize { columns: u16, rows: u16 },
+    /// The input is this client's to give, and so to end.
+    Take,
+    Resize {
+        columns: u16,
+        rows: u16,
+    },
 }
 
 pub struct Client {
@@ -30,6 +37,10 @@ pub struct Client {
     waiting: Vec<u8>,
     sent: usize,
     closed: bool,
+    /// The process's input ends with this client, where it ends with any.
+    pub gives_input: bool,
+    /// When it took something last, or had nothing to take.
+    moved: Instant,
 }
 
 impl Client {
@@ -41,6 +52,8 @@ impl Client {
             waiting: Vec::new(),
             sent: 0,
             closed: false,
+            gives_input: false,
+            moved: Instant::now(),
         })
     }
 
@@ -48,7 +61,19 @@ impl Client {
         self.waiting.len() - self.sent
     }
 
+    /// How long it has taken nothing of what waits for it.
+    pub fn stalled(&self) -> Duration {
+        if self.waiting_bytes() > 0 {
+            self.moved.elapsed()
+        } else {
+            Duration::ZERO
+        }
+    }
+
     pub fn push(&mut self, stream: u8, data: &[u8]) {
+        if self.waiting_bytes() == 0 {
+            self.moved = Instant::now();
+        }
         self.waiting.push(stream);
         self.waiting.extend_from_slice(&(data.len() as u32).to_le_bytes());
         self.waiting.extend_from_slice(data);
@@ -70,7 +95,10 @@ impl Client {
         }
         while self.sent < self.waiting.len() {
             match self.socket.write(&self.waiting[self.sent..]) {
-                Ok(count) => self.sent += count,
+                Ok(count) => {
+                    self.sent += count;
+                    self.moved = Instant::now();
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -145,6 +173,7 @@ impl Decoder {
                 match (stream, length) {
                     (STDIN, 0) => inputs.push(Input::End),
                     (STDIN, _) => self.left = length,
+                    (TAKE_INPUT, 0) => inputs.push(Input::Take),
                     (RESIZE, 4) => {
                         let (part, rest) = data.split_at((4 - self.resize.len()).min(data.len()));
                         self.resize.extend_from_slice(part);
@@ -186,9 +215,11 @@ mod tests {
     #[test]
     fn frames_are_found_however_they_were_cut() {
         let bytes = [
-            0, 3, 0, 0, 0, b'a', b'b', b'c', 3, 4, 0, 0, 0, 80, 0, 24, 0, 0, 1, 0, 0, 0, b'd', 0, 0, 0, 0, 0,
+            5, 0, 0, 0, 0, 0, 3, 0, 0, 0, b'a', b'b', b'c', 3, 4, 0, 0, 0, 80, 0, 24, 0, 0, 1, 0, 0, 0, b'd', 0, 0, 0,
+            0, 0,
         ];
         let expected = [
+            Input::Take,
             Input::Data(b"abc".to_vec()),
             Input::Resize { columns: 80, rows: 24 },
             Input::Data(b"d".to_vec()),

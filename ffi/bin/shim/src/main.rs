@@ -1,6 +1,7 @@
 //! k3ts-shim: stays with one container, or with one process of an exec, for as long as that lives. It holds the ends
 //! of the standard streams, writes the log and the exit code, and lets clients attach. It is started by the runtime
-//! service, detaches itself, and tells over its standard output how the start went: `ok PID` or `error TEXT`.
+//! service, detaches itself, and tells over its standard output how the start went: `ok PID` or `error TEXT`. As `forward` it is something else: a way into the
+//! network of a pod.
 //!
 //! Everything that it leaves on disk is listed in `proto/k3ts/v1/runtime.proto`.
 
@@ -10,10 +11,11 @@ mod container;
 mod cri_log;
 mod exec;
 mod exit;
+mod forward;
 mod oci_runtime;
+mod pause;
 mod relay;
 mod streams;
-mod pause;
 mod sys;
 
 use arguments::{Arguments, Mode};
@@ -22,6 +24,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("forward") {
+        return forward::main(std::env::args().skip(2));
+    }
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -39,12 +44,12 @@ fn main() -> ExitCode {
     let result = match arguments.mode {
         Mode::Run => container::run(&arguments, &mut report),
         Mode::Exec => exec::run(&arguments, report.take()),
+        Mode::Pause => pause::run(&mut report).map_err(|error| format!("Cannot pause: {error}")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report.error(&error);
-        Mode::Pause => pause::run(&mut report).map_err(|error| format!("Cannot pause: {error}")),
             ExitCode::FAILURE
         }
     }

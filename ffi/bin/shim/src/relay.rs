@@ -1,8 +1,9 @@
 //! Moves bytes between a process's standard streams, its log and the clients that are attached, until it has ended.
 //!
 //! What waits is bounded: at most [`STDIN_BYTES_MAX`] for the process, after which clients are not read, and
-//! [`WAITING_BYTES_MAX`] for a client. A client of a container that is slower is dropped, as neither the container nor
-//! its log may wait; one of an exec makes its process wait, as nobody else wants the output.
+//! [`WAITING_BYTES_MAX`] for a client, after which the process waits for it. A client of a container that takes nothing
+//! for [`PATIENCE_MAX`] is dropped, as neither the container nor its log may wait for ever; one of an exec is not, as
+//! nobody else wants the output.
 
 use crate::client::{Client, Input, STDERR, STDOUT, WAITING_BYTES_MAX};
 use crate::cri_log::CriLog;
@@ -19,6 +20,8 @@ const STDIN_BYTES_MAX: usize = 64 * 1024;
 const CLIENTS_MAX: usize = 16;
 /// How long a terminal may still deliver what was written before the process ended: the kernel does so by itself.
 const TERMINAL_DRAIN_MAX: Duration = Duration::from_millis(500);
+/// A client of a container must take something in this time.
+const PATIENCE_MAX: Duration = Duration::from_secs(10);
 /// After the end a client must go on reading, or is dropped.
 const STALLED_MAX: Duration = Duration::from_secs(30);
 /// How long clients of a container may take for the rest. Its exit is known by then.
@@ -157,12 +160,15 @@ impl Relay {
         let mut ended: Option<Instant> = None;
         let mut moved = Instant::now();
         loop {
-            let paused = self.is_paused();
+            let paused = self.is_paused(ended.is_some());
             let mut polls = self.polls(paused);
             if ended.is_none() {
                 polls.add(Source::Process, &process, libc::POLLIN);
             }
-            let timeout = ended.map(|at| self.patience(paused, at, moved));
+            let mut timeout = ended.map(|at| self.patience(paused, at, moved));
+            if paused && let Some(left) = self.stall_left() {
+                timeout = Some(timeout.map_or(left, |timeout| timeout.min(left)));
+            }
             let ready = polls.wait(timeout)?;
             sys::reap_others(pid);
             if !ready.is_empty() {
@@ -182,7 +188,7 @@ impl Relay {
                     Source::Client(index) => self.serve(*index, *events),
                 }
             }
-            self.forget_closed(&ready);
+            self.forget_closed(&ready, paused);
         }
         if let Some(log) = &mut self.log {
             log.finish();
@@ -216,13 +222,16 @@ impl Relay {
         }
     }
 
-    /// Whether the process has to wait for its client.
-    fn is_paused(&self) -> bool {
-        self.log.is_none()
-            && self
-                .clients
-                .iter()
-                .any(|client| client.waiting_bytes() >= WAITING_BYTES_MAX)
+    /// Whether the process has to wait for a client. What is left when a container has ended is little.
+    fn is_paused(&self, ended: bool) -> bool {
+        let is_slow = |client: &Client| client.waiting_bytes() >= WAITING_BYTES_MAX;
+        !(ended && self.log.is_some()) && self.clients.iter().any(is_slow)
+    }
+
+    /// How long the slowest client of a container may go on taking nothing.
+    fn stall_left(&self) -> Option<Duration> {
+        let stalled = self.clients.iter().map(Client::stalled).max()?;
+        self.log.as_ref().map(|_| PATIENCE_MAX.saturating_sub(stalled))
     }
 
     /// How long to wait for more when the process has ended.
@@ -314,7 +323,12 @@ impl Relay {
             false => Ok(Vec::new()),
         };
         match received {
-            Ok(inputs) => inputs.into_iter().for_each(|input| self.take(input)),
+            Ok(inputs) => {
+                client.gives_input |= inputs
+                    .iter()
+                    .any(|input| matches!(input, Input::Data(_) | Input::End | Input::Take));
+                inputs.into_iter().for_each(|input| self.take(input));
+            }
             Err(_) => self.clients[index].close(),
         }
     }
@@ -344,22 +358,31 @@ impl Relay {
     }
 
     /// Sends what can be sent, and drops the streams that ended and the clients that are gone or too slow.
-    fn forget_closed(&mut self, ready: &[(Source, libc::c_short)]) {
-        if ready.is_empty() {
+    fn forget_closed(&mut self, ready: &[(Source, libc::c_short)], paused: bool) {
+        if ready.is_empty() && !paused {
             return;
         }
         self.outputs.retain(|output| output.stream != 0);
-        let (before, has_log) = (self.clients.len(), self.log.is_some());
-        self.clients
-            .retain_mut(|client| client.send().is_ok() && !(has_log && client.waiting_bytes() > WAITING_BYTES_MAX));
-        if self.clients.len() < before && self.clients.is_empty() {
-            self.end_stdin();
-            if !has_log {
-                // Nobody is left to hear: what the process writes from now on fails, and a terminal hangs up.
-                self.outputs.clear();
-                self.stdin = None;
-                self.terminal = None;
+        let has_log = self.log.is_some();
+        let mut gone: Vec<Client> = Vec::new();
+        let mut index = 0;
+        while index < self.clients.len() {
+            let client = &mut self.clients[index];
+            let sent = client.send().is_ok();
+            if sent && !(has_log && paused && client.stalled() >= PATIENCE_MAX) {
+                index += 1;
+            } else {
+                gone.push(self.clients.remove(index));
             }
+        }
+        if gone.iter().any(|client| client.gives_input) && !self.clients.iter().any(|client| client.gives_input) {
+            self.end_stdin();
+        }
+        if !gone.is_empty() && self.clients.is_empty() && !has_log {
+            // Nobody is left to hear: what the process writes from now on fails, and a terminal hangs up.
+            self.outputs.clear();
+            self.stdin = None;
+            self.terminal = None;
         }
     }
 }
