@@ -51,10 +51,12 @@ const RULES: Readonly<Record<string, (asked: Asked) => void>> = {
 };
 
 function judgePod(asked: Asked): void {
-  const { node, request: { operation, subresource, old, object }, refuse } = asked;
+  const { node, request: { operation, subresource, namespace, name, old, object }, cache, refuse } = asked;
   const quoted = JSON.stringify(node);
   if (subresource === "" && operation === "CREATE") return judgeMirrorPod(object as Pod, asked);
-  const isOwn = (old as Pod | undefined)?.spec?.nodeName === node;
+  const stored = cache.get(PODS, namespace, name);
+  if (stored === undefined) throw notFound(PODS, name);
+  const isOwn = stored.fields["spec.nodeName"] === node;
   if (subresource === "" && operation === "DELETE") {
     if (!isOwn) throw refuse(`node ${quoted} can only delete pods with spec.nodeName set to itself`);
   } else if (subresource === "status" && operation === "UPDATE") {

@@ -99,9 +99,10 @@ function aggregatedRules(name: string, seen: Set<string>): PolicyRule[] {
   seen.add(name);
   const { aggregates, rules } = CLUSTER_ROLES[name]!;
   if (aggregates === undefined) return rules.map(parseRule);
-  return Object.entries(CLUSTER_ROLES)
-    .filter(([, { labels }]) => aggregates.some((label) => labels?.[label] === "true"))
-    .flatMap(([part]) => aggregatedRules(part, seen));
+  const parts = Object.keys(CLUSTER_ROLES).sort().filter((part) =>
+    aggregates.some((label) => CLUSTER_ROLES[part]!.labels?.[label] === "true")
+  );
+  return parts.flatMap((part) => aggregatedRules(part, seen));
 }
 
 /** `get,list in core,apps: pods,deployments named a,b`, or `get of /healthz,/version`. */

@@ -37,6 +37,8 @@ export async function evict(request: CreateRequest, verbs: Verbs): Promise<Reply
   );
   object.metadata ??= { name: "" };
   refuseOtherObject(object, request);
+  // Before anything is spent of a budget.
+  await verbs.admission.validate({ ...request, operation: "CREATE", object });
   const options = optionsOf(object.deleteOptions ?? {}, request.dryRun);
   const eviction = { request: { ...request, dryRun: (options.dryRun ?? []).length > 0 }, options, verbs };
   if (!await evictUnbudgeted(eviction)) await evictBudgeted(eviction);
