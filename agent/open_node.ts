@@ -5,6 +5,7 @@ import type { AgentParts } from "./agent.ts";
 import type { ClusterState } from "./cluster_state.ts";
 import { NodeNetwork } from "./network/node_network.ts";
 import { NodeRoutes } from "./network/node_routes.ts";
+import { hostPortsOf } from "./network/service_ports.ts";
 import { ContainerTable } from "./pods/container_table.ts";
 import { Events } from "./pods/events.ts";
 import { PodManager } from "./pods/manager.ts";
@@ -58,6 +59,11 @@ export async function openNode(
       services: () => saved.services.list(),
       slices: () => saved.slices.list(),
       pods: () => podAddresses(manager.pods(), saved.slices.list(), network),
+      hostPorts: () =>
+        manager.pods().flatMap((pod) => {
+          const address = network.addresses.of(pod.metadata.uid);
+          return address === undefined ? [] : hostPortsOf(pod, address);
+        }),
     },
     log,
     signal: parts.signal,

@@ -20,6 +20,7 @@ interface Tool {
 const NODE_TOOLS: Tool[] = [
   { program: "crun", package: "crun" },
   { program: "nft", package: "nftables" },
+  { program: "conntrack", package: "conntrack" },
   { program: "busybox", package: "busybox-static" },
 ];
 

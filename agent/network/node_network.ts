@@ -14,7 +14,8 @@ import { explain, type Log } from "../log.ts";
 import { parseResolvConf } from "../runtime/pod_files.ts";
 import { Addresses, gatewayOf } from "./addresses.ts";
 import { planDns } from "./dns.ts";
-import { planRules } from "./rules.ts";
+import type { HostPort } from "./service_ports.ts";
+import { ServiceRules } from "./service_rules.ts";
 
 export interface NetworkFacts {
   nodeName: string;
@@ -31,6 +32,8 @@ export interface NetworkSources {
   services(): Service[];
   slices(): EndpointSlice[];
   pods(): { namespace: string; address: string }[];
+  /** Of this node's pods. */
+  hostPorts(): HostPort[];
 }
 
 export const BRIDGE = "k3ts0";
@@ -53,7 +56,7 @@ export class NodeNetwork {
   readonly #log: Log;
   readonly #signal: AbortSignal;
   readonly #leaving = new Set<string>();
-  #rules = "";
+  readonly #rules: ServiceRules;
   #names = "";
   #syncing: Promise<void> | undefined;
   #again = false;
@@ -71,6 +74,7 @@ export class NodeNetwork {
     this.addresses = parts.addresses;
     this.facts = parts.facts;
     this.#native = parts.native;
+    this.#rules = new ServiceRules(parts.native, parts.log);
     this.#dns = parts.dns;
     this.#dnsFile = parts.dnsFile;
     this.#sources = parts.sources;
@@ -166,18 +170,16 @@ export class NodeNetwork {
   }
 
   async #syncRules(): Promise<void> {
-    const script = planRules({
+    await this.#rules.sync({
       services: this.#sources.services(),
       slices: this.#sources.slices(),
+      hostPorts: this.#sources.hostPorts(),
       nodeName: this.facts.nodeName,
       bridge: BRIDGE,
       podCidr: this.facts.podCidr,
       serviceCidr: this.facts.serviceCidr,
       leaving: this.#leaving,
     });
-    if (script === this.#rules) return;
-    await this.#native.applyRules({ script });
-    this.#rules = script;
   }
 
   async #syncNames(): Promise<void> {

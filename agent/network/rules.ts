@@ -1,16 +1,19 @@
 /**
- * Plans the packet rules of this node's Services as one nftables script that replaces the table `k3ts` at once.
+ * Plans the packet rules of this node's Services as the table `k3ts`.
  *
  * Pure. A packet for a Service is looked up in a verdict map by address, protocol and port, goes to the chain of that
  * port, and from there at random to one of its endpoints (Kubernetes documentation: "Virtual IPs and Service
- * Proxies"; nft(8)). Equal input gives equal text, so that nothing is replaced that has not changed.
+ * Proxies"; nft(8)). Equal input gives an equal table, so that nothing is replaced that has not changed.
  */
-import { type EndpointSlice, isIPv4, type Service, type ServicePort } from "@k3ts/model/objects";
-import { type Backend, backendsOf, serviceKey, slicesByService } from "./endpoints.ts";
+import type { EndpointSlice, Service } from "@k3ts/model/objects";
+import type { Backend } from "./endpoints.ts";
+import type { Chain, ClientSet, PacketTable } from "./packet_table.ts";
+import { type HostPort, type Port, portsOf } from "./service_ports.ts";
 
 export interface RulesInput {
   services: readonly Service[];
   slices: readonly EndpointSlice[];
+  hostPorts: readonly HostPort[];
   nodeName: string;
   /** The bridge that pods hang on. */
   bridge: string;
@@ -24,178 +27,187 @@ export interface RulesInput {
 /** Packets with this mark leave with this node's address, so that answers come back through it. */
 const MASQUERADE = "0x4000";
 
-interface Port {
-  /** Chain names take letters, digits, _ and -. */
-  name: string;
-  addresses: string[];
-  protocol: "tcp" | "udp" | "sctp";
-  port: number;
-  nodePort?: number;
-  backends: Backend[];
-  /** Of this node: what `internalTrafficPolicy: Local` asks for. */
-  affinity: boolean;
-  /** A nodePort that keeps the client's address and only reaches this node's endpoints. */
-  externalLocal: boolean;
-  localBackends: Backend[];
+const BY_ADDRESS = "ipv4_addr . inet_proto . inet_service";
+const BY_PORT = "inet_proto . inet_service";
+
+export function planRules(input: RulesInput): PacketTable {
+  const { services, slices, nodeName, leaving, podCidr } = input;
+  const ports = portsOf(services, slices, nodeName, leaving);
+  const maps = new Maps();
+  const chains = new Map<string, Chain>(baseChains(input));
+  const sets = new Map<string, ClientSet>();
+  for (const port of ports) {
+    look(port, maps);
+    for (const [name, rules] of chainsOf(port, podCidr)) chains.set(name, { rules });
+    for (const backend of port.affinitySeconds === undefined ? [] : port.backends) {
+      sets.set(clientsOf(port, backend), { seconds: port.affinitySeconds! });
+    }
+  }
+  for (const hostPort of input.hostPorts) {
+    const name = `host-port-${hostPort.protocol}-${hostPort.hostAddress ?? "any"}-${hostPort.hostPort}`;
+    if (hostPort.hostAddress === undefined) maps.nodePorts.set(`${hostPort.protocol} . ${hostPort.hostPort}`, name);
+    else maps.served.set(`${hostPort.hostAddress} . ${hostPort.protocol} . ${hostPort.hostPort}`, name);
+    chains.set(name, { rules: hostPortRules(hostPort) });
+  }
+  return { chains, sets, maps: maps.list() };
 }
 
-export function planRules(input: RulesInput): string {
-  const ports = portsOf(input).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const served = ports.filter((one) => one.backends.length > 0);
-  const refused = ports.filter((one) => one.backends.length === 0);
-  const nodePorts = ports.filter((one) => one.nodePort !== undefined);
-  return [
-    // Created first, so that the deletion that follows cannot fail.
-    "table ip k3ts",
-    "delete table ip k3ts",
-    "table ip k3ts {",
-    map(
-      "services",
-      "ipv4_addr . inet_proto . inet_service",
-      served.flatMap((one) =>
-        one.addresses.map((address) => `${address} . ${one.protocol} . ${one.port} : goto service-${one.name}`)
-      ),
-    ),
-    map(
-      "node-ports",
-      "inet_proto . inet_service",
-      nodePorts.filter((one) => externalBackends(one).length > 0).map((one) =>
-        `${one.protocol} . ${one.nodePort} : goto external-${one.name}`
-      ),
-    ),
-    map(
-      "refused",
-      "ipv4_addr . inet_proto . inet_service",
-      refused.flatMap((one) =>
-        one.addresses.map((address) => `${address} . ${one.protocol} . ${one.port} : goto refuse`)
-      ),
-    ),
-    map(
-      "refused-node-ports",
-      "inet_proto . inet_service",
-      nodePorts.filter((one) => externalBackends(one).length === 0)
-        .map((one) => `${one.protocol} . ${one.nodePort} : goto refuse`),
-    ),
-    ...baseChains(input),
-    ...served.flatMap(serviceChains),
-    "}",
-    "",
-  ].filter((line) => line !== "").join("\n") + "\n";
+/** Chains by what leads there. The first to name a key keeps it: Services come in the order of their names. */
+class Maps {
+  readonly served = new Map<string, string>();
+  readonly nodePorts = new Map<string, string>();
+  readonly unserved = new Map<string, string>();
+  readonly unservedNodePorts = new Map<string, string>();
+
+  list(): PacketTable["maps"] {
+    const map = (type: string, targets: ReadonlyMap<string, string>) => ({
+      type,
+      elements: new Map([...targets].map(([key, chain]) => [key, `goto ${chain}`])),
+    });
+    return new Map([
+      ["services", map(BY_ADDRESS, this.served)],
+      ["node-ports", map(BY_PORT, this.nodePorts)],
+      ["unserved", map(BY_ADDRESS, this.unserved)],
+      ["unserved-node-ports", map(BY_PORT, this.unservedNodePorts)],
+    ]);
+  }
+}
+
+/**
+ * Enters a port where packets are looked up. Without any endpoint a client is told so at once; where only this
+ * node's would do and it has none, nothing answers, so that whoever balances over nodes goes elsewhere.
+ */
+function look(port: Port, maps: Maps): void {
+  const put = (map: Map<string, string>, key: string, chain: string) => void (map.has(key) || map.set(key, chain));
+  const key = `${port.protocol} . ${port.port}`;
+  const isNowhere = port.backends.length === 0;
+  for (const address of port.clusterAddresses) {
+    if (isNowhere) put(maps.unserved, `${address} . ${key}`, "refuse");
+    else if (internalBackends(port).length === 0) put(maps.unserved, `${address} . ${key}`, "discard");
+    else put(maps.served, `${address} . ${key}`, `service-${port.name}`);
+  }
+  const outside = externalBackends(port).length === 0 ? "discard-external" : undefined;
+  for (const address of port.externalAddresses) {
+    const isGuarded = port.sourceRanges.length > 0 && port.balancedAddresses.includes(address);
+    if (isNowhere) put(maps.unserved, `${address} . ${key}`, "refuse");
+    else if (outside !== undefined) put(maps.unserved, `${address} . ${key}`, outside);
+    if (isGuarded) put(maps.unserved, `${address} . ${key}`, `guard-${port.name}`);
+    if (!isNowhere) put(maps.served, `${address} . ${key}`, `external-${port.name}`);
+  }
+  if (port.nodePort === undefined) return;
+  const nodeKey = `${port.protocol} . ${port.nodePort}`;
+  if (isNowhere) put(maps.unservedNodePorts, nodeKey, "refuse");
+  else if (outside !== undefined) put(maps.unservedNodePorts, nodeKey, outside);
+  if (!isNowhere) put(maps.nodePorts, nodeKey, `external-${port.name}`);
+}
+
+function internalBackends(port: Port): Backend[] {
+  return port.internalLocal ? port.localBackends : port.backends;
 }
 
 function externalBackends(port: Port): Backend[] {
   return port.externalLocal ? port.localBackends : port.backends;
 }
 
-function portsOf(input: RulesInput): Port[] {
-  const slices = slicesByService(input.slices);
-  return input.services.flatMap((service) => {
-    const { spec } = service;
-    const cluster = [...new Set([...(spec?.clusterIPs ?? []), spec?.clusterIP ?? ""])].filter(isIPv4);
-    const external = [
-      ...(spec?.externalIPs ?? []),
-      ...(service.status?.loadBalancer?.ingress ?? []).map((one) => one.ip ?? ""),
-    ];
-    if (spec?.type === "ExternalName" || cluster.length === 0) return [];
-    return (spec?.ports ?? []).map((port): Port => {
-      const all = backendsOf(slices.get(serviceKey(service)) ?? [], port, input.leaving);
-      const local = all.filter((one) => one.nodeName === input.nodeName);
-      return {
-        name: chainName(service, port),
-        addresses: [...cluster, ...external.filter(isIPv4)],
-        protocol: (port.protocol ?? "TCP").toLowerCase() as Port["protocol"],
-        port: port.port,
-        ...(port.nodePort !== undefined && port.nodePort > 0 && { nodePort: port.nodePort }),
-        backends: spec?.internalTrafficPolicy === "Local" ? local : all,
-        affinity: spec?.sessionAffinity === "ClientIP",
-        externalLocal: spec?.externalTrafficPolicy === "Local",
-        localBackends: local,
-      };
-    });
-  });
-}
-
-/** Readable, and unique though it is cut: chains have at most 127 characters. */
-function chainName(service: Service, port: ServicePort): string {
-  const full = `${serviceKey(service)}/${port.protocol ?? "TCP"}/${port.port}`;
-  const readable = `${service.metadata.namespace ?? "default"}-${service.metadata.name}`.slice(0, 60);
-  return `${readable}-${port.port}-${fnv(full)}`;
-}
-
-/** FNV-1a, 32 bits. */
-function fnv(text: string): string {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193) >>> 0;
-  return hash.toString(16).padStart(8, "0");
-}
-
-function map(name: string, type: string, elements: string[]): string {
-  const content = elements.length === 0 ? "" : `\n    elements = { ${elements.sort().join(",\n      ")} }`;
-  return `  map ${name} {\n    type ${type} : verdict${content}\n  }`;
-}
-
 const LOOK_UP = [
-  "    ip daddr . meta l4proto . th dport vmap @services",
-  "    fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @node-ports",
+  "ip daddr . meta l4proto . th dport vmap @services",
+  "fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @node-ports",
 ];
-const LOOK_UP_REFUSED = [
-  "    ct state new ip daddr . meta l4proto . th dport vmap @refused",
-  "    ct state new fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @refused-node-ports",
+const LOOK_UP_UNSERVED = [
+  "ct state new ip daddr . meta l4proto . th dport vmap @unserved",
+  "ct state new fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @unserved-node-ports",
 ];
 
-function baseChains({ bridge, podCidr, serviceCidr }: RulesInput): string[] {
-  const chain = (name: string, hook: string, rules: string[]) =>
-    [`  chain ${name} {`, ...(hook === "" ? [] : [`    ${hook}`]), ...rules, "  }"].join("\n");
+function baseChains({ bridge, podCidr, serviceCidr }: RulesInput): [string, Chain][] {
   return [
-    chain("prerouting", "type nat hook prerouting priority dstnat; policy accept;", LOOK_UP),
-    chain("output", "type nat hook output priority -100; policy accept;", LOOK_UP),
+    ["prerouting", { hook: "type nat hook prerouting priority dstnat; policy accept;", rules: LOOK_UP }],
+    ["output", { hook: "type nat hook output priority -100; policy accept;", rules: LOOK_UP }],
     // Before addresses are translated, for what comes in and what this machine sends itself.
-    chain("refuse-prerouting", "type filter hook prerouting priority dstnat - 10; policy accept;", LOOK_UP_REFUSED),
-    chain("refuse-output", "type filter hook output priority -110; policy accept;", LOOK_UP_REFUSED),
-    chain("refuse", "", ["    meta l4proto tcp reject with tcp reset", "    reject with icmp type port-unreachable"]),
-    chain("postrouting", "type nat hook postrouting priority srcnat; policy accept;", [
-      `    meta mark & ${MASQUERADE} == ${MASQUERADE} masquerade`,
-      `    ip saddr ${podCidr} ip daddr != { ${podCidr}, ${serviceCidr} } oifname != "${bridge}" masquerade`,
-    ]),
-    chain("mark-masquerade", "", [`    meta mark set meta mark | ${MASQUERADE}`]),
+    ["unserved-prerouting", {
+      hook: "type filter hook prerouting priority dstnat - 10; policy accept;",
+      rules: LOOK_UP_UNSERVED,
+    }],
+    ["unserved-output", { hook: "type filter hook output priority -110; policy accept;", rules: LOOK_UP_UNSERVED }],
+    ["refuse", { rules: ["meta l4proto tcp reject with tcp reset", "reject with icmp type port-unreachable"] }],
+    ["discard", { rules: ["drop"] }],
+    // Pods and this machine itself reach an external address as they reach the Service's own.
+    ["discard-external", { rules: [`ip saddr ${podCidr} return`, "fib saddr type local return", "drop"] }],
+    ["postrouting", {
+      hook: "type nat hook postrouting priority srcnat; policy accept;",
+      rules: [
+        `meta mark & ${MASQUERADE} == ${MASQUERADE} masquerade`,
+        `ip saddr ${podCidr} ip daddr != { ${podCidr}, ${serviceCidr} } oifname != "${bridge}" masquerade`,
+      ],
+    }],
+    ["mark-masquerade", { rules: [`meta mark set meta mark | ${MASQUERADE}`] }],
   ];
 }
 
-function serviceChains(port: Port): string[] {
-  const external = externalBackends(port);
-  const endpoints = uniqueBackends([...port.backends, ...external]);
+function* chainsOf(port: Port, podCidr: string): Generator<[string, string[]]> {
+  if (port.backends.length === 0) return;
+  const internal = internalBackends(port);
+  if (internal.length > 0) {
+    yield [`service-${port.name}`, [
+      // Who comes from neither a pod nor this machine must get its answers by way of this machine.
+      `ip saddr != ${podCidr} fib saddr type != local jump mark-masquerade`,
+      ...balance(port, internal),
+    ]];
+  }
+  if (port.nodePort !== undefined || port.externalAddresses.length > 0) {
+    yield [`external-${port.name}`, externalRules(port, podCidr)];
+  }
+  if (port.sourceRanges.length > 0 && port.balancedAddresses.length > 0) {
+    yield [`guard-${port.name}`, [`ip saddr { ${port.sourceRanges.join(", ")} } return`, "drop"]];
+  }
+  for (const backend of port.backends) {
+    yield [endpointOf(port, backend), [
+      // A pod that reaches itself through a Service must see another's address, or it would answer itself.
+      `ip saddr ${backend.address} jump mark-masquerade`,
+      ...(port.affinitySeconds === undefined
+        ? []
+        : [`update @${clientsOf(port, backend)} { ip saddr timeout ${port.affinitySeconds}s }`]),
+      `meta l4proto ${port.protocol} dnat to ${backend.address}:${backend.port}`,
+    ]];
+  }
+}
+
+function externalRules(port: Port, podCidr: string): string[] {
+  if (!port.externalLocal) return ["jump mark-masquerade", ...balance(port, port.backends)];
   return [
-    chainOf(`service-${port.name}`, balance(port, port.backends)),
-    ...(port.nodePort !== undefined && external.length > 0
-      ? [
-        chainOf(`external-${port.name}`, [
-          ...(port.externalLocal ? [] : ["jump mark-masquerade"]),
-          ...balance(port, external),
-        ]),
-      ]
-      : []),
-    ...endpoints.map((backend) =>
-      chainOf(`endpoint-${port.name}-${backend.address}-${backend.port}`, [
-        // A pod that reaches itself through a Service must see another's address, or it would answer itself.
-        `ip saddr ${backend.address} jump mark-masquerade`,
-        `meta l4proto ${port.protocol} dnat to ${backend.address}:${backend.port}`,
-      ])
-    ),
+    `ip saddr ${podCidr} ${choose(port, port.backends)}`,
+    "fib saddr type local jump mark-masquerade",
+    `fib saddr type local ${choose(port, port.backends)}`,
+    ...(port.localBackends.length === 0 ? [] : balance(port, port.localBackends)),
   ];
 }
 
-function uniqueBackends(backends: readonly Backend[]): Backend[] {
-  return [...new Map(backends.map((one) => [`${one.address}:${one.port}`, one])).values()];
+function hostPortRules({ protocol, podAddress, containerPort }: HostPort): string[] {
+  return [
+    `ip saddr ${podAddress} jump mark-masquerade`,
+    "fib saddr type local jump mark-masquerade",
+    `meta l4proto ${protocol} dnat to ${podAddress}:${containerPort}`,
+  ];
 }
 
-function chainOf(name: string, rules: string[]): string {
-  return [`  chain ${name} {`, ...rules.map((rule) => `    ${rule}`), "  }"].join("\n");
-}
-
-/** At random; by the client's address where it must come back to the same endpoint. */
+/** To the endpoint that knows the client, else to any. */
 function balance(port: Port, backends: readonly Backend[]): string[] {
-  const target = (backend: Backend) => `goto endpoint-${port.name}-${backend.address}-${backend.port}`;
-  if (backends.length === 1) return [target(backends[0]!)];
-  const how = port.affinity ? `jhash ip saddr mod ${backends.length}` : `numgen random mod ${backends.length}`;
-  return [`${how} vmap { ${backends.map((backend, at) => `${at} : ${target(backend)}`).join(", ")} }`];
+  const known = port.affinitySeconds === undefined || backends.length === 1
+    ? []
+    : backends.map((backend) => `ip saddr @${clientsOf(port, backend)} goto ${endpointOf(port, backend)}`);
+  return [...known, choose(port, backends)];
+}
+
+function choose(port: Port, backends: readonly Backend[]): string {
+  if (backends.length === 1) return `goto ${endpointOf(port, backends[0]!)}`;
+  const choices = backends.map((backend, at) => `${at} : goto ${endpointOf(port, backend)}`);
+  return `numgen random mod ${backends.length} vmap { ${choices.join(", ")} }`;
+}
+
+function endpointOf(port: Port, backend: Backend): string {
+  return `endpoint-${port.name}-${backend.address}-${backend.port}`;
+}
+
+/** The set of clients that an endpoint has served. */
+function clientsOf(port: Port, backend: Backend): string {
+  return `clients-${port.name}-${backend.address}-${backend.port}`;
 }

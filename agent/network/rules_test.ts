@@ -1,5 +1,6 @@
-import { equal, ok as assert } from "node:assert/strict";
+import { deepEqual, equal, ok as assert } from "node:assert/strict";
 import type { EndpointSlice, Service } from "@k3ts/model/objects";
+import { type FoundTable, type PacketTable, planChange, unknownTable } from "./packet_table.ts";
 import { planRules, type RulesInput } from "./rules.ts";
 
 function service(name: string, spec: Partial<NonNullable<Service["spec"]>> = {}): Service {
@@ -35,10 +36,11 @@ function slice(
   };
 }
 
-function rules(over: Partial<RulesInput> = {}): string {
+function plan(over: Partial<RulesInput> = {}): PacketTable {
   return planRules({
     services: [],
     slices: [],
+    hostPorts: [],
     nodeName: "n1",
     bridge: "k3ts0",
     podCidr: "10.42.0.0/16",
@@ -48,25 +50,31 @@ function rules(over: Partial<RulesInput> = {}): string {
   });
 }
 
-const GOLDEN = `  chain service-default-web-80-f3c2f3ec {
-    numgen random mod 2 vmap { 0 : goto endpoint-default-web-80-f3c2f3ec-10.42.0.2-8080, 1 : goto endpoint-default-web-80-f3c2f3ec-10.42.0.3-8080 }
-  }
-  chain endpoint-default-web-80-f3c2f3ec-10.42.0.2-8080 {
-    ip saddr 10.42.0.2 jump mark-masquerade
-    meta l4proto tcp dnat to 10.42.0.2:8080
-  }
-  chain endpoint-default-web-80-f3c2f3ec-10.42.0.3-8080 {
-    ip saddr 10.42.0.3 jump mark-masquerade
-    meta l4proto tcp dnat to 10.42.0.3:8080
-  }
+function rules(over: Partial<RulesInput> = {}): string {
+  return planChange("k3ts", undefined, plan(over));
 }
-`;
+
+const WEB = "default-web-80-f3c2f3ec";
+
+function rulesOf(table: PacketTable, chain: string): readonly string[] | undefined {
+  return table.chains.get(chain)?.rules;
+}
+
+function target(table: PacketTable, map: string, key: string): string | undefined {
+  return table.maps.get(map)?.elements?.get(key);
+}
 
 Deno.test("a Service sends each connection to one of its endpoints", () => {
-  const script = rules({ services: [service("web")], slices: [slice("web", ["10.42.0.3", "10.42.0.2"])] });
-  assert(script.startsWith("table ip k3ts\ndelete table ip k3ts\n"), "the table is replaced as a whole");
-  assert(script.includes("10.43.0.5 . tcp . 80 : goto service-default-web-80-f3c2f3ec"));
-  assert(script.endsWith(GOLDEN), script);
+  const table = plan({ services: [service("web")], slices: [slice("web", ["10.42.0.3", "10.42.0.2"])] });
+  equal(target(table, "services", "10.43.0.5 . tcp . 80"), `goto service-${WEB}`);
+  deepEqual(rulesOf(table, `service-${WEB}`), [
+    "ip saddr != 10.42.0.0/16 fib saddr type != local jump mark-masquerade",
+    `numgen random mod 2 vmap { 0 : goto endpoint-${WEB}-10.42.0.2-8080, 1 : goto endpoint-${WEB}-10.42.0.3-8080 }`,
+  ]);
+  deepEqual(rulesOf(table, `endpoint-${WEB}-10.42.0.2-8080`), [
+    "ip saddr 10.42.0.2 jump mark-masquerade",
+    "meta l4proto tcp dnat to 10.42.0.2:8080",
+  ]);
 });
 
 Deno.test("the order in which Services and endpoints come changes nothing", () => {
@@ -76,14 +84,14 @@ Deno.test("the order in which Services and endpoints come changes nothing", () =
 });
 
 Deno.test("a Service without endpoints refuses", () => {
-  const script = rules({ services: [service("web")] });
-  assert(script.includes("10.43.0.5 . tcp . 80 : goto refuse"));
-  assert(!script.includes("chain service-default-web"));
+  const table = plan({ services: [service("web")] });
+  equal(target(table, "unserved", "10.43.0.5 . tcp . 80"), "goto refuse");
+  equal(rulesOf(table, `service-${WEB}`), undefined);
 });
 
 Deno.test("an endpoint that is not ready gets nothing, one that ends is used when there is no other", () => {
-  const unready = rules({ services: [service("web")], slices: [slice("web", ["10.42.0.2"], { ready: false })] });
-  assert(unready.includes("10.43.0.5 . tcp . 80 : goto refuse"));
+  const unready = plan({ services: [service("web")], slices: [slice("web", ["10.42.0.2"], { ready: false })] });
+  equal(target(unready, "unserved", "10.43.0.5 . tcp . 80"), "goto refuse");
   const ending = { ready: false, serving: true, terminating: true };
   const last = rules({ services: [service("web")], slices: [slice("web", ["10.42.0.2"], ending)] });
   assert(last.includes("dnat to 10.42.0.2:8080"));
@@ -97,18 +105,74 @@ Deno.test("a pod on its way out is left out at once, unless it is the last", () 
   assert(last.includes("10.42.0.2") && last.includes("10.42.0.3"));
 });
 
-Deno.test("session affinity keeps a client at its endpoint", () => {
-  const affine = service("web", { sessionAffinity: "ClientIP" });
-  assert(
-    rules({ services: [affine], slices: [slice("web", ["10.42.0.2", "10.42.0.3"])] }).includes("jhash ip saddr mod 2"),
+Deno.test("session affinity keeps a client at its endpoint for as long as the Service says", () => {
+  const affine = service("web", {
+    sessionAffinity: "ClientIP",
+    sessionAffinityConfig: { clientIP: { timeoutSeconds: 30 } },
+  });
+  const table = plan({ services: [affine], slices: [slice("web", ["10.42.0.2", "10.42.0.3"])] });
+  const known = rulesOf(table, `service-${WEB}`)!.slice(1, 3);
+  deepEqual(
+    known,
+    [2, 3].map((last) => `ip saddr @clients-${WEB}-10.42.0.${last}-8080 goto endpoint-${WEB}-10.42.0.${last}-8080`),
   );
+  equal(
+    rulesOf(table, `endpoint-${WEB}-10.42.0.2-8080`)![1],
+    `update @clients-${WEB}-10.42.0.2-8080 { ip saddr timeout 30s }`,
+  );
+  deepEqual(table.sets.get(`clients-${WEB}-10.42.0.3-8080`), { seconds: 30 });
 });
 
 Deno.test("a node port is reached on every address of the node but loopback", () => {
   const open = service("web", { type: "NodePort", ports: [{ name: "http", port: 80, nodePort: 30080 }] });
-  const script = rules({ services: [open], slices: [slice("web", ["10.42.0.2"])] });
-  assert(script.includes("tcp . 30080 : goto external-default-web-80-f3c2f3ec"));
-  assert(script.includes("fib daddr type local ip daddr != 127.0.0.0/8"));
+  const table = plan({ services: [open], slices: [slice("web", ["10.42.0.2"])] });
+  equal(target(table, "node-ports", "tcp . 30080"), `goto external-${WEB}`);
+  deepEqual(rulesOf(table, `external-${WEB}`), ["jump mark-masquerade", `goto endpoint-${WEB}-10.42.0.2-8080`]);
+  assert(rulesOf(table, "prerouting")![1]!.includes("fib daddr type local ip daddr != 127.0.0.0/8"));
+});
+
+Deno.test("where the client's address is to be kept only this node's endpoints answer those outside", () => {
+  const local = service("web", {
+    type: "NodePort",
+    externalTrafficPolicy: "Local",
+    ports: [{ name: "http", port: 80, nodePort: 30080 }],
+  });
+  const elsewhere = slice("web", ["10.42.1.2"]);
+  for (const endpoint of elsewhere.endpoints) endpoint.nodeName = "n2";
+  const here = plan({ services: [local], slices: [slice("web", ["10.42.0.2"])] });
+  equal(rulesOf(here, `external-${WEB}`)!.at(-1), `goto endpoint-${WEB}-10.42.0.2-8080`);
+  const there = plan({ services: [local], slices: [elsewhere] });
+  equal(target(there, "unserved-node-ports", "tcp . 30080"), "goto discard-external");
+  equal(
+    rulesOf(there, `external-${WEB}`)![0],
+    `ip saddr 10.42.0.0/16 goto endpoint-${WEB}-10.42.1.2-8080`,
+    "pods are not outside",
+  );
+});
+
+Deno.test("inside, a Service of local traffic only uses this node's endpoints or is silent", () => {
+  const local = service("web", { internalTrafficPolicy: "Local" });
+  const elsewhere = slice("web", ["10.42.1.2"]);
+  for (const endpoint of elsewhere.endpoints) endpoint.nodeName = "n2";
+  const table = plan({ services: [local], slices: [elsewhere] });
+  equal(target(table, "unserved", "10.43.0.5 . tcp . 80"), "goto discard");
+  equal(target(table, "services", "10.43.0.5 . tcp . 80"), undefined);
+});
+
+Deno.test("a load balancer's address answers those whom its ranges name", () => {
+  const balanced = service("web", { type: "LoadBalancer", loadBalancerSourceRanges: ["192.0.2.0/24"] });
+  balanced.status = { loadBalancer: { ingress: [{ ip: "203.0.113.9" }] } };
+  const table = plan({ services: [balanced], slices: [slice("web", ["10.42.0.2"])] });
+  equal(target(table, "services", "203.0.113.9 . tcp . 80"), `goto external-${WEB}`);
+  equal(target(table, "unserved", "203.0.113.9 . tcp . 80"), `goto guard-${WEB}`);
+  deepEqual(rulesOf(table, `guard-${WEB}`), ["ip saddr { 192.0.2.0/24 } return", "drop"]);
+});
+
+Deno.test("a host port leads to its container, on the address that was asked for", () => {
+  const port = { protocol: "tcp", hostPort: 8080, podAddress: "10.42.0.2", containerPort: 80 } as const;
+  const table = plan({ hostPorts: [port, { ...port, hostAddress: "192.0.2.7", podAddress: "10.42.0.3" }] });
+  equal(target(table, "node-ports", "tcp . 8080"), "goto host-port-tcp-any-8080");
+  equal(target(table, "services", "192.0.2.7 . tcp . 8080"), "goto host-port-tcp-192.0.2.7-8080");
 });
 
 Deno.test("headless and external Services have no rules", () => {
@@ -119,23 +183,63 @@ Deno.test("headless and external Services have no rules", () => {
   equal(rules({ services: none }), rules());
 });
 
-Deno.test("nftables takes the script, again and again", async () => {
-  const script = rules({
-    services: [
-      service("web", { type: "NodePort", ports: [{ name: "http", port: 80, nodePort: 30080 }] }),
-      service("none", { clusterIP: "10.43.0.9", clusterIPs: ["10.43.0.9"] }),
-    ],
-    slices: [slice("web", ["10.42.0.2", "10.42.0.3"])],
+/** Everything that rules are made of. */
+function everything(): RulesInput["services"] {
+  const balanced = service("balanced", {
+    clusterIP: "10.43.0.8",
+    clusterIPs: ["10.43.0.8"],
+    type: "LoadBalancer",
+    sessionAffinity: "ClientIP",
+    externalTrafficPolicy: "Local",
+    loadBalancerSourceRanges: ["192.0.2.0/24"],
+    ports: [{ name: "http", port: 80, nodePort: 30081 }],
   });
-  const file = await Deno.makeTempFile();
+  balanced.status = { loadBalancer: { ingress: [{ ip: "203.0.113.9" }] } };
+  return [
+    service("web", { type: "NodePort", ports: [{ name: "http", port: 80, nodePort: 30080 }] }),
+    balanced,
+    service("none", { clusterIP: "10.43.0.9", clusterIPs: ["10.43.0.9"] }),
+  ];
+}
+
+Deno.test("nftables takes every change, and comes to the same as from nothing", async () => {
+  const both = [slice("web", ["10.42.0.2", "10.42.0.3"]), slice("balanced", ["10.42.0.4", "10.42.0.5"])];
+  const fewer = [slice("web", ["10.42.0.3"]), slice("balanced", ["10.42.0.4"])];
+  const tables = [
+    plan({ services: everything(), slices: both }),
+    plan({ services: everything(), slices: fewer }),
+    plan({ services: everything().slice(1), slices: both }),
+    plan({ services: everything(), slices: [] }),
+    plan({}),
+    plan({ services: everything(), slices: both }),
+  ];
+  const folder = await Deno.makeTempDir();
   try {
-    await Deno.writeTextFile(file, script);
+    let before: PacketTable | undefined;
+    let commands = "";
+    for (const [index, table] of tables.entries()) {
+      // Once as an agent that has just started, which knows the names only.
+      const known = index === 2 && before !== undefined ? unknownTable(foundIn(before), table) : before;
+      await Deno.writeTextFile(`${folder}/${index}`, planChange("k3ts", known, table));
+      await Deno.writeTextFile(`${folder}/${index}.whole`, planChange("k3ts", undefined, table));
+      // Elements have no order of their own.
+      const list = `nft list table ip k3ts | tr -d ' \n\t' | tr ',{}' '\n\n\n' | sort`;
+      commands += `nft -f ${folder}/${index}\n${list} > ${folder}/changed\n`;
+      commands += `unshare -n sh -c "nft -f ${folder}/${index}.whole; ${
+        list.replaceAll("\\", "\\\\")
+      }" > ${folder}/whole\n`;
+      commands += `cmp ${folder}/changed ${folder}/whole || { echo table ${index}; exit 1; }\n`;
+      before = table;
+    }
     // In a network namespace of its own, which ends with the command.
-    const { code, stderr } = await new Deno.Command("unshare", {
-      args: ["-n", "sh", "-c", `nft -f ${file} && nft -f ${file}`],
-    }).output();
-    equal(code, 0, new TextDecoder().decode(stderr));
+    const { code, stdout, stderr } = await new Deno.Command("unshare", { args: ["-n", "sh", "-ec", commands] })
+      .output();
+    equal(code, 0, new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr));
   } finally {
-    await Deno.remove(file);
+    await Deno.remove(folder, { recursive: true });
   }
 });
+
+function foundIn(table: PacketTable): FoundTable {
+  return { chains: [...table.chains.keys()], maps: [...table.maps.keys()], sets: [...table.sets.keys()] };
+}

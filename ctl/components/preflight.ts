@@ -7,7 +7,10 @@ export interface PreflightOptions {
 }
 
 const FILESYSTEMS = ["overlay", "tmpfs", "proc"];
-const PROGRAMS = [{ name: "crun", package: "crun" }, { name: "nft", package: "nftables" }];
+const PROGRAMS = [{ name: "crun", package: "crun" }, { name: "nft", package: "nftables" }, {
+  name: "conntrack",
+  package: "conntrack",
+}];
 /** Where the native parts look, whatever PATH says. */
 const PROGRAM_FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const CONTROLLERS = ["cpu", "memory", "pids"];
