@@ -6,7 +6,8 @@ import { groupResource, type Subject, tooLargeResourceVersion, tooManyRequests }
 import type { ObjectChange } from "./change.ts";
 import type { HistoryLimits } from "./history.ts";
 import { ResourceCache } from "./resource_cache.ts";
-import { type EventSink, SharedEvents, Watch, type WatchOptions } from "./watch.ts";
+import { Turns } from "./turns.ts";
+import { type EventSink, SharedBatches, SharedEvents, Watch, type WatchContext, type WatchOptions } from "./watch.ts";
 
 /** How long a read waits for a revision that is not there yet. */
 const FRESH_WAIT_MS = 3_000;
@@ -18,7 +19,7 @@ const FRESH_WAITERS_MAX = 1024;
 export class Cache {
   readonly #clock: Clock;
   readonly #resources = new Map<string, ResourceCache>();
-  readonly #shared = new SharedEvents();
+  readonly #watchContext: WatchContext;
   readonly #waiters = new Set<{ revision: Revision; resolve: () => void }>();
   readonly #watches = new Set<Watch>();
   #revision: Revision;
@@ -35,6 +36,13 @@ export class Cache {
   ) {
     this.#clock = clock;
     this.#revision = revision;
+    this.#watchContext = {
+      shared: new SharedEvents(),
+      batches: new SharedBatches(),
+      turns: new Turns(clock),
+      visible: () => this.#revision,
+      clock,
+    };
     for (const resource of resources) {
       this.#resources.set(groupResource(resource), new ResourceCache(historyBegin, historyLimits));
     }
@@ -97,8 +105,8 @@ export class Cache {
   /** Begins a watch; nothing is sent before its first `resume`. Ends, like all others, with {@link endWatches}. */
   watch(resource: Subject, options: WatchOptions, sink: EventSink): Watch {
     if (this.#watches.size >= WATCHES_MAX) throw tooManyRequests("there are too many watches", 5);
-    const context = { shared: this.#shared, visible: () => this.#revision, clock: this.#clock };
-    const watch = new Watch(this.of(resource), options, sink, context, () => void this.#watches.delete(watch));
+    const ended = () => void this.#watches.delete(watch);
+    const watch = new Watch(this.of(resource), options, sink, this.#watchContext, ended);
     this.#watches.add(watch);
     return watch;
   }

@@ -3,7 +3,8 @@
  *
  * It keeps no events of its own. While its sink has room it goes on from where it is, first through the objects that it
  * was to begin with, then through the history, and is called again when there is more. A slow one delays nobody; one so
- * slow that the history has forgotten its place is ended, and its client lists again.
+ * slow that the history has forgotten its place is ended, and its client lists again. Those that have much to be told at
+ * once do so a few at a time.
  */
 import type { Revision } from "../store/store.ts";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
@@ -12,6 +13,7 @@ import { expired, type Status, statusOf } from "../status.ts";
 import { type ObjectChange, seenThrough } from "./change.ts";
 import { EncodedEvent, type Form, type WatchEventType } from "./encoding.ts";
 import type { ResourceCache, Scope } from "./resource_cache.ts";
+import type { Turn, Turns } from "./turns.ts";
 
 /**
  * Takes the events of one watch. Today each face has one that writes to its own stream; a sink that hands an event to
@@ -26,6 +28,8 @@ export interface EventSink {
 }
 
 export interface WatchOptions {
+  /** Whose it is: users take turns. */
+  user: string;
   scope: Scope;
   form: Form;
   /** Changes after this revision; or everything that is there, as ADDED, and then what follows. */
@@ -40,6 +44,10 @@ export interface WatchOptions {
 
 /** Events handed over at once, so that one watch does not hold up the others. */
 const EVENTS_AT_ONCE = 64;
+/** And bytes, of what was there at the beginning. */
+const INITIAL_BYTES_AT_ONCE = 64 * 1024;
+/** Objects or changes that a watch may be told of without a turn. */
+const FEW_AHEAD = 256;
 const BOOKMARK_EVERY_MS = 60_000;
 /** Remembered encodings of changes: those that watches are likely to be reading now. */
 const SHARED_EVENTS_MAX = 1024;
@@ -81,19 +89,71 @@ export class SharedEvents {
   }
 }
 
+/** What is there, batch by batch, shared by the watches that begin with the same. */
+export class SharedBatches {
+  readonly #batches = new Map<string, { events: readonly EncodedEvent[]; bytes: number }>();
+  readonly #ids = new WeakMap<readonly StoredObject[], number>();
+  #lastId = 0;
+  #bytes = 0;
+
+  /** The batch that begins at an index, which is before the end. */
+  get(objects: readonly StoredObject[], at: number, form: Form): readonly EncodedEvent[] {
+    const key = `${this.#idOf(objects)}/${at}/${form.id}`;
+    const known = this.#batches.get(key);
+    if (known !== undefined) return known.events;
+    const events: EncodedEvent[] = [];
+    let bytes = 0;
+    for (let index = at; index < objects.length && events.length < EVENTS_AT_ONCE; index++) {
+      const event = new EncodedEvent("ADDED", form.encode(objects[index]!));
+      events.push(event);
+      bytes += event.object.length;
+      if (bytes >= INITIAL_BYTES_AT_ONCE) break;
+    }
+    this.#batches.set(key, { events, bytes });
+    this.#bytes += bytes;
+    this.#forget();
+    return events;
+  }
+
+  #idOf(objects: readonly StoredObject[]): number {
+    let id = this.#ids.get(objects);
+    if (id === undefined) this.#ids.set(objects, id = ++this.#lastId);
+    return id;
+  }
+
+  /** The oldest. */
+  #forget(): void {
+    for (const [key, { bytes }] of this.#batches) {
+      if (this.#bytes <= SHARED_BYTES_MAX) return;
+      this.#batches.delete(key);
+      this.#bytes -= bytes;
+    }
+  }
+}
+
+/** What all watches share. */
+export interface WatchContext {
+  shared: SharedEvents;
+  batches: SharedBatches;
+  turns: Turns;
+  visible: () => Revision;
+  clock: Clock;
+}
+
 export class Watch {
   readonly #cache: ResourceCache;
   readonly #options: WatchOptions;
   readonly #sink: EventSink;
-  readonly #shared: SharedEvents;
-  readonly #visible: () => Revision;
+  readonly #context: WatchContext;
   readonly #follow = () => this.resume();
   readonly #onEnd: () => void;
   /** Why it cannot even begin; told at the first `resume`. */
   #refusal: Status | undefined;
+  #state: "new" | "waiting for its turn" | "begun" = "new";
+  #turn: Turn | undefined;
   #initial: readonly StoredObject[] | undefined;
   #initialAt = 0;
-  #sequence: number;
+  #sequence = 0;
   /** What the watcher has been told, by event or bookmark. */
   #told: Revision;
   #running = false;
@@ -104,21 +164,17 @@ export class Watch {
     cache: ResourceCache,
     options: WatchOptions,
     sink: EventSink,
-    { shared, visible, clock }: { shared: SharedEvents; visible: () => Revision; clock: Clock },
+    context: WatchContext,
     onEnd: () => void,
   ) {
     this.#onEnd = onEnd;
     this.#cache = cache;
     this.#options = options;
     this.#sink = sink;
-    this.#shared = shared;
-    this.#visible = visible;
-    const { from, scope } = options;
-    if (from === "newest") {
-      this.#initial = cache.newest(scope);
-      this.#sequence = cache.history.end;
-      this.#told = 0;
-    } else {
+    this.#context = context;
+    const { from } = options;
+    if (from === "newest") this.#told = 0;
+    else {
       this.#told = from.after;
       const sequence = cache.history.sequenceAfter(from.after);
       this.#sequence = sequence ?? -1;
@@ -127,7 +183,7 @@ export class Watch {
       }
     }
     cache.followers.add(this.#follow);
-    if (options.bookmarks) this.#keepBookmarking(clock);
+    if (options.bookmarks) this.#keepBookmarking(context.clock);
   }
 
   /** Goes on where it stopped: there are new changes, or there is room again. */
@@ -135,9 +191,18 @@ export class Watch {
     // A sink may call back while it is being sent to.
     if (this.#running || this.#ended) return;
     if (this.#refusal !== undefined) return this.fail(this.#refusal);
+    if (this.#state === "new") return this.#begin();
+    if (this.#state !== "begun") return;
     this.#running = true;
     try {
-      while (!this.#ended && this.#sink.room() > 0 && this.#step()) { /* as long as there is something to send */ }
+      while (!this.#ended && this.#sink.room() > 0) {
+        if (this.#step()) this.#turn?.used();
+        else {
+          // Everything has been told.
+          this.#turn?.end();
+          break;
+        }
+      }
     } catch (error) {
       // One watcher's trouble (a stream that broke, an object that has no such form) is not the writer's who called.
       this.#break(error);
@@ -150,6 +215,7 @@ export class Watch {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#turn?.end();
     this.#callOffBookmark?.();
     this.#cache.followers.delete(this.#follow);
     this.#onEnd();
@@ -173,8 +239,9 @@ export class Watch {
 
   /** Tells the revision, if the watcher asked for that, has seen everything and has room. */
   bookmark(): void {
-    const revision = this.#visible();
-    if (this.#ended || !this.#options.bookmarks || this.#initial !== undefined || revision <= this.#told) return;
+    const revision = this.#context.visible();
+    if (this.#ended || !this.#options.bookmarks || this.#state !== "begun" || this.#initial !== undefined) return;
+    if (revision <= this.#told) return;
     if (this.#sequence < this.#cache.history.end || this.#sink.room() <= 0) return;
     this.#sendBookmark(revision, {});
   }
@@ -184,19 +251,36 @@ export class Watch {
     return this.#initial === undefined ? this.#stepThroughHistory() : this.#stepThroughInitial(this.#initial);
   }
 
+  /** Now, or when its turn comes: what is there is looked at only then. */
+  #begin(): void {
+    const { from, scope, user } = this.#options;
+    const { history } = this.#cache;
+    const begin = () => {
+      if (from === "newest") {
+        this.#initial = this.#cache.newest(scope);
+        this.#sequence = history.end;
+      }
+      this.#state = "begun";
+      this.resume();
+    };
+    const ahead = from === "newest" ? this.#cache.index.size : history.end - this.#sequence;
+    if (ahead <= FEW_AHEAD) return begin();
+    this.#state = "waiting for its turn";
+    const asked = this.#context.turns.ask(user, (turn) => {
+      this.#turn = turn;
+      begin();
+    });
+    // Waited for until then: whoever ends before it has come must say so.
+    this.#turn ??= asked;
+  }
+
   #stepThroughInitial(initial: readonly StoredObject[]): boolean {
-    const { form } = this.#options;
-    const events: EncodedEvent[] = [];
-    for (let room = this.#sink.room(); room > 0 && events.length < EVENTS_AT_ONCE;) {
-      const object = initial[this.#initialAt];
-      if (object === undefined) break;
-      this.#initialAt++;
-      const event = new EncodedEvent("ADDED", form.encode(object));
-      room -= event.object.length;
-      events.push(event);
+    if (this.#initialAt < initial.length) {
+      const events = this.#context.batches.get(initial, this.#initialAt, this.#options.form);
+      this.#initialAt += events.length;
+      this.#sink.send(events);
     }
     if (this.#initialAt >= initial.length) this.#initial = undefined;
-    if (events.length > 0) this.#sink.send(events);
     if (this.#initial === undefined && this.#options.marksInitialEnd) this.#markInitialEnd();
     return true;
   }
@@ -215,7 +299,7 @@ export class Watch {
       if (change.revision <= this.#told || !inScope(scope, change.object)) continue;
       const seen = seenThrough(change, scope.filter);
       if (seen === undefined) continue;
-      const event = this.#shared.get(change, seen.type, seen.object, form);
+      const event = this.#context.shared.get(change, seen.type, seen.object, form);
       room -= event.object.length;
       events.push(event);
       this.#told = change.revision;
@@ -228,7 +312,7 @@ export class Watch {
   /** The revision is that of the last change before the history goes on, so that nothing is missed after it. */
   #markInitialEnd(): void {
     const next = this.#cache.history.at(this.#sequence);
-    const revision = next === undefined || next === "forgotten" ? this.#visible() : next.revision - 1;
+    const revision = next === undefined || next === "forgotten" ? this.#context.visible() : next.revision - 1;
     this.#sendBookmark(revision, { annotations: { "k8s.io/initial-events-end": "true" } });
   }
 

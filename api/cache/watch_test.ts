@@ -75,7 +75,8 @@ Deno.test("a slow sink is given no more large events at once than it has room fo
   const { registry } = await opened();
   const large = (name: string) => ({ ...thing(name), data: "x".repeat(100_000) });
   for (let index = 0; index < 20; index++) await registry.insert(things, large(`t${index}`));
-  for (const options of [from(0), { ...from(0), from: "newest" as const }]) {
+  const cases = [[from(0), [3, 3, 3]], [{ ...from(0), from: "newest" as const }, [1, 1, 1]]] as const;
+  for (const [options, expected] of cases) {
     const sink = new ListSink();
     sink.free = 250_000;
     const watch = registry.cache.watch(things, options, sink);
@@ -87,7 +88,7 @@ Deno.test("a slow sink is given no more large events at once than it has room fo
       if (batches.length === 3) sink.free = 0;
     };
     watch.resume();
-    deepEqual(batches, [3, 3, 3]);
+    deepEqual(batches, expected);
     watch.end();
   }
 });
@@ -111,6 +112,33 @@ Deno.test("encodings of large changes are shared while watches read them, and no
   const first = changes.map(event);
   ok(event(changes[19]!) === first[19] && event(changes[13]!) === first[13]);
   ok(event(changes[0]!) !== first[0]);
+});
+
+Deno.test("of many watches that begin with much a few do so at a time, and none sees less for having waited", async () => {
+  const { registry, clock } = await opened();
+  for (let index = 0; index < 300; index++) await registry.insert(things, thing(`t${index}`));
+  const sinks = Array.from({ length: 40 }, () => new ListSink());
+  // These read a little and then nothing more.
+  for (const sink of sinks.slice(0, 16)) {
+    sink.send = (events) => {
+      sink.events.push(...events);
+      sink.free = 0;
+    };
+  }
+  const watches = sinks.map((sink) => registry.cache.watch(things, { ...from(0), from: "newest" }, sink));
+  for (const watch of watches) watch.resume();
+  deepEqual(sinks.filter((sink) => sink.events.length > 0).length, 16);
+  watches[39]!.end();
+  await registry.insert(things, thing("u"));
+  clock.advance(1_000);
+  for (const sink of sinks.slice(16, 39)) equal(new Set(sink.seen().map(([, name]) => name)).size, 301);
+  equal(sinks[39]!.events.length, 0);
+  for (const [index, sink] of sinks.slice(0, 16).entries()) {
+    sink.send = ListSink.prototype.send;
+    sink.free = 1;
+    watches[index]!.resume();
+    equal(new Set(sink.seen().map(([, name]) => name)).size, 301);
+  }
 });
 
 Deno.test("a watch that is slower than the history is long is ended", async () => {
@@ -245,6 +273,7 @@ function thing(name: string, color?: string, namespace = "default"): ObjectData 
 
 function from(after: number, scope: Scope = {}): WatchOptions {
   return {
+    user: "test",
     scope,
     form: JSON_FORM,
     from: { after },

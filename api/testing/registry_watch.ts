@@ -18,7 +18,15 @@ export function watchedNames(registry: Registry, resource: StoredResource, after
   const bookmark = () => {
     throw new Error("no bookmark was asked for");
   };
-  const options = { scope: {}, form: JSON_FORM, from: { after }, bookmarks: false, marksInitialEnd: false, bookmark };
+  const options = {
+    user: "",
+    scope: {},
+    form: JSON_FORM,
+    from: { after },
+    bookmarks: false,
+    marksInitialEnd: false,
+    bookmark,
+  };
   registry.cache.watch(resource, options, sink).resume();
   return seen;
 }

@@ -23,6 +23,7 @@ export async function watch(request: WatchRequest, form: Form, sink: EventSink, 
   if (sendInitialEvents && after !== undefined) await verbs.registry.cache.waitFor(after, request.signal);
   const fromNewest = sendInitialEvents ?? (after === undefined || after === 0);
   const options = {
+    user: request.user.name,
     scope: scopeOf(request),
     form,
     // Without initial events and without a revision it is only what comes from now on.

@@ -31,6 +31,9 @@ const LINES: Framing = {
 /** Length and WatchEvent, as client-go's protobuf streams read them. */
 const FRAMES: Framing = { id: "frames", frame: encodeWatchEvent };
 
+/** Batches that several watches are sent are put on the wire once. */
+const joined = new WeakMap<readonly EncodedEvent[], { by: string; bytes: Uint8Array }>();
+
 export async function respondWatch(
   request: WatchRequest,
   wanted: Wanted,
@@ -83,9 +86,17 @@ class StreamSink implements EventSink {
 
   send(events: readonly EncodedEvent[]): void {
     if (this.#ended) return;
-    const frames = events.map((event) => event.framed(this.#framing));
-    const bytes = frames.length === 1 ? frames[0]! : concatBytes(frames);
-    this.#controller?.enqueue(bytes as Uint8Array<ArrayBuffer>);
+    this.#controller?.enqueue(this.#join(events) as Uint8Array<ArrayBuffer>);
+  }
+
+  #join(events: readonly EncodedEvent[]): Uint8Array {
+    const framing = this.#framing;
+    if (events.length === 1) return events[0]!.framed(framing);
+    const known = joined.get(events);
+    if (known?.by === framing.id) return known.bytes;
+    const bytes = concatBytes(events.map((event) => event.framed(framing)));
+    joined.set(events, { by: framing.id, bytes });
+    return bytes;
   }
 
   end(): void {
