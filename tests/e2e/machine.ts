@@ -196,12 +196,23 @@ export class TestMachine {
 
   /** A program in a container of a pod of this machine: in its network, its files and its name. */
   async runInPod(uid: string, words: string[]): Promise<Output> {
+    const pid = `${await this.#containerOf(uid)}`;
+    return await this.run(["nsenter", "--target", pid, "--net", "--mount", "--uts", "--", ...words]);
+  }
+
+  /** A program of this machine in the network of a pod: what an image would hold that has it. */
+  async commandInPodNetwork(uid: string, words: string[]): Promise<Deno.Command> {
+    return this.command(["nsenter", "--target", `${await this.#containerOf(uid)}`, "--net", "--", ...words], {
+      stdin: "null",
+    });
+  }
+
+  async #containerOf(uid: string): Promise<number> {
     const folder = `${this.dataDir}/node/containers`;
     for await (const { name } of Deno.readDir(folder)) {
       const record = JSON.parse(await Deno.readTextFile(`${folder}/${name}/record.json`)) as { podUid: string };
       const pid = parseInt(await Deno.readTextFile(`${folder}/${name}/pid`));
-      if (record.podUid !== uid || await hasEnded(pid)) continue;
-      return await this.run(["nsenter", "--target", `${pid}`, "--net", "--mount", "--uts", "--", ...words]);
+      if (record.podUid === uid && !await hasEnded(pid)) return pid;
     }
     throw new Error(`No container of pod ${uid} runs on ${this.name}`);
   }
