@@ -1,4 +1,5 @@
 /** Where a reader of a log is, so that it can go on there when its connection was lost. Pure. */
+import { concatBytes } from "@k3ts/model";
 
 const LINE_FEED = 0x0a;
 const SPACE = 0x20;
@@ -28,7 +29,7 @@ export class LogCursor {
 
   /** @returns whole lines that have not come out before */
   take(data: Uint8Array): Uint8Array {
-    const all = join([this.#rest, data]);
+    const all = concatBytes([this.#rest, data]);
     const lines: Uint8Array[] = [];
     let start = 0;
     for (let end; (end = all.indexOf(LINE_FEED, start)) >= 0; start = end + 1) {
@@ -36,7 +37,7 @@ export class LogCursor {
       if (line !== undefined) lines.push(line);
     }
     this.#rest = all.slice(start);
-    return join(lines);
+    return concatBytes(lines);
   }
 
   /** What is left of a line that never ended. */
@@ -63,14 +64,4 @@ export class LogCursor {
 function sortable(time: string): string {
   const [, seconds, fraction = ""] = /^(.*?)(?:\.(\d+))?Z$/.exec(time) ?? [];
   return seconds === undefined ? time : `${seconds}.${fraction.padEnd(9, "0")}Z`;
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
