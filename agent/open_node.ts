@@ -73,7 +73,11 @@ export async function openNode(
     runtime: parts.runtime,
     mounts: parts.images,
     images: saved.images,
-    volumes: new Volumes(parts.images, (pod, request) => requestToken(clients, pod, request)),
+    volumes: new Volumes(
+      parts.images,
+      (pod, request) => requestToken(clients, pod, request),
+      (reference) => saved.images.find(reference)?.layers.map((layer) => saved.images.layerPath(layer)),
+    ),
     network,
     table,
     prober,

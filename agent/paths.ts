@@ -17,6 +17,8 @@ export interface Paths {
   agentSocket: string;
   dataplaneSocket: string;
   pods: string;
+  /** Seccomp profiles that pods name as Localhost. */
+  seccomp: string;
   sandboxes: string;
   containers: string;
   /** What the container runtime keeps. */
@@ -41,6 +43,7 @@ export function pathsOf(dataDir: string, cgroupParent: string = CGROUP_PARENT): 
     agentSocket: `${dataDir}/run/agent.sock`,
     dataplaneSocket: `${dataDir}/run/dataplane.sock`,
     pods: `${node}/pods`,
+    seccomp: `${node}/seccomp`,
     sandboxes: `${node}/sandboxes`,
     containers: `${node}/containers`,
     runtimeState: `${dataDir}/run/runtime`,

@@ -1,12 +1,16 @@
 /** Makes a container and starts it: root file system, specification, shim. */
 import { constants } from "node:os";
 import type { Container, Pod } from "@k3ts/model/objects";
-import { removeIfThere } from "../files.ts";
+import { exists, removeIfThere } from "../files.ts";
 import type { Image } from "../images/index.ts";
 import { logPathOf, type PodPaths, podPathsOf } from "../paths.ts";
+import { capabilitiesOf } from "../runtime/capabilities.ts";
 import { cgroupsPathOf } from "../runtime/cgroups.ts";
 import { containerSpec } from "../runtime/container_spec.ts";
+import { hostDevices } from "../runtime/devices.ts";
+import type { OciSeccomp } from "../runtime/oci.ts";
 import { hostnameOf } from "../runtime/pod_files.ts";
+import { defaultSeccomp, readSeccomp, seccompChoiceOf } from "../runtime/seccomp.ts";
 import { userOf } from "../runtime/user.ts";
 import { ConfigError } from "./config_error.ts";
 import { containerSpecOf } from "./container_rules.ts";
@@ -30,6 +34,8 @@ function containerPaths(directory: string) {
     rootfs: `${directory}/rootfs`,
     upper: `${directory}/upper`,
     work: `${directory}/work`,
+    /** What lies below volumes is mounted here, on its way into the container. */
+    volumes: `${directory}/volumes`,
     terminationLog: `${directory}/termination-log`,
     config: `${directory}/config.json`,
   };
@@ -57,7 +63,8 @@ export async function startContainer(parts: NodeParts, pod: Pod, options: StartO
   try {
     await parts.table.add(record);
     await mountRoot(parts, directory, image);
-    await writeSpec(parts, pod, paths, id, options);
+    record.user = await writeSpec(parts, pod, paths, id, options);
+    await parts.table.markUser(id, record.user);
     await Deno.mkdir(`${paths.logs}/${container.name}`, { recursive: true, mode: 0o755 });
     await parts.runtime.createContainer({
       id,
@@ -97,9 +104,9 @@ async function writeSpec(
   paths: PodPaths,
   id: string,
   { container, image, sandbox }: StartOptions,
-): Promise<void> {
+): Promise<NonNullable<ContainerRecord["user"]>> {
   const directory = parts.table.directoryOf(id);
-  const { rootfs, terminationLog, config } = containerPaths(directory);
+  const { rootfs, volumes, terminationLog, config } = containerPaths(directory);
   const environment = environmentOf({
     pod,
     container,
@@ -110,30 +117,43 @@ async function writeSpec(
     node: parts.node,
   });
   const volumeSources = new Map<string, string>();
-  for (const mount of container.volumeMounts ?? []) {
-    volumeSources.set(mount.mountPath, await parts.volumes.source(pod, paths, mount, environment));
+  for (const [at, mount] of (container.volumeMounts ?? []).entries()) {
+    const source = await parts.volumes.source(pod, paths, { mount, environment, place: `${volumes}/${at}` });
+    volumeSources.set(mount.mountPath, source);
   }
   await Deno.writeTextFile(terminationLog, "", { mode: 0o666 });
   await Deno.chmod(terminationLog, 0o666);
+  const user = userOf(pod, container, image.config.User ?? "", {
+    passwd: await readInside(rootfs, "etc/passwd"),
+    group: await readInside(rootfs, "etc/group"),
+  });
+  const seccomp = await seccompOf(parts, pod, container);
   const spec = containerSpec({
     pod,
     container,
     image: image.config,
-    user: userOf(pod, container, image.config.User ?? "", {
-      passwd: await readInside(rootfs, "etc/passwd"),
-      group: await readInside(rootfs, "etc/group"),
-    }),
+    user,
     environment,
     namespaces: sandbox.namespaces,
-    hostname: hostnameOf(pod),
+    hostname: sandbox.hostname ?? hostnameOf(pod),
     rootfs,
     terminationLog,
     files: paths,
     volumeSources,
     cgroupsPath: cgroupsPathOf(parts.paths.cgroupParent, pod.metadata.uid, id),
     nodeMemoryBytes: parts.node.memoryBytes,
+    ...(seccomp !== undefined && { seccomp }),
+    ...(container.securityContext?.privileged === true && { devices: await hostDevices() }),
   });
   await Deno.writeTextFile(config, JSON.stringify(spec), { mode: 0o600 });
+  return { uid: user.uid, gid: user.gid, groups: [...new Set([user.gid, ...user.additionalGids ?? []])] };
+}
+
+async function seccompOf(parts: NodeParts, pod: Pod, container: Container): Promise<OciSeccomp | undefined> {
+  const choice = seccompChoiceOf(pod, container);
+  if (choice.type === "Unconfined") return undefined;
+  if (choice.type === "Localhost") return await readSeccomp(parts.paths.seccomp, choice.path);
+  return defaultSeccomp(capabilitiesOf(container));
 }
 
 /** A file of the image; empty when it has none. Links that lead out of the image lead nowhere. */
@@ -150,8 +170,8 @@ async function readInside(rootfs: string, path: string): Promise<string> {
 /** Ends what still runs and gives back what it held; record, exit and log stay. */
 export async function retireContainer(parts: NodeParts, id: string): Promise<void> {
   await letGo(parts, id);
-  const { rootfs, upper, work } = containerPaths(parts.table.directoryOf(id));
-  for (const path of [rootfs, upper, work]) await removeIfThere(path, { recursive: true });
+  const { rootfs, upper, work, volumes } = containerPaths(parts.table.directoryOf(id));
+  for (const path of [rootfs, upper, work, volumes]) await removeIfThere(path, { recursive: true });
   await parts.table.markRetired(id);
 }
 
@@ -170,7 +190,11 @@ async function discard(parts: NodeParts, id: string): Promise<void> {
 async function letGo(parts: NodeParts, id: string): Promise<void> {
   parts.prober.stop(id);
   await parts.runtime.deleteContainer({ id });
-  await parts.mounts.unmount({ target: containerPaths(parts.table.directoryOf(id)).rootfs });
+  const { rootfs, volumes } = containerPaths(parts.table.directoryOf(id));
+  await parts.mounts.unmount({ target: rootfs });
+  if (!await exists(volumes)) return;
+  const { targets } = await parts.mounts.listMounts({ path: volumes });
+  for (const target of targets) await parts.mounts.unmount({ target });
 }
 
 /**

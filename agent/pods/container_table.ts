@@ -141,6 +141,10 @@ export class ContainerTable {
     await this.#change(id, (stored) => stored.askedAt === undefined && { askedAt: now });
   }
 
+  async markUser(id: string, user: NonNullable<ContainerRecord["user"]>): Promise<void> {
+    await this.#change(id, () => ({ user }));
+  }
+
   async #change(id: string, change: (stored: StoredRecord) => Partial<StoredRecord> | false): Promise<void> {
     const entry = this.#entries.get(id);
     const changed = entry !== undefined && change(entry.stored);

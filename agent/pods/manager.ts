@@ -1,5 +1,5 @@
 /** One worker for each pod of this node, for as long as there is anything of it here. */
-import type { Pod } from "@k3ts/model/objects";
+import { equalJson, type Pod } from "@k3ts/model/objects";
 import { namesIn } from "../files.ts";
 import type { Log } from "../log.ts";
 import { podPathsOf } from "../paths.ts";
@@ -36,6 +36,11 @@ export class PodManager {
     const { uid } = pod.metadata;
     const followed = this.#followed.get(uid);
     if (followed !== undefined) {
+      const before = followed.worker.desired.pod.metadata;
+      // A volume may show what the pod is called.
+      const same = equalJson(before.labels, pod.metadata.labels) &&
+        equalJson(before.annotations, pod.metadata.annotations);
+      if (!same) followed.machine.markVolumesStale();
       followed.worker.desired = { ...followed.worker.desired, pod };
       return;
     }

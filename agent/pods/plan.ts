@@ -8,6 +8,7 @@
  * Behaviour follows Kubernetes 1.35 (docs: "Pod lifecycle", "Init containers", "Sidecar containers").
  */
 import type { Pod } from "@k3ts/model/objects";
+import { sysctlRefusal } from "../runtime/sysctls.ts";
 import { exitCodeOf, hasEnded, latestAttempt, restarts } from "./container_rules.ts";
 import { Draft } from "./draft.ts";
 import type { ContainerKind, ObservedPod } from "./observed.ts";
@@ -76,14 +77,15 @@ export function planPod(desired: DesiredPod, observed: ObservedPod, now: number)
   return plan.finish();
 }
 
-/** Nothing of it will run again: it has succeeded, failed, been put out or outlived its deadline. */
+/** Nothing of it will run again: it has succeeded, failed, been refused or put out, or outlived its deadline. */
 function isTerminal(plan: Draft): boolean {
   const { pod, observed } = plan;
   const phase = pod.status?.phase;
   if (phase === "Succeeded" || phase === "Failed") return true;
-  if (observed.evicted !== undefined) {
-    plan.ended = observed.evicted;
-    plan.notice({ key: "Evicted", type: "Warning", ...observed.evicted });
+  const refused = observed.evicted ?? sysctlRefusal(pod);
+  if (refused !== undefined) {
+    plan.ended = refused;
+    plan.notice({ key: refused.reason, type: "Warning", ...refused });
     return true;
   }
   if (hasOutlived(plan)) return true;

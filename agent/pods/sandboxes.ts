@@ -4,7 +4,7 @@ import type { Pod } from "@k3ts/model/objects";
 import { readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { removePodCgroup } from "../runtime/cgroups.ts";
-import { hostnameOf, hostsFile, resolvConf } from "../runtime/pod_files.ts";
+import { hostsFile, kernelHostnameOf, resolvConf, withAliases } from "../runtime/pod_files.ts";
 import type { NodeParts } from "./machine_parts.ts";
 
 /** D/node/sandboxes/<uid>/sandbox.json: written last, so that what is not whole is made again. */
@@ -13,7 +13,9 @@ export interface Sandbox {
   bootId: string;
   createdAt: number;
   address?: string;
-  namespaces: { network: string; ipc: string; uts: string };
+  /** What the kernel calls it; the machine's own name on its network. */
+  hostname?: string;
+  namespaces: { network: string; ipc: string; uts: string; pid?: string };
 }
 
 type Parts = Pick<NodeParts, "paths" | "runtime" | "mounts" | "network" | "node" | "now">;
@@ -28,7 +30,12 @@ export async function readSandbox(parts: Parts, uid: string): Promise<Sandbox | 
 export function isPinned({ namespaces }: Sandbox): boolean {
   return Object.values(namespaces).filter((path) => path !== "").every((path) => {
     try {
-      return Deno.statSync(path).dev !== Deno.statSync(dirname(path)).dev;
+      const found = Deno.statSync(path);
+      if (found.dev === Deno.statSync(dirname(path)).dev) return false;
+      if (path !== namespaces.pid) return true;
+      // This one ends with its first process.
+      const first = Deno.readTextFileSync(`${dirname(path)}/pause.pid`).trim();
+      return Deno.statSync(`/proc/${first}/ns/pid`).ino === found.ino;
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return false;
       throw error;
@@ -40,25 +47,33 @@ export async function createSandbox(parts: Parts, pod: Pod): Promise<Sandbox> {
   const { uid } = pod.metadata;
   const paths = podPathsOf(parts.paths, uid);
   const hostNetwork = pod.spec?.hostNetwork === true;
+  const hostname = hostNetwork ? Deno.hostname() : kernelHostnameOf(pod, parts.network.facts.clusterDomain);
   await Deno.mkdir(paths.sandbox, { recursive: true, mode: 0o700 });
   const made = await parts.runtime.createSandbox({
     directory: paths.sandbox,
-    hostname: hostnameOf(pod),
+    hostname,
     hostNetwork,
     hostIpc: pod.spec?.hostIPC === true,
     sysctls: sysctlsOf(pod),
+    sharedProcesses: pod.spec?.shareProcessNamespace === true,
   });
   const [address] = await Promise.all([
     hostNetwork ? undefined : parts.network.attach(uid, made.networkNamespace),
     mountSharedMemory(parts, paths.sharedMemory),
   ]);
-  await writePodFiles(parts, pod, address ?? parts.node.address);
+  await writePodFiles(parts, pod, address ?? parts.node.address, hostname);
   const sandbox: Sandbox = {
     version: 1,
     bootId: parts.node.bootId,
     createdAt: parts.now(),
+    hostname,
     ...(address !== undefined && { address }),
-    namespaces: { network: made.networkNamespace, ipc: made.ipcNamespace, uts: made.utsNamespace },
+    namespaces: {
+      network: made.networkNamespace,
+      ipc: made.ipcNamespace,
+      uts: made.utsNamespace,
+      ...(made.pidNamespace !== "" && { pid: made.pidNamespace }),
+    },
   };
   await writeAtomically(`${paths.sandbox}/sandbox.json`, JSON.stringify(sandbox), { sync: false });
   return sandbox;
@@ -82,17 +97,17 @@ async function mountSharedMemory(parts: Parts, directory: string): Promise<void>
   await parts.mounts.mount({ type: "tmpfs", source: "shm", target: directory, options });
 }
 
-async function writePodFiles(parts: Parts, pod: Pod, address: string): Promise<void> {
+async function writePodFiles(parts: Parts, pod: Pod, address: string, hostname: string): Promise<void> {
   const paths = podPathsOf(parts.paths, pod.metadata.uid);
   const { dnsAddress, clusterDomain } = parts.network.facts;
   const host = await Deno.readTextFile("/etc/resolv.conf").catch(() => "");
   const hosts = pod.spec?.hostNetwork === true
-    ? await Deno.readTextFile("/etc/hosts").catch(() => "")
+    ? withAliases(await Deno.readTextFile("/etc/hosts").catch(() => ""), pod)
     : hostsFile(pod, address, clusterDomain);
   await Deno.mkdir(paths.directory, { recursive: true, mode: 0o755 });
   await Promise.all([
     writeForAll(paths.hosts, hosts),
-    writeForAll(paths.hostname, `${hostnameOf(pod)}\n`),
+    writeForAll(paths.hostname, `${hostname}\n`),
     writeForAll(paths.resolvConf, resolvConf(pod, host, { address: dnsAddress, domain: clusterDomain })),
   ]);
 }
@@ -107,6 +122,6 @@ function sysctlsOf(pod: Pod): Record<string, string> {
   const sysctls: Record<string, string> = {};
   // Containers may listen on any port of their own, whoever they run as.
   if (pod.spec?.hostNetwork !== true) sysctls["net.ipv4.ip_unprivileged_port_start"] = "0";
-  for (const { name, value } of pod.spec?.securityContext?.sysctls ?? []) sysctls[name] = value;
+  for (const { name, value } of pod.spec?.securityContext?.sysctls ?? []) sysctls[name.replaceAll("/", ".")] = value;
   return sysctls;
 }

@@ -8,7 +8,7 @@ import { ConfigError } from "../pods/config_error.ts";
 import { expand } from "../pods/expand.ts";
 import { oomScoreAdj } from "../pods/qos.ts";
 import { capabilitiesOf } from "./capabilities.ts";
-import type { OciMount, OciProcess, OciSpec, OciUser } from "./oci.ts";
+import type { OciDevice, OciMount, OciProcess, OciSeccomp, OciSpec, OciUser } from "./oci.ts";
 import { limitsOf, memoryRequestBytes } from "./resources.ts";
 
 /** What an image says about the processes that run from it (OCI image specification, config). */
@@ -28,7 +28,7 @@ export interface ContainerInput {
   user: OciUser & { home: string };
   environment: ReadonlyMap<string, string>;
   /** Paths of the sandbox's namespaces; empty where the host's is used. */
-  namespaces: { network: string; ipc: string; uts: string };
+  namespaces: { network: string; ipc: string; uts: string; pid?: string };
   hostname: string;
   /** Of this container: where its root is mounted, its termination log. */
   rootfs: string;
@@ -41,6 +41,10 @@ export interface ContainerInput {
   cgroupsPath: string;
   nodeMemoryBytes: number;
   pidsMax?: number;
+  /** Which system calls it may make; undefined: all. */
+  seccomp?: OciSeccomp;
+  /** All of the machine's, for a container that may use them. */
+  devices?: OciDevice[];
 }
 
 const MASKED = [
@@ -61,11 +65,14 @@ const READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sys
 const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export function containerSpec(input: ContainerInput): OciSpec {
-  const { pod, container } = input;
+  const { pod, container, seccomp, devices } = input;
   const privileged = container.securityContext?.privileged === true;
+  const unmasked = privileged || container.securityContext?.procMount === "Unmasked";
+  const propagation = rootPropagation(container);
   const limits = limitsOf(container, { ...(input.pidsMax !== undefined && { pidsMax: input.pidsMax }) });
   return {
     ociVersion: "1.0.2",
+    // Where it is the machine's own, nobody but the machine names it.
     ...(input.namespaces.uts !== "" && { hostname: input.hostname }),
     root: { path: input.rootfs, readonly: container.securityContext?.readOnlyRootFilesystem ?? false },
     process: processOf(input),
@@ -74,13 +81,22 @@ export function containerSpec(input: ContainerInput): OciSpec {
       namespaces: namespacesOf(input),
       cgroupsPath: input.cgroupsPath,
       resources: { devices: [{ allow: privileged, access: "rwm" }], ...limits },
-      ...(!privileged && { maskedPaths: MASKED, readonlyPaths: READ_ONLY }),
+      ...(!unmasked && { maskedPaths: MASKED, readonlyPaths: READ_ONLY }),
+      ...(propagation !== undefined && { rootfsPropagation: propagation }),
+      ...(seccomp !== undefined && { seccomp }),
+      ...(devices !== undefined && { devices }),
     },
     annotations: {
       "io.k3ts.pod": `${pod.metadata.namespace ?? "default"}/${pod.metadata.name}`,
       "io.k3ts.container": container.name,
     },
   };
+}
+
+/** Mounts reach a container, or leave it, only where its root lets them through. */
+function rootPropagation(container: Container): "rshared" | "rslave" | undefined {
+  const asked = (container.volumeMounts ?? []).map((one) => one.mountPropagation);
+  return asked.includes("Bidirectional") ? "rshared" : asked.includes("HostToContainer") ? "rslave" : undefined;
 }
 
 function processOf(input: ContainerInput): OciProcess {
@@ -139,7 +155,9 @@ function environmentLines({ image, environment, user, hostname }: ContainerInput
 function namespacesOf({ pod, namespaces }: ContainerInput): { type: string; path?: string }[] {
   const joined = [["network", namespaces.network], ["ipc", namespaces.ipc], ["uts", namespaces.uts]] as const;
   return [
-    ...(pod.spec?.hostPID === true ? [] : [{ type: "pid" }]),
+    ...(pod.spec?.hostPID === true
+      ? []
+      : [{ type: "pid", ...(namespaces.pid !== undefined && { path: namespaces.pid }) }]),
     { type: "mount" },
     { type: "cgroup" },
     ...joined.filter(([, path]) => path !== "").map(([type, path]) => ({ type, path })),
@@ -199,12 +217,15 @@ function volumeMounts({ pod, container, volumeSources }: ContainerInput): OciMou
       ? "rslave"
       : "rprivate";
     const access = mount.readOnly === true || readOnly.has(mount.name) ? "ro" : "rw";
-    return bind(mount.mountPath.replace(/(.)\/+$/, "$1"), source, access, propagation);
+    const bound = bind(mount.mountPath.replace(/(.)\/+$/, "$1"), source, access, propagation);
+    const recursive = mount.recursiveReadOnly === "Enabled" || mount.recursiveReadOnly === "IfPossible";
+    // KEP-3857: what is mounted below it too.
+    return access === "ro" && recursive ? { ...bound, options: [...bound.options ?? [], "rro"] } : bound;
   });
 }
 
 function isMadeOfFiles(volume: Volume): boolean {
-  return (volume.configMap ?? volume.secret ?? volume.projected ?? volume.downwardAPI) !== undefined;
+  return (volume.configMap ?? volume.secret ?? volume.projected ?? volume.downwardAPI ?? volume.image) !== undefined;
 }
 
 function bind(destination: string, source: string, access: "ro" | "rw", propagation = "rprivate"): OciMount {

@@ -37,9 +37,42 @@ export interface OciMount {
   options?: string[];
 }
 
+export interface OciSeccompArgument {
+  index: number;
+  value: number;
+  valueTwo?: number;
+  op: "SCMP_CMP_LT" | "SCMP_CMP_EQ" | "SCMP_CMP_GT" | "SCMP_CMP_MASKED_EQ";
+}
+
+export interface OciSeccomp {
+  defaultAction: string;
+  defaultErrnoRet?: number;
+  architectures?: string[];
+  syscalls?: {
+    names: readonly string[];
+    action: string;
+    errnoRet?: number;
+    args?: OciSeccompArgument[];
+  }[];
+}
+
+export interface OciDevice {
+  path: string;
+  type: "c" | "b";
+  major: number;
+  minor: number;
+  fileMode: number;
+  uid: number;
+  gid: number;
+}
+
 export interface OciLinux {
   namespaces: { type: string; path?: string }[];
   cgroupsPath: string;
+  /** How mounts travel between the container and the machine. */
+  rootfsPropagation?: "rprivate" | "rslave" | "rshared";
+  seccomp?: OciSeccomp;
+  devices?: OciDevice[];
   resources: {
     devices?: { allow: boolean; access: string }[];
     cpu?: { shares?: number; quota?: number; period?: number };

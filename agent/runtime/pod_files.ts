@@ -14,6 +14,22 @@ export function hostnameOf(pod: Pod): string {
   return name.slice(0, 63).replace(/[-.]+$/, "");
 }
 
+/** What the kernel is told, and `hostname` says: the short name, or the whole one where the pod asks for that. */
+export function kernelHostnameOf(pod: Pod, domain: string): string {
+  if (pod.spec?.hostnameOverride) return pod.spec.hostnameOverride;
+  if (pod.spec?.setHostnameAsFQDN !== true) return hostnameOf(pod);
+  const whole = qualifiedNameOf(pod, domain);
+  if (whole.length > HOSTNAME_BYTES_MAX) {
+    throw new Error(
+      `Failed to construct FQDN from Pod hostname and cluster domain, FQDN ${whole} is too long (${HOSTNAME_BYTES_MAX} characters is the max, ${whole.length} characters requested)`,
+    );
+  }
+  return whole;
+}
+
+/** As Linux has it. */
+const HOSTNAME_BYTES_MAX = 64;
+
 function qualifiedNameOf(pod: Pod, domain: string): string {
   const subdomain = pod.spec?.subdomain;
   const host = hostnameOf(pod);
@@ -35,6 +51,12 @@ export function hostsFile(pod: Pod, address: string | undefined, domain: string)
     ...aliases(pod),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** The machine's own hosts file, for a pod on its network. */
+export function withAliases(hosts: string, pod: Pod): string {
+  const extra = aliases(pod);
+  return extra.length === 0 ? hosts : `${hosts.replace(/\n?$/, "\n")}${extra.join("\n")}\n`;
 }
 
 function aliases(pod: Pod): string[] {

@@ -23,10 +23,10 @@ export function userOf(
   const given = own?.runAsUser ?? shared?.runAsUser;
   const group = own?.runAsGroup ?? shared?.runAsGroup;
   const found = lookUp(given === undefined ? imageUser : String(given), accounts);
-  if ((own?.runAsNonRoot ?? shared?.runAsNonRoot) === true && found.uid === 0) {
-    throw new ConfigError("container has runAsNonRoot and image will run as root");
-  }
-  const extra = new Set([...found.groups, ...(shared?.supplementalGroups ?? [])]);
+  if ((own?.runAsNonRoot ?? shared?.runAsNonRoot) === true) refuseRoot(pod, container, given, imageUser);
+  // Strict: only the groups that the pod names, whatever the image says (KEP-3619).
+  const extra = new Set(shared?.supplementalGroupsPolicy === "Strict" ? [] : found.groups);
+  for (const one of shared?.supplementalGroups ?? []) extra.add(one);
   if (shared?.fsGroup !== undefined) extra.add(shared.fsGroup);
   return {
     uid: found.uid,
@@ -34,6 +34,23 @@ export function userOf(
     additionalGids: [...extra].sort((a, b) => a - b),
     home: found.home,
   };
+}
+
+/** Where an image names its user, nobody can tell who that is: it might be root after all. */
+function refuseRoot(pod: Pod, container: Container, given: number | undefined, imageUser: string): void {
+  const { name, namespace, uid } = pod.metadata;
+  const where = `(pod: "${name}_${namespace ?? "default"}(${uid})", container: ${container.name})`;
+  if (given === 0) throw new ConfigError(`container's runAsUser breaks non-root policy ${where}`);
+  if (given !== undefined) return;
+  const user = imageUser.split(":")[0]!;
+  if (user === "" || Number(user) === 0) {
+    throw new ConfigError(`container has runAsNonRoot and image will run as root ${where}`);
+  }
+  if (!/^\d+$/.test(user)) {
+    throw new ConfigError(
+      `container has runAsNonRoot and image has non-numeric user (${user}), cannot verify user is non-root ${where}`,
+    );
+  }
 }
 
 interface Found {

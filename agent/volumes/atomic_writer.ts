@@ -10,19 +10,27 @@ export interface VolumeFile {
   content: Uint8Array<ArrayBuffer>;
   /** Such as 0o644. */
   mode: number;
+  /** Whose it is, where it is not root's. */
+  uid?: number;
 }
+
+/** Of all files: a group that may read them all. */
+export interface Owner {
+  gid?: number;
+}
+
+const GROUP_READS = 0o440;
 
 /** By path relative to the volume; never with `..`. */
 export type Payload = ReadonlyMap<string, VolumeFile>;
 
 const DATA = "..data";
 
-/** True when something was written. `owner` of what is written: numbers, where they are not root's. */
-export async function writePayload(
-  directory: string,
-  payload: Payload,
-  owner: { uid?: number; gid?: number } = {},
-): Promise<boolean> {
+/** True when something was written. */
+export async function writePayload(directory: string, given: Payload, owner: Owner = {}): Promise<boolean> {
+  const payload: Payload = owner.gid === undefined
+    ? given
+    : new Map([...given].map(([path, file]) => [path, { ...file, mode: file.mode | GROUP_READS }]));
   for (const path of payload.keys()) refuseOutside(path);
   const current = await Deno.readLink(`${directory}/${DATA}`).catch(() => undefined);
   if (current !== undefined && await isSame(`${directory}/${current}`, payload)) {
@@ -52,14 +60,14 @@ async function writeFile(
   root: string,
   path: string,
   file: VolumeFile,
-  owner: { uid?: number; gid?: number },
+  owner: Owner,
 ): Promise<void> {
   const target = `${root}/${path}`;
   await Deno.mkdir(dirname(target), { recursive: true, mode: 0o755 });
   await Deno.writeFile(target, file.content, { mode: file.mode });
   // The mode given to open is cut by the umask.
   await Deno.chmod(target, file.mode);
-  if (owner.uid !== undefined || owner.gid !== undefined) await Deno.chown(target, owner.uid ?? 0, owner.gid ?? 0);
+  if (file.uid !== undefined || owner.gid !== undefined) await Deno.chown(target, file.uid ?? 0, owner.gid ?? 0);
 }
 
 async function isSame(directory: string, payload: Payload): Promise<boolean> {

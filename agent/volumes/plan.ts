@@ -29,7 +29,9 @@ export type VolumePlan =
     tokens: TokenRequest[];
   }
   | { kind: "empty"; name: string; inMemory: boolean; sizeBytes?: number }
-  | { kind: "host"; name: string; path: string; type: string };
+  | { kind: "host"; name: string; path: string; type: string }
+  /** What an image holds, for reading. */
+  | { kind: "image"; name: string; reference: string };
 
 export interface VolumeInput extends DownwardInput {
   references: References;
@@ -41,6 +43,8 @@ type Source = (tokens: ReadonlyMap<string, string>) => [string, VolumeFile][];
 
 const MODE_DEFAULT = 0o644;
 const TOKEN_SECONDS_DEFAULT = 3600;
+const TOKEN_MODE = 0o600;
+const PROJECTED = new Set(["configMap", "secret", "downwardAPI", "serviceAccountToken"]);
 
 /** How a token is asked for and found again. */
 export function tokenKey(request: TokenRequest): string {
@@ -54,14 +58,13 @@ export function planVolumes(pod: Pod, input: VolumeInput): VolumePlan[] {
 function planVolume(pod: Pod, volume: Volume, input: VolumeInput): VolumePlan {
   const name = volume.name;
   if (volume.emptyDir !== undefined) {
-    const size = volume.emptyDir.sizeLimit;
-    return {
-      kind: "empty",
-      name,
-      inMemory: volume.emptyDir.medium === "Memory",
-      ...(size !== undefined && { sizeBytes: amountOf(size) }),
-    };
+    const inMemory = volume.emptyDir.medium === "Memory";
+    const limit = volume.emptyDir.sizeLimit === undefined ? Infinity : amountOf(volume.emptyDir.sizeLimit) || Infinity;
+    // What is kept in memory never outgrows what its pod, or the machine, has of it.
+    const sizeBytes = inMemory ? Math.min(limit, memoryOf(pod, input)) : limit;
+    return { kind: "empty", name, inMemory, ...(sizeBytes !== Infinity && { sizeBytes }) };
   }
+  if (volume.image !== undefined) return { kind: "image", name, reference: volume.image.reference ?? "" };
   if (volume.hostPath !== undefined) {
     return { kind: "host", name, path: volume.hostPath.path, type: volume.hostPath.type ?? "" };
   }
@@ -99,12 +102,35 @@ function planProjected(pod: Pod, volume: Volume, input: VolumeInput): FilesPlan 
         expirationSeconds: expirationSeconds ?? TOKEN_SECONDS_DEFAULT,
       };
       tokens.push(request);
-      sources.push((
-        given,
-      ) => [[path, { content: bytes(given.get(tokenKey(request)) ?? ""), mode: mode ?? MODE_DEFAULT }]]);
+      const uid = userOfAll(pod);
+      // Where somebody else than root is to read it, nobody else is.
+      const isFor = uid !== undefined || pod.spec?.securityContext?.fsGroup !== undefined;
+      const file = { mode: isFor ? TOKEN_MODE : mode ?? MODE_DEFAULT, ...(uid !== undefined && { uid }) };
+      sources.push((given) => [[path, { content: bytes(given.get(tokenKey(request)) ?? ""), ...file }]]);
+    }
+    const unknown = Object.keys(source).find((key) => !PROJECTED.has(key));
+    if (unknown !== undefined) {
+      throw new ConfigError(
+        `Cannot mount volume "${volume.name}" as this node must have its sources: ${unknown} it has not`,
+      );
     }
   }
   return { ...files(volume.name, true, sources), tokens };
+}
+
+/** The limits of all containers together, where each has one; else the machine's. */
+function memoryOf(pod: Pod, { node }: VolumeInput): number {
+  const limits = (pod.spec?.containers ?? []).map((one) => one.resources?.limits?.memory);
+  const all = limits.reduce((sum, limit) => limit === undefined ? NaN : sum + amountOf(limit), 0);
+  return Math.floor(Number.isNaN(all) ? node.memoryBytes : Math.min(all, node.memoryBytes));
+}
+
+/** The one user that all containers run as, if there is one: tokens are its own. */
+function userOfAll(pod: Pod): number | undefined {
+  const shared = pod.spec?.securityContext?.runAsUser;
+  const users = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
+    .map((one) => one.securityContext?.runAsUser ?? shared);
+  return users.every((user) => user === users[0]) ? users[0] : undefined;
 }
 
 function files(name: string, inMemory: boolean, sources: Source[]): FilesPlan {

@@ -6,10 +6,10 @@ import { exists, readTextIfThere } from "../files.ts";
 import { ConfigError } from "../pods/config_error.ts";
 import { expand } from "../pods/expand.ts";
 import type { PodPaths } from "../paths.ts";
-import { writePayload } from "./atomic_writer.ts";
+import { type Owner, writePayload } from "./atomic_writer.ts";
 import { planVolumes, refreshTokenAt, tokenKey, type TokenRequest, type VolumeInput, type VolumePlan } from "./plan.ts";
 
-export type MountNative = Pick<Client<typeof ImageService>, "mount" | "unmount" | "listMounts">;
+export type MountNative = Pick<Client<typeof ImageService>, "mount" | "unmount" | "listMounts" | "bindBelow">;
 
 /** Asks the server for a token of the pod's service account, bound to the pod. */
 export type RequestToken = (pod: Pod, request: TokenRequest) => Promise<string>;
@@ -19,13 +19,25 @@ export interface Mounted {
   refreshAt?: number;
 }
 
+/** Where an image's layers lie, lowest first; undefined when the image is not here. */
+export type LayersOf = (reference: string) => string[] | undefined;
+
+export interface SourceInput {
+  mount: VolumeMount;
+  environment: ReadonlyMap<string, string>;
+  /** Where what lies below the volume may be mounted. */
+  place: string;
+}
+
 export class Volumes {
   readonly #native: MountNative;
   readonly #requestToken: RequestToken;
+  readonly #layersOf: LayersOf;
 
-  constructor(native: MountNative, requestToken: RequestToken) {
+  constructor(native: MountNative, requestToken: RequestToken, layersOf: LayersOf) {
     this.#native = native;
     this.#requestToken = requestToken;
+    this.#layersOf = layersOf;
   }
 
   /** Makes what is missing and renews what has changed. Safe to repeat at any time. */
@@ -39,6 +51,7 @@ export class Volumes {
     for (const plan of plans) {
       const directory = `${paths.volumes}/${plan.name}`;
       if (plan.kind === "host") await prepareHostPath(plan);
+      else if (plan.kind === "image") await this.#mountImage(plan, directory, mounted);
       else await this.#prepare(plan, directory, mounted, pod);
       if (plan.kind !== "files") continue;
       const tokens = await this.#tokens(pod, plan.tokens, directory, now);
@@ -49,7 +62,7 @@ export class Volumes {
   }
 
   async #prepare(
-    plan: Exclude<VolumePlan, { kind: "host" }>,
+    plan: Extract<VolumePlan, { kind: "files" | "empty" }>,
     directory: string,
     mounted: ReadonlySet<string>,
     pod: Pod,
@@ -69,9 +82,31 @@ export class Volumes {
       await Deno.chmod(directory, plan.kind === "empty" ? 0o777 : 0o755);
     }
     const group = pod.spec?.securityContext?.fsGroup;
-    if (plan.kind === "empty" && group !== undefined && (fresh || plan.inMemory)) {
+    if (group !== undefined && (fresh || (plan.inMemory && !mounted.has(directory)))) {
       await Deno.chown(directory, 0, group);
-      await Deno.chmod(directory, 0o2777);
+      await Deno.chmod(directory, plan.kind === "empty" ? 0o2777 : 0o2755);
+    }
+  }
+
+  /** An image's files, which nobody can write to (KEP-4639). */
+  async #mountImage(
+    { name, reference }: Extract<VolumePlan, { kind: "image" }>,
+    directory: string,
+    mounted: ReadonlySet<string>,
+  ): Promise<void> {
+    if (mounted.has(directory)) return;
+    const layers = this.#layersOf(reference);
+    if (layers === undefined || layers.length === 0) {
+      throw new ConfigError(`Cannot mount volume "${name}" as image "${reference}" must be here: it is not`);
+    }
+    // One layer alone is no overlay.
+    const [only, ...more] = layers;
+    if (more.length === 0) {
+      await this.#native.mount({ type: "bind", source: only!, target: directory, options: ["ro", "nosuid", "nodev"] });
+    } else {
+      const lower = layers.toReversed().join(":");
+      const options = ["ro", "nosuid", "nodev", `lowerdir=${lower}`];
+      await this.#native.mount({ type: "overlay", source: "overlay", target: directory, options });
     }
   }
 
@@ -91,30 +126,21 @@ export class Volumes {
     return tokens;
   }
 
-  /** Where on the host a container's mount lies, with its subPath. */
-  async source(
-    pod: Pod,
-    paths: PodPaths,
-    mount: VolumeMount,
-    environment: ReadonlyMap<string, string>,
-  ): Promise<string> {
+  /** Where on the host a container's mount lies; what its subPath names is mounted at a place of its own first. */
+  async source(pod: Pod, paths: PodPaths, { mount, environment, place }: SourceInput): Promise<string> {
     const volume = pod.spec?.volumes?.find((one) => one.name === mount.name);
     if (volume === undefined) {
       throw new ConfigError(`Cannot mount "${mount.name}" as the pod must have a volume of that name`);
     }
     const root = volume.hostPath?.path ?? `${paths.volumes}/${mount.name}`;
-    const subPath = mount.subPathExpr !== undefined ? expand(mount.subPathExpr, environment) : mount.subPath ?? "";
+    const subPath = mount.subPathExpr ? expandAll(mount.subPathExpr, environment) : mount.subPath ?? "";
     if (subPath === "") return root;
     if (subPath.startsWith("/") || subPath.split("/").includes("..")) {
       throw new ConfigError(`Cannot mount "${subPath}" of "${mount.name}" as a subPath must stay inside its volume`);
     }
-    if (!await exists(`${root}/${subPath}`)) await Deno.mkdir(`${root}/${subPath}`, { recursive: true, mode: 0o755 });
-    // Links may lead anywhere: what they lead to must lie in the volume too.
-    const [base, real] = await Promise.all([Deno.realPath(root), Deno.realPath(`${root}/${subPath}`)]);
-    if (real !== base && !real.startsWith(`${base}/`)) {
-      throw new ConfigError(`Cannot mount "${subPath}" of "${mount.name}" as a subPath must stay inside its volume`);
-    }
-    return real;
+    // The container may write to the volume meanwhile: what is checked by its name could be another thing by then.
+    await this.#native.bindBelow({ root, path: subPath, target: place });
+    return place;
   }
 
   /** Takes every mount below the pod's volumes away, deepest first. The files go with the pod's directory. */
@@ -124,7 +150,18 @@ export class Volumes {
   }
 }
 
-function ownerOf(pod: Pod): { gid?: number } {
+/** A path with a name that nothing is known of would be another path than the one that was meant. */
+function expandAll(expression: string, environment: ReadonlyMap<string, string>): string {
+  const expanded = expand(expression, environment);
+  const missing = [...expression.matchAll(/(\$+)\(([^)]*)\)/g)].find(([, dollars, name]) =>
+    dollars!.length % 2 === 1 && !environment.has(name!)
+  );
+  if (missing === undefined) return expanded;
+  throw new ConfigError(`missing value for "${missing[2]}"`);
+}
+
+/** Files belong to the pod's group, which may read them whatever their mode says (core/v1 fsGroup). */
+function ownerOf(pod: Pod): Owner {
   const group = pod.spec?.securityContext?.fsGroup;
   return group === undefined ? {} : { gid: group };
 }
