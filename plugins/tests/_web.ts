@@ -1,5 +1,6 @@
 /** What the tests of all controllers together have in common. */
 import { type Deployment, type Draft, type Namespace, resources } from "@k3ts/model/objects";
+import daemonset from "../controllers/daemonset/mod.ts";
 import deployment from "../controllers/deployment/mod.ts";
 import disruption from "../controllers/disruption/mod.ts";
 import staleDisruption from "../controllers/disruption/stale.ts";
@@ -21,6 +22,7 @@ export const ALL = [
   scheduler,
   deployment,
   replicaset,
+  daemonset,
   job,
   jobOrphans,
   ttlAfterFinished,

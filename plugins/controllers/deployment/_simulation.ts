@@ -4,7 +4,7 @@ import { aDeployment } from "@k3ts/model/testing";
 import { limits } from "./limits.ts";
 import { REVISION } from "./annotations.ts";
 import { type DeploymentAction, type DeploymentPlan, planDeployment } from "./plan.ts";
-import { HASH_LABEL } from "./template.ts";
+import { HASH_LABEL } from "../template_hash.ts";
 
 interface SimulatedPod {
   ready: boolean;

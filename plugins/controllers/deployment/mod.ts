@@ -3,7 +3,7 @@ import { controllerOf, type Deployment, isTerminal, type Pod, type ReplicaSet, r
 import { type Action, type Controller, controller, controllerReference, create } from "../../sdk/mod.ts";
 import { REVISION } from "./annotations.ts";
 import { type DeploymentAction, planDeployment } from "./plan.ts";
-import { HASH_LABEL, setName } from "./template.ts";
+import { HASH_LABEL, hashedName } from "../template_hash.ts";
 
 export default controller<Deployment, {
   sets: readonly ReplicaSet[];
@@ -18,7 +18,7 @@ export default controller<Deployment, {
     namesakes: {
       resource: resources.replicasets,
       find: (deployment, sets) => {
-        const found = sets.get(deployment.metadata.namespace!, setName(deployment));
+        const found = sets.get(deployment.metadata.namespace!, hashedName(deployment));
         return found === undefined ? [] : [found];
       },
       wakes: () => [],

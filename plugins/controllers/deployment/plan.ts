@@ -10,7 +10,7 @@ import { DESIRED, MAXIMUM, REVISION, REVISION_HISTORY, scaleAnnotations } from "
 import { limits } from "./limits.ts";
 import { needsSharing, share } from "./share.ts";
 import { deploymentStatus } from "./status.ts";
-import { setName, templateHash, templateText } from "./template.ts";
+import { hashedName, templateHash, templateText } from "../template_hash.ts";
 
 /** Everything else that is said of a Deployment follows it onto its ReplicaSet, such as the cause of a change. */
 const NOT_COPIED = ["kubectl.kubernetes.io/last-applied-configuration", REVISION, REVISION_HISTORY, DESIRED, MAXIMUM];
@@ -51,7 +51,7 @@ export function planDeployment(
   const old = owned.filter((set) => set !== current);
   const round: Round = { deployment, current, old, podsOf, revision: revisionFor(current, old) };
   const outlook = deploymentStatus(deployment, owned, current, now);
-  const collides = current === undefined && isTaken(setName(deployment));
+  const collides = current === undefined && isTaken(hashedName(deployment));
   if (collides) outlook.status.collisionCount = (deployment.status?.collisionCount ?? 0) + 1;
   const revision = String(round.revision);
   return {
@@ -123,7 +123,7 @@ function ensureCurrent(round: Round): DeploymentAction[] {
   if (current === undefined) {
     return [{
       do: "createSet",
-      name: setName(deployment),
+      name: hashedName(deployment),
       hash: templateHash(deployment),
       replicas: currentTarget(round),
       annotations,

@@ -1,5 +1,5 @@
 /** Which templates are the same, and the names that follow from them. */
-import { canonicalJson, cloneJson, type Deployment, type PodTemplateSpec, safeEncode } from "@k3ts/model/objects";
+import { canonicalJson, cloneJson, type PodTemplateSpec, safeEncode } from "@k3ts/model/objects";
 
 export const HASH_LABEL = "pod-template-hash";
 
@@ -15,9 +15,16 @@ export function templateText(template: PodTemplateSpec | undefined): string {
   return canonicalJson(copy as Parameters<typeof canonicalJson>[0]);
 }
 
-export function templateHash(deployment: Deployment): string {
-  const collisions = deployment.status?.collisionCount ?? 0;
-  return safeEncode(String(fnv1a(templateText(deployment.spec?.template) + (collisions > 0 ? `#${collisions}` : ""))));
+/** What is made from templates: names of two that are the same are told apart by how often that has happened. */
+interface Templated {
+  metadata: { name: string };
+  spec?: { template?: PodTemplateSpec };
+  status?: { collisionCount?: number };
+}
+
+export function templateHash({ spec, status }: Templated): string {
+  const collisions = status?.collisionCount ?? 0;
+  return safeEncode(String(fnv1a(templateText(spec?.template) + (collisions > 0 ? `#${collisions}` : ""))));
 }
 
 /** FNV-1a, 32 bits. */
@@ -27,6 +34,7 @@ function fnv1a(text: string): number {
   return hash >>> 0;
 }
 
-export function setName(deployment: Deployment): string {
-  return `${deployment.metadata.name}-${templateHash(deployment)}`;
+/** Of the object that stands for the owner's template. */
+export function hashedName(owner: Templated): string {
+  return `${owner.metadata.name}-${templateHash(owner)}`;
 }
