@@ -1,5 +1,6 @@
 /** The built-in controllers and the scheduler, in a process without permissions that the server starts. */
 import clusterRoles from "./controllers/cluster_roles/mod.ts";
+import daemonset from "./controllers/daemonset/mod.ts";
 import deployment from "./controllers/deployment/mod.ts";
 import disruption from "./controllers/disruption/mod.ts";
 import staleDisruption from "./controllers/disruption/stale.ts";
@@ -20,6 +21,7 @@ await servePlugins(({ caCertificate }) => [
   scheduler,
   deployment,
   replicaset,
+  daemonset,
   job,
   jobOrphans,
   ttlAfterFinished,
