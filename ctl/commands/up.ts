@@ -28,6 +28,7 @@ interface ServerOptions {
   tlsSan: string[];
   store?: string;
   certificateLifetime?: string;
+  nodeMonitorGracePeriod?: string;
 }
 
 interface NodeOptions {
@@ -35,6 +36,7 @@ interface NodeOptions {
   nodeName?: string;
   nodeIp?: string;
   cgroupParent?: string;
+  nodeLeaseDuration?: string;
 }
 
 /** A node joins as soon as it is started. */
@@ -66,12 +68,17 @@ export function registerUp(program: Command): void {
       .option(
         "--certificate-lifetime <duration>",
         "how long certificates hold; they are renewed at two thirds of it (default: 365d)",
+      )
+      .option(
+        "--node-monitor-grace-period <duration>",
+        "how long a node may be silent before its pods are moved elsewhere in time (default: 50s)",
       );
   const withNode = (command: Command) =>
     command
       .option("--node-name <name>", "this machine's name in the cluster (default: its host name)")
       .option("--node-ip <address>", "where other nodes reach it (default: its address on the way to the server)")
-      .option("--cgroup-parent <name>", "the cgroup that its pods' cgroups are in (default: k3ts)");
+      .option("--cgroup-parent <name>", "the cgroup that its pods' cgroups are in (default: k3ts)")
+      .option("--node-lease-duration <duration>", "four signs of life are sent in this time (default: 40s)");
 
   withNode(withServer(
     command("up", "a whole cluster on this machine, until Ctrl-C; its containers stay"),
@@ -191,6 +198,9 @@ interface Prepared {
   nodeName: string;
   nodeIp?: string;
   cgroupParent?: string;
+  /** As people write durations: 40s. */
+  nodeLeaseDuration?: string;
+  nodeMonitorGracePeriod?: string;
   store?: string;
   certificateLifetime?: string;
   /** @default none is served */
@@ -228,6 +238,8 @@ async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<Run
     nodeName: rest.nodeName,
     nodeIp: rest.nodeIp,
     cgroupParent: rest.cgroupParent,
+    leaseSeconds: secondsOf(rest.nodeLeaseDuration),
+    nodeGraceSeconds: secondsOf(rest.nodeMonitorGracePeriod),
     network: NETWORK_DEFAULTS,
     store: rest.store,
     ...(rest.certificateLifetime !== undefined && {
@@ -305,6 +317,15 @@ function parseLifetime(text: string): number {
   throw new Problem(
     `--certificate-lifetime must be at least ${LIFETIME_SECONDS_MIN}s, in whole seconds: it is "${text}".`,
   );
+}
+
+function secondsOf(duration: string | undefined): number | undefined {
+  if (duration === undefined) return undefined;
+  const seconds = parseDuration(duration);
+  if (seconds < 1) {
+    throw new Problem(`A node's signs of life need a duration of a second or more: it is "${duration}".`);
+  }
+  return seconds;
 }
 
 function parsePort(text: string): number {

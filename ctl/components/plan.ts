@@ -18,11 +18,15 @@ export interface ComponentOptions {
   advertise: string;
   /** Where the node's agent finds the API. */
   serverUrl: string;
+  /** Seconds that a node may be silent before it counts as lost. @default the server's */
+  nodeGraceSeconds?: number;
   nodeName: string;
   /** Under which other nodes reach this one. @default found by the agent */
   nodeIp?: string;
   /** The cgroup of the node's pods. @default the agent's */
   cgroupParent?: string;
+  /** How long, in seconds, a sign of life of the node is good for. @default the agent's */
+  leaseSeconds?: number;
   network: NetworkOptions;
   /** What keeps the server's state. Absent: what the data directory has, slatedb in a new one. */
   store?: string | undefined;
@@ -77,6 +81,8 @@ export function planComponents(options: ComponentOptions): SupervisorConfig {
   const log = (name: string) => `${dataDir}/logs/${name}.log`;
   const process = (name: string, command: string[], sockets: string[] = []) => ({
     name,
+    // The native ones are replaced without a pause.
+    saysReady: name === "gateway" || name === "dataplane",
     command,
     sockets,
     directory: dataDir,
@@ -129,6 +135,9 @@ function serverCommand(options: ComponentOptions): string[] {
     network.clusterDomain,
     ...(options.store === undefined ? [] : ["--store", options.store]),
     ...(options.certificateSeconds === undefined ? [] : ["--certificate-lifetime", String(options.certificateSeconds)]),
+    ...(options.nodeGraceSeconds === undefined
+      ? []
+      : ["--node-monitor-grace-period", String(options.nodeGraceSeconds)]),
   ];
 }
 
@@ -146,6 +155,7 @@ function agentCommand(options: ComponentOptions): string[] {
     options.nodeName,
     ...(options.nodeIp === undefined ? [] : ["--node-ip", options.nodeIp]),
     ...(options.cgroupParent === undefined ? [] : ["--cgroup-parent", options.cgroupParent]),
+    ...(options.leaseSeconds === undefined ? [] : ["--node-lease-duration", String(options.leaseSeconds)]),
   ];
 }
 
