@@ -64,6 +64,7 @@ export async function openNode(
           const address = network.addresses.of(pod.metadata.uid);
           return address === undefined ? [] : hostPortsOf(pod, address);
         }),
+      hasOtherNodes: () => routes.count > 0,
     },
     log,
     signal: parts.signal,

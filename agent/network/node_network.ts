@@ -14,6 +14,7 @@ import { explain, type Log } from "../log.ts";
 import { parseResolvConf } from "../runtime/pod_files.ts";
 import { Addresses, gatewayOf } from "./addresses.ts";
 import { planDns } from "./dns.ts";
+import { isReadyEndpoint } from "./endpoints.ts";
 import type { HostPort } from "./service_ports.ts";
 import { ServiceRules } from "./service_rules.ts";
 
@@ -34,6 +35,7 @@ export interface NetworkSources {
   pods(): { namespace: string; address: string }[];
   /** Of this node's pods. */
   hostPorts(): HostPort[];
+  hasOtherNodes(): boolean;
 }
 
 export const BRIDGE = "k3ts0";
@@ -45,6 +47,8 @@ const GATHER_MS = 10;
 const RETRY_MS = 2_000;
 /** How long the end of a pod waits for the rules to leave it out. */
 const LEAVE_MS_MAX = 2_000;
+/** What other nodes need to bring their rules up to date, milliseconds. */
+const OTHERS_MS = 200;
 
 export class NodeNetwork {
   readonly addresses: Addresses;
@@ -60,6 +64,8 @@ export class NodeNetwork {
   #names = "";
   #syncing: Promise<void> | undefined;
   #again = false;
+  /** Of the next time that rules and names are up to date. */
+  #synced = Promise.withResolvers<void>();
 
   private constructor(parts: {
     addresses: Addresses;
@@ -134,16 +140,33 @@ export class NodeNetwork {
     this.changed();
   }
 
-  /** Resolves when the rules of this node send it no new connections; after 2 s in any case. */
+  /**
+   * Resolves when no new connections come to a pod: when the rules of this node leave it out, and so do the Services'
+   * endpoints, from which the other nodes learn; after 2 s in any case.
+   */
   async leave(address: string): Promise<void> {
     this.#leaving.add(address);
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, LEAVE_MS_MAX);
     try {
-      await Promise.race([this.changed(), late.promise]);
+      await Promise.race([this.#left(address), late.promise]);
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  async #left(address: string): Promise<void> {
+    const wasListed = this.#isListed(address);
+    await this.changed();
+    while (this.#isListed(address)) await this.#synced.promise;
+    // Other nodes see at the same time what this one sees, and tell nobody when they have followed.
+    if (wasListed && this.#sources.hasOtherNodes()) await delay(OTHERS_MS, this.#signal);
+  }
+
+  #isListed(address: string): boolean {
+    return this.#sources.slices().some(({ endpoints }) =>
+      endpoints?.some((endpoint) => isReadyEndpoint(endpoint) && endpoint.addresses.includes(address))
+    );
   }
 
   /** Something that rules or names are made of has changed. Resolves when they have followed. */
@@ -163,6 +186,8 @@ export class NodeNetwork {
       const results = await Promise.allSettled([this.#syncRules(), this.#syncNames()]);
       const failed = results.filter((one) => one.status === "rejected");
       for (const { reason } of failed) this.#log.error("Cannot bring the network up to date", reason);
+      this.#synced.resolve();
+      this.#synced = Promise.withResolvers();
       if (failed.length > 0) delay(RETRY_MS, this.#signal).then(() => this.changed(), () => {});
     } while (this.#again);
     // In the same turn as the question above, so that no change falls between the two.

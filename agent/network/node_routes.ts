@@ -42,6 +42,11 @@ export class NodeRoutes {
     return routes;
   }
 
+  /** How many other nodes have pods to be reached. */
+  get count(): number {
+    return this.#routes.length;
+  }
+
   /** Keeps the kernel's routes as they should be, until the signal fires. They stay. */
   async keep(signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => this.#pause.abort(), { once: true });

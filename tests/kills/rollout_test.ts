@@ -1,12 +1,16 @@
 /** A Deployment that is rolled again and again while its page is fetched. */
 import { deepEqual, ok } from "node:assert/strict";
-import { TestCluster } from "../e2e/cluster.ts";
+import { TestNodes } from "../e2e/nodes.ts";
+import { provideImage } from "../e2e/workloads.ts";
 import { Witness } from "./witness.ts";
 
 const ROLLOUTS = 20;
 
-Deno.test("a deployment rolled twenty times under load drops nothing", async () => {
-  await using cluster = await TestCluster.start("--demo");
+Deno.test("a deployment on two nodes, rolled twenty times under load, drops nothing", async () => {
+  await using nodes = await TestNodes.start({ agents: 1, firstOptions: ["--demo"] });
+  const cluster = nodes.first;
+  await provideImage(nodes.agents);
+  await cluster.kubectl("scale", "deployment/hello", "--replicas=4");
   await using witness = await Witness.start(cluster);
   for (let rollout = 0; rollout < ROLLOUTS; rollout++) {
     await cluster.kubectl("set", "env", "deployment/hello", `ROLLOUT=${rollout}`);

@@ -1,5 +1,5 @@
 /** Clients of the demo's Service, in a process of their own on the node. */
-import { ROOT, type TestCluster } from "../e2e/cluster.ts";
+import { ROOT, type TestMachine } from "../e2e/machine.ts";
 import type { Seen } from "./witness_main.ts";
 
 export interface Witnessed {
@@ -11,8 +11,8 @@ export interface Witnessed {
 export class Witness implements AsyncDisposable {
   private constructor(readonly child: Deno.ChildProcess) {}
 
-  /** Fetches the page by ClusterIP and by NodePort, and asks for the Service's name. @param cluster started with `--demo` */
-  static async start(cluster: TestCluster): Promise<Witness> {
+  /** Fetches the page by ClusterIP and by NodePort, and asks for the Service's name. @param cluster its first machine, n1, started with `--demo` */
+  static async start(cluster: TestMachine): Promise<Witness> {
     await cluster.says("Hello from k3ts");
     await cluster.kubectl("patch", "service", "hello", "-p", '{"spec":{"type":"NodePort"}}');
     const of = (path: string, ...object: string[]) => cluster.kubectl("get", ...object, "-o", `jsonpath={${path}}`);
