@@ -120,6 +120,11 @@ function judgeNode({ node, request: { name, operation, object, old }, refuse }: 
   const next = object as Node;
   const before = old as Node | undefined;
   const labels = forbiddenNodeLabels(next.metadata.labels, before?.metadata.labels);
+  // Not in Kubernetes: routes follow from it, so that a node could draw the traffic of another one's pods to itself.
+  const rangesOf = ({ podCIDR, podCIDRs = [] }: NonNullable<Node["spec"]> = {}) => ({ podCIDR, podCIDRs });
+  if (!equalJson(rangesOf(next.spec), rangesOf(before?.spec))) {
+    throw refuse(`node "${node}" is not allowed to choose its range of pod addresses`);
+  }
   if (before === undefined) {
     if (next.spec?.configSource !== undefined) {
       throw refuse(`node "${node}" is not allowed to create pods with a non-nil configSource`);

@@ -48,7 +48,15 @@ Deno.test("a node that makes itself known may not call itself what it likes", as
     made({ "node-role.kubernetes.io/master": "" }),
     denied(/is not allowed to set the following labels: node-role\.kubernetes\.io\/master$/),
   );
+  await rejects(
+    server.create({ resource: "nodes", user: n1 }, { metadata: { name: "n1" }, spec: { podCIDR: "10.42.7.0/24" } }),
+    denied(/not allowed to choose its range of pod addresses$/),
+  );
   await made({ "kubernetes.io/hostname": "n1" });
+  await rejects(
+    server.patch({ resource: "nodes", name: "n1", user: n1 }, "merge", { spec: { podCIDR: "10.42.7.0/24" } }),
+    denied(/not allowed to choose its range of pod addresses$/),
+  );
 });
 
 Deno.test("a node writes the status of its own pods, deletes and evicts those, and no others", async () => {

@@ -67,6 +67,8 @@ export interface TokenOrder {
 
 /** Tokens whose verified claims are kept, as verifying a signature costs more than most requests. */
 const VERIFIED_MAX = 4096;
+/** Larger ones, for very many audiences, are verified each time. */
+const VERIFIED_LENGTH_MAX = 4096;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -161,6 +163,7 @@ export class ServiceAccountTokens {
       throw new TokenRefused("service account token has a wrong signature");
     }
     if (!isWhole(claims)) throw new TokenRefused("service account token lacks claims");
+    if (token.length > VERIFIED_LENGTH_MAX) return claims;
     if (this.#verified.size >= VERIFIED_MAX) this.#verified.delete(this.#verified.keys().next().value!);
     this.#verified.set(token, claims);
     return claims;
