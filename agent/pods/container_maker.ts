@@ -4,7 +4,7 @@ import type { Container, Pod } from "@k3ts/model/objects";
 import { exists, removeIfThere } from "../files.ts";
 import type { Image } from "../images/index.ts";
 import { logPathOf, type PodPaths, podPathsOf } from "../paths.ts";
-import { capabilitiesOf } from "../runtime/capabilities.ts";
+import { capabilitiesIn, capabilitiesOf } from "../runtime/capabilities.ts";
 import { cgroupsPathOf } from "../runtime/cgroups.ts";
 import { containerSpec } from "../runtime/container_spec.ts";
 import { hostDevices } from "../runtime/devices.ts";
@@ -127,7 +127,8 @@ async function writeSpec(
     passwd: await readInside(rootfs, "etc/passwd"),
     group: await readInside(rootfs, "etc/group"),
   });
-  const seccomp = await seccompOf(parts, pod, container);
+  const capabilities = capabilitiesOf(container, capabilitiesIn(await Deno.readTextFile("/proc/self/status")));
+  const seccomp = await seccompOf(parts, pod, container, capabilities);
   const spec = containerSpec({
     pod,
     container,
@@ -142,6 +143,7 @@ async function writeSpec(
     volumeSources,
     cgroupsPath: cgroupsPathOf(parts.paths.cgroupParent, pod.metadata.uid, id),
     nodeMemoryBytes: parts.node.memoryBytes,
+    capabilities,
     ...(seccomp !== undefined && { seccomp }),
     ...(container.securityContext?.privileged === true && { devices: await hostDevices() }),
   });
@@ -149,11 +151,16 @@ async function writeSpec(
   return { uid: user.uid, gid: user.gid, groups: [...new Set([user.gid, ...user.additionalGids ?? []])] };
 }
 
-async function seccompOf(parts: NodeParts, pod: Pod, container: Container): Promise<OciSeccomp | undefined> {
+async function seccompOf(
+  parts: NodeParts,
+  pod: Pod,
+  container: Container,
+  capabilities: readonly string[],
+): Promise<OciSeccomp | undefined> {
   const choice = seccompChoiceOf(pod, container);
   if (choice.type === "Unconfined") return undefined;
   if (choice.type === "Localhost") return await readSeccomp(parts.paths.seccomp, choice.path);
-  return defaultSeccomp(capabilitiesOf(container));
+  return defaultSeccomp(capabilities);
 }
 
 /** A file of the image; empty when it has none. Links that lead out of the image lead nowhere. */

@@ -41,6 +41,9 @@ export function planStatus(
     ? "Failed"
     : phaseOf(pod, { initStatuses, statuses, begun, rests }, pod.status?.phase);
   const address = addressOf(desired, observed);
+  // Nothing of it was ever begun, so that there is nothing to say of its containers.
+  const isRefused = ended !== undefined && observed.containers.length === 0 &&
+    pod.status?.containerStatuses === undefined;
   const generation = pod.metadata.generation;
   return {
     ...pod.status,
@@ -53,8 +56,8 @@ export function planStatus(
     ...(address !== undefined && { podIP: address, podIPs: [{ ip: address }] }),
     startTime: pod.status?.startTime ?? formatTime(desired.seenAt),
     qosClass: pod.status?.qosClass ?? qosClass(pod),
-    ...(inits.length > 0 && { initContainerStatuses: initStatuses }),
-    containerStatuses: statuses,
+    ...(inits.length > 0 && !isRefused && { initContainerStatuses: initStatuses }),
+    ...(!isRefused && { containerStatuses: statuses }),
   };
 }
 

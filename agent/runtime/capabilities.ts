@@ -19,45 +19,31 @@ const DEFAULT = [
   "CAP_SYS_CHROOT",
 ];
 
-/** All of Linux 5.9 and later. */
+/** All of Linux 5.9 and later, by their numbers (linux/capability.h). */
 const ALL = [
-  ...DEFAULT,
-  "CAP_AUDIT_CONTROL",
-  "CAP_AUDIT_READ",
-  "CAP_BLOCK_SUSPEND",
-  "CAP_BPF",
-  "CAP_CHECKPOINT_RESTORE",
-  "CAP_DAC_READ_SEARCH",
-  "CAP_IPC_LOCK",
-  "CAP_IPC_OWNER",
-  "CAP_LEASE",
-  "CAP_LINUX_IMMUTABLE",
-  "CAP_MAC_ADMIN",
-  "CAP_MAC_OVERRIDE",
-  "CAP_NET_ADMIN",
-  "CAP_NET_BROADCAST",
-  "CAP_PERFMON",
-  "CAP_SYSLOG",
-  "CAP_SYS_ADMIN",
-  "CAP_SYS_BOOT",
-  "CAP_SYS_MODULE",
-  "CAP_SYS_NICE",
-  "CAP_SYS_PACCT",
-  "CAP_SYS_PTRACE",
-  "CAP_SYS_RAWIO",
-  "CAP_SYS_RESOURCE",
-  "CAP_SYS_TIME",
-  "CAP_SYS_TTY_CONFIG",
-  "CAP_WAKE_ALARM",
-];
+  "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE",
+  "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN",
+  "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE",
+  "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE",
+].join(" ").split(" ").map((name) => `CAP_${name}`);
 
-/** Sorted. `root`: whether the container starts as uid 0; all others lose the effective set on exec. */
-export function capabilitiesOf(container: Container): string[] {
+/** Those that a process has, from its /proc/PID/status: nobody can give what he has not. */
+export function capabilitiesIn(status: string): string[] {
+  const held = BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
+  return ALL.filter((_, number) => ((held >> BigInt(number)) & 1n) === 1n);
+}
+
+/**
+ * Sorted.
+ *
+ * @param available what the node itself has: all that a privileged container, or one that adds ALL, can get
+ */
+export function capabilitiesOf(container: Container, available: readonly string[] = ALL): string[] {
   const context = container.securityContext;
-  if (context?.privileged === true) return [...ALL].sort();
+  if (context?.privileged === true) return [...available].sort();
   const added = (context?.capabilities?.add ?? []).map(named);
   const dropped = (context?.capabilities?.drop ?? []).map(named);
-  const base = added.includes("CAP_ALL") ? ALL : dropped.includes("CAP_ALL") ? [] : DEFAULT;
+  const base = added.includes("CAP_ALL") ? available : dropped.includes("CAP_ALL") ? [] : DEFAULT;
   const set = new Set([...base, ...added.filter((one) => one !== "CAP_ALL")]);
   for (const one of dropped) if (!added.includes(one)) set.delete(one);
   return [...set].sort();

@@ -7,7 +7,6 @@ import { type Container, type Pod, qosClass, type Volume } from "@k3ts/model/obj
 import { ConfigError } from "../pods/config_error.ts";
 import { expand } from "../pods/expand.ts";
 import { oomScoreAdj } from "../pods/qos.ts";
-import { capabilitiesOf } from "./capabilities.ts";
 import type { OciDevice, OciMount, OciProcess, OciSeccomp, OciSpec, OciUser } from "./oci.ts";
 import { limitsOf, memoryRequestBytes } from "./resources.ts";
 
@@ -41,6 +40,8 @@ export interface ContainerInput {
   cgroupsPath: string;
   nodeMemoryBytes: number;
   pidsMax?: number;
+  /** Sorted. */
+  capabilities: readonly string[];
   /** Which system calls it may make; undefined: all. */
   seccomp?: OciSeccomp;
   /** All of the machine's, for a container that may use them. */
@@ -101,7 +102,7 @@ function rootPropagation(container: Container): "rshared" | "rslave" | undefined
 
 function processOf(input: ContainerInput): OciProcess {
   const { pod, container, image, user } = input;
-  const capabilities = capabilitiesOf(container);
+  const capabilities = [...input.capabilities];
   const privileged = container.securityContext?.privileged === true;
   // A process that does not begin as root has only what its file gives it.
   const effective = user.uid === 0 || privileged ? capabilities : [];

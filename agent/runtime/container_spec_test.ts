@@ -1,6 +1,7 @@
 import { deepEqual as assertEquals, equal, throws } from "node:assert/strict";
 import type { Container, Pod } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
+import { capabilitiesIn, capabilitiesOf } from "./capabilities.ts";
 import { argumentsOf, type ContainerInput, containerSpec, type ImageConfig } from "./container_spec.ts";
 import { hostnameOf, hostsFile, resolvConf } from "./pod_files.ts";
 import { userOf } from "./user.ts";
@@ -29,6 +30,7 @@ function input(
     volumeSources: new Map(),
     cgroupsPath: "/k3ts/u1/c1",
     nodeMemoryBytes: 4 * 2 ** 30,
+    capabilities: capabilitiesOf(pod.spec!.containers[0]!),
     ...over,
   };
 }
@@ -164,4 +166,46 @@ Deno.test("a pod knows itself by its name", () => {
   equal(lines.includes("10.42.0.3\tdb-0.db.shop.svc.cluster.local\tdb-0"), true);
   equal(lines.includes("192.0.2.9\ta\tb"), true);
   equal(hostnameOf(aPod({ name: "a".repeat(80) })).length, 63);
+});
+
+Deno.test("nobody gives a container capabilities that the node has not", () => {
+  const held = capabilitiesIn("Name:\tdeno\nCapPrm:\t0000000000000421\n");
+  assertEquals(held, ["CAP_CHOWN", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
+  const privileged: Container = { name: "c", securityContext: { privileged: true } };
+  assertEquals(capabilitiesOf(privileged, held), held);
+});
+
+Deno.test("an image that may run as root is refused where a pod must not", () => {
+  const pod = aPod({ name: "web", uid: "u1", spec: { securityContext: { runAsNonRoot: true } } });
+  const passwd = "app:x:1000:1000::/:\n";
+  const run = (image: string, over: Container["securityContext"] = {}) => () =>
+    userOf(pod, { name: "c", securityContext: over }, image, { passwd, group: "" }).uid;
+  throws(run(""), /container has runAsNonRoot and image will run as root \(pod: "web_default\(u1\)", container: c\)/);
+  throws(run("app"), /non-numeric user \(app\)/);
+  throws(run("1000", { runAsUser: 0 }), /runAsUser breaks non-root policy/);
+  equal(run("1000")(), 1000);
+  equal(run("app", { runAsUser: 7 })(), 7);
+  equal(run("", { runAsNonRoot: false })(), 0);
+});
+
+Deno.test("groups of the image are left out where the pod says so", () => {
+  const accounts = { passwd: "app:x:1000:1000::/:\n", group: "extra:x:50:app\n" };
+  const groups = (supplementalGroupsPolicy: "Merge" | "Strict") => {
+    const spec = { securityContext: { supplementalGroups: [7], supplementalGroupsPolicy, fsGroup: 8 } };
+    return userOf(aPod({ spec }), { name: "c" }, "app", accounts).additionalGids;
+  };
+  assertEquals(groups("Merge"), [7, 8, 50]);
+  assertEquals(groups("Strict"), [7, 8]);
+});
+
+Deno.test("mounts travel as far as they are asked to, and read-only means all the way down where it is said", () => {
+  const at = (mount: Partial<NonNullable<Container["volumeMounts"]>[number]>) => {
+    const volumeMounts = [{ name: "v", mountPath: "/v", ...mount }];
+    return containerSpec(input({ volumeMounts }, {}, { volumeSources: new Map([["/v", "/host"]]) }));
+  };
+  equal(at({}).linux.rootfsPropagation, undefined);
+  equal(at({ mountPropagation: "HostToContainer" }).linux.rootfsPropagation, "rslave");
+  equal(at({ mountPropagation: "Bidirectional" }).linux.rootfsPropagation, "rshared");
+  const options = at({ readOnly: true, recursiveReadOnly: "Enabled" }).mounts.find((one) => one.destination === "/v");
+  assertEquals(options?.options, ["rbind", "rprivate", "ro", "rro"]);
 });

@@ -6,12 +6,16 @@ import type { OciProcess, OciSpec } from "./oci.ts";
 
 export type ExecNative = Pick<Client<typeof RuntimeService>, "exec">;
 
+const SIGKILL = 9;
+
 export interface ExecOptions {
   command: readonly string[];
   stdin: boolean;
   tty: boolean;
   /** Of the terminal, when the program starts. */
   size?: { columns: number; rows: number };
+  /** Where its shim's files go. @default one of its own below the container's */
+  directory?: string;
 }
 
 /** Starts it with the container's own user, environment and rights. Close the attachment in the end. */
@@ -33,13 +37,17 @@ export async function startExec(
   };
   const { attachSocket } = await runtime.exec({
     id,
-    // Short, as its socket's path has at most 107 bytes.
-    directory: `${containerDirectory}/x${crypto.randomUUID().slice(0, 8)}`,
+    directory: options.directory ?? directoryBelow(containerDirectory),
     process: new TextEncoder().encode(JSON.stringify(process)),
     stdin: options.stdin,
     tty: options.tty,
   });
   return await Attachment.connect(attachSocket);
+}
+
+/** Short, as its socket's path has at most 107 bytes. */
+function directoryBelow(containerDirectory: string): string {
+  return `${containerDirectory}/x${crypto.randomUUID().slice(0, 8)}`;
 }
 
 /** What runs on a terminal wants to know which. */
@@ -50,15 +58,16 @@ function withTerm(env: readonly string[]): string[] {
 /** Output of a probe that is kept for the message. */
 const OUTPUT_BYTES_MAX = 10 * 1024;
 
-/** Runs a command to its end. Throws the signal's reason when that comes first; the process is then on its own. */
+/** Runs a command to its end. Throws the signal's reason when that comes first; the process is killed then. */
 export async function runExec(
-  runtime: ExecNative,
+  runtime: ExecNative & Pick<Client<typeof RuntimeService>, "signalExec">,
   containerDirectory: string,
   id: string,
   command: readonly string[],
   signal: AbortSignal,
 ): Promise<{ code: number; output: string }> {
-  using attachment = await startExec(runtime, containerDirectory, id, { command, stdin: false, tty: false });
+  const directory = directoryBelow(containerDirectory);
+  using attachment = await startExec(runtime, containerDirectory, id, { command, stdin: false, tty: false, directory });
   const decoder = new TextDecoder();
   let output = "";
   const close = () => attachment[Symbol.dispose]();
@@ -71,6 +80,10 @@ export async function runExec(
   } finally {
     signal.removeEventListener("abort", close);
   }
-  signal.throwIfAborted();
+  if (signal.aborted) {
+    // With its container it may have gone already.
+    await runtime.signalExec({ id, directory, signal: SIGKILL }).catch(() => {});
+    throw signal.reason;
+  }
   throw new Error(`Cannot run "${command[0]}" in "${id}" as its shim must stay until the end: it has gone`);
 }
