@@ -53,6 +53,7 @@ class Dataplane implements AsyncDisposable {
         name: "dataplane",
         command: [nativeProgram("k3ts-dataplane"), "--data-dir", folder],
         sockets: ["dns-udp", "dns-tcp"],
+        saysReady: true,
         logPath: join(folder, "logs/dataplane.log"),
       }],
     }));
@@ -206,6 +207,35 @@ Deno.test("malformed packets are answered with an error or not at all, and harm 
   equal((await dataplane.supervised.running("dataplane")).restarts, 0);
 });
 
+Deno.test("the dataplane is replaced without a lost question, over UDP and TCP, and what takes its time is answered", async () => {
+  await using upstream = await Upstream.start({ "slow.example": "192.0.2.9" });
+  upstream.delayMs = 500;
+  const upstreams = [`127.0.0.1:${upstream.port}`];
+  await using dataplane = await Dataplane.start({ ...SNAPSHOT, upstreams });
+  await until("it serves", async () => (await dataplane.supervised.process("dataplane"))?.ready);
+  const { port } = dataplane;
+  const abort = new AbortController();
+  let asked = 0;
+  const load = Array.from({ length: 4 }, async (_, index) => {
+    while (!abort.signal.aborted) {
+      equal((await ask(WEB, "A", { port, transport: index === 0 ? "tcp" : "udp" })).code, NOERROR);
+      asked++;
+    }
+  });
+  const failed = Promise.all(load);
+  for (let round = 0; round < 5; round++) {
+    const before = asked;
+    await Promise.race([failed, until("the load runs", () => asked > before + 100)]);
+    const questions = upstream.questions;
+    const slow = (["udp", "tcp"] as const).map((transport) => ask("slow.example", "A", { port, transport }));
+    await until("they have been taken", () => upstream.questions > questions);
+    await dataplane.supervised.client.restart({ name: "dataplane" });
+    for (const answer of await Promise.all(slow)) assertEquals(answer.answers, ["slow.example A 192.0.2.9"]);
+  }
+  abort.abort();
+  await failed;
+});
+
 function flip(bytes: Uint8Array<ArrayBuffer>, at: number): Uint8Array<ArrayBuffer> {
   bytes[at % bytes.length] = (bytes[at % bytes.length] ?? 0) ^ 0xff;
   return bytes;
@@ -214,9 +244,14 @@ function flip(bytes: Uint8Array<ArrayBuffer>, at: number): Uint8Array<ArrayBuffe
 /** A name server that knows a few addresses, and counts what it is asked. */
 class Upstream implements AsyncDisposable {
   questions = 0;
+  /** How long it thinks about each. */
+  delayMs = 0;
 
   private constructor(readonly socket: UdpSocket, readonly addresses: Record<string, string>) {
-    socket.onMessage((question, from) => void socket.send(this.#answer(question), from));
+    socket.onMessage((question, from) => {
+      const answer = this.#answer(question);
+      setTimeout(() => void socket.send(answer, from), this.delayMs);
+    });
   }
 
   static async start(addresses: Record<string, string>): Promise<Upstream> {

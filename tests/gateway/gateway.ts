@@ -41,6 +41,7 @@ export class Gateway implements AsyncDisposable {
         name: "gateway",
         command: [nativeProgram("k3ts-gateway"), "--data-dir", folder],
         sockets: ["api"],
+        saysReady: true,
         logPath: join(folder, "logs/gateway.log"),
       }],
     }));
@@ -107,6 +108,7 @@ export class NodeGateway implements AsyncDisposable {
       processes: [{
         name: "gateway",
         command: [nativeProgram("k3ts-gateway"), "--data-dir", folder, "--server", `https://127.0.0.1:${port}`],
+        saysReady: true,
         logPath: join(folder, "logs/gateway.log"),
       }],
     }));

@@ -245,24 +245,66 @@ Deno.test("told to end, the gateway finishes what is in flight, and refuses no c
   await until("it is in flight", () => server.requests === 1);
   const { pid } = await gateway.supervised.running("gateway");
   Deno.kill(pid, "SIGTERM");
-  const later = fromNewConnection(gateway, "/whoami");
+  using later = gateway.connect(gateway.admin);
+  const answered = later.get("/whoami");
   resolve(new Response("in time"));
   equal((await slow).text, "in time");
-  equal((await later).status, 200);
+  equal((await answered).status, 200);
   await until("it has ended", () => !alive(pid));
 });
 
-/**
- * A connection that was taken in the last moment may be told to go before its first request: nothing was sent then. It
- * happens once at most, as the next one is no longer taken by a gateway that ends.
- */
-async function fromNewConnection(gateway: Gateway, path: string) {
-  using last = gateway.connect(gateway.admin);
-  try {
-    return await last.get(path);
-  } catch (error) {
-    if (!/GOAWAY/.test(String(error))) throw error;
+Deno.test("the gateway is replaced without a connect that is refused or a request that is lost", async () => {
+  await using gateway = await Gateway.start();
+  await using _server = serve(gateway.serverSocket);
+  await until("it serves", async () => (await gateway.supervised.process("gateway"))?.ready);
+  const abort = new AbortController();
+  const served = { fresh: 0, kept: 0, http2: 0 };
+  const request = "GET /whoami HTTP/1.1\r\nhost: a\r\n\r\n";
+  /** Asks on new connections, one after the other. */
+  const fresh = async () => {
+    while (!abort.signal.aborted) {
+      using raw = await RawConnection.open(gateway.port, gateway.authority.cert);
+      await raw.write(request);
+      match(await raw.readUntil("}"), /^HTTP\/1\.1 200 /);
+      served.fresh++;
+    }
+  };
+  /** Asks on one connection until it is told that this was the last time. */
+  const kept = async () => {
+    while (!abort.signal.aborted) {
+      using raw = await RawConnection.open(gateway.port, gateway.authority.cert);
+      for (let closes = false; !closes && !abort.signal.aborted;) {
+        await raw.write(request);
+        const head = await raw.readUntil("\r\n\r\n");
+        match(head, /^HTTP\/1\.1 200 /);
+        closes = /^connection: close/im.test(head);
+        await raw.readUntil("}");
+        served.kept++;
+      }
+    }
+  };
+  const { cert, key } = gateway.admin;
+  using http = Deno.createHttpClient({ caCerts: [gateway.authority.cert], cert, key });
+  const http2 = async () => {
+    while (!abort.signal.aborted) {
+      const response = await fetch(`${gateway.url}/whoami`, { client: http });
+      equal((await response.json()).commonName, "admin");
+      served.http2++;
+    }
+  };
+  const load = [fresh(), fresh(), kept(), http2(), http2()];
+  const failed = Promise.all(load);
+  const pids = new Set<number>();
+  for (let round = 0; round < 5; round++) {
+    const before = { ...served };
+    await Promise.race([
+      failed,
+      until("the load runs", () => Object.keys(served).every((of) => served[of as "kept"] > before[of as "kept"] + 20)),
+    ]);
+    await gateway.supervised.client.restart({ name: "gateway" });
+    pids.add((await gateway.supervised.running("gateway")).pid);
   }
-  using next = gateway.connect(gateway.admin);
-  return await next.get(path);
-}
+  abort.abort();
+  await failed;
+  equal(pids.size, 5);
+});

@@ -15,6 +15,15 @@ while (1) {
   close($client);
 }`;
 const SLEEP = ["sleep", "1000"];
+/** Waits for a file before it says that it is ready, and for a second one before it ends when told to. */
+const READY = `
+use IO::Socket::UNIX;
+my ($begin, $end) = @ARGV;
+$SIG{TERM} = sub { until (-e $end) { select(undef, undef, undef, 0.01) } exit 0 };
+until (-e $begin) { select(undef, undef, undef, 0.01) }
+my $socket = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Peer => $ENV{NOTIFY_SOCKET}) or die;
+$socket->send("READY=1");
+sleep(1000) while 1;`;
 
 function answering(port: number, greeting = "hello"): Config {
   return {
@@ -179,12 +188,70 @@ Deno.test("a process is restarted on request", async () => {
   await rejects(supervised.client.restart({ name: "other" }), /Cannot restart "other" as it must be configured/);
 });
 
+Deno.test("a process that says when it serves is replaced by one that does, and ends then", async () => {
+  await using supervised = await Supervised.start((folder) => ({ processes: [slow(folder)] }));
+  const touch = (name: string) => Deno.writeTextFile(supervised.path(name), "");
+  const first = await supervised.running("slow");
+  await touch("begin");
+  await until("it is ready", async () => (await supervised.process("slow"))?.ready);
+  await Deno.remove(supervised.path("begin"));
+
+  const restarted = supervised.client.restart({ name: "slow" });
+  const record = () => Deno.readTextFile(supervised.path("run/processes.json")).then(JSON.parse);
+  const [{ pid: next }] = await until("there are two", async () => {
+    const { leaving } = await record();
+    return leaving.length === 1 && leaving;
+  });
+  assert(alive(first.pid) && alive(next) && next !== first.pid);
+  await touch("begin");
+  await restarted;
+  equal((await supervised.process("slow"))?.pid, next);
+  equal((await record()).leaving[0].pid, first.pid, "it ends in its own time");
+  await touch("end");
+  await until("the first has ended", () => !alive(first.pid));
+  await until("it is forgotten", async () => (await record()).leaving.length === 0);
+  equal((await supervised.running("slow")).pid, next);
+});
+
+Deno.test("a process whose successor fails goes on", async () => {
+  await using supervised = await Supervised.start((folder) => ({ processes: [slow(folder)] }));
+  const { pid } = await supervised.running("slow");
+  const broken = { ...slow(supervised.folder), command: ["sh", "-c", "exit 3"] };
+  await rejects(
+    supervised.client.configure({ config: { processes: [broken] } }),
+    /Cannot replace "slow" as the new one must say that it serves: exit 3/,
+  );
+  equal((await supervised.running("slow")).pid, pid);
+  await Deno.writeTextFile(supervised.path("end"), "");
+});
+
+Deno.test("a supervisor that is killed while it replaces leaves the old process and ends the new one", async () => {
+  await using supervised = await Supervised.start((folder) => ({ processes: [slow(folder)] }));
+  await Deno.writeTextFile(supervised.path("end"), "");
+  const { pid } = await supervised.running("slow");
+  const interrupted = rejects(supervised.client.restart({ name: "slow" }));
+  const record = () => Deno.readTextFile(supervised.path("run/processes.json")).then(JSON.parse);
+  const [{ pid: next }] = await until("there are two", async () => {
+    const { leaving } = await record();
+    return leaving.length === 1 && leaving;
+  });
+  await supervised.kill();
+  await interrupted;
+  await supervised.launch();
+  equal((await supervised.running("slow")).pid, pid);
+  await until("the new one has ended", () => !alive(next));
+});
+
 Deno.test("the supervisor is small", async () => {
   await using supervised = await Supervised.start(() => answering(freePort()));
   await supervised.running("sleep");
   const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(await Deno.readTextFile(`/proc/${supervised.pid}/status`))?.[1]);
   assert(kilobytes < 6_000, `${kilobytes} kB`);
 });
+
+function slow(folder: string) {
+  return { name: "slow", command: ["perl", "-e", READY, `${folder}/begin`, `${folder}/end`], saysReady: true };
+}
 
 async function failure(folder: string): Promise<string> {
   const { success, stderr } = await supervisor(folder, "piped").output();

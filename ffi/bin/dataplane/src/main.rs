@@ -1,6 +1,7 @@
 //! `k3ts-dataplane --data-dir D`: what pods need of a node while its agent is away. For now that is DNS.
 
 mod forward;
+mod front;
 mod handler;
 mod snapshot;
 mod zone;
@@ -10,21 +11,20 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use hickory_server::Server;
 use k3ts_frames::{CancellationToken, Router, serve_unix};
 use k3ts_proto::v1::DnsServiceServer;
 use k3ts_supervisor::start::{self, Arguments, EndSignals};
-use k3ts_supervisor::{control, handed, log};
+use k3ts_supervisor::{control, handed, log, ready};
 use tokio::runtime::Builder;
+use tokio::time::timeout;
 
+use crate::front::Front;
 use crate::handler::Handler;
 use crate::snapshot::Snapshots;
 
 const PROGRAM: &str = "k3ts-dataplane";
-/// For a client on TCP to ask.
-const TCP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Answers that wait for a client on TCP to read.
-const TCP_ANSWERS_MAX: usize = 32;
+/// For what has been asked when it is told to end; longer than a question is forwarded for.
+const DRAIN: Duration = Duration::from_secs(8);
 
 fn main() -> ExitCode {
     // One thread answers more questions than a node's pods can ask.
@@ -34,16 +34,16 @@ fn main() -> ExitCode {
 async fn run(Arguments { data, .. }: Arguments) -> Result<(), String> {
     let mut signals = EndSignals::catch()?;
     let snapshots = Snapshots::open(data.join("node/dns.snapshot"))?;
-    let mut server = Server::new(Handler {
+    let front = Front::new(Handler {
         served: snapshots.served(),
         turn: AtomicUsize::new(0),
     });
     let mut sockets = 0;
     for socket in handed::take()? {
         if socket.is_for("dns-udp") {
-            server.register_socket(socket.into_udp()?);
+            tokio::spawn(front.clone().serve_udp(socket.into_udp()?));
         } else if socket.is_for("dns-tcp") {
-            server.register_listener(socket.into_tcp()?, TCP_TIMEOUT, TCP_ANSWERS_MAX);
+            tokio::spawn(front.clone().serve_tcp(socket.into_tcp()?));
         } else {
             continue;
         }
@@ -60,12 +60,10 @@ async fn run(Arguments { data, .. }: Arguments) -> Result<(), String> {
         ending.clone(),
     ));
     log::line(PROGRAM, "serves");
-    tokio::select! {
-        outcome = server.block_until_done() => {
-            return outcome.map_err(|error| format!("Cannot go on as the sockets must stay open: {error}"));
-        }
-        () = signals.received() => {}
-    }
+    ready::tell();
+    signals.received().await;
+    // Whoever comes next takes what is asked from here on; what was taken before is answered.
+    let _ = timeout(DRAIN, front.end()).await;
     ending.cancel();
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
@@ -24,6 +25,7 @@ pub struct Activity {
     busy_at: AtomicU64,
     /// When the bytes that no request has been made of yet began to arrive.
     head_at: AtomicU64,
+    began: Notify,
 }
 
 /// What is known at one moment.
@@ -62,7 +64,19 @@ impl Activity {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.served.fetch_add(1, Ordering::Relaxed);
         self.head_at.store(0, Ordering::Relaxed);
+        self.began.notify_one();
         InFlight(self.clone())
+    }
+
+    pub fn has_served(&self) -> bool {
+        self.served.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits until a request is in flight. For one caller at a time.
+    pub async fn busy(&self) {
+        while self.in_flight.load(Ordering::Relaxed) == 0 {
+            self.began.notified().await;
+        }
     }
 
     pub fn verdict(&self) -> Verdict {
@@ -70,7 +84,7 @@ impl Activity {
         judge(
             Observed {
                 in_flight: self.in_flight.load(Ordering::Relaxed) > 0,
-                served: self.served.load(Ordering::Relaxed) > 0,
+                served: self.has_served(),
                 busy_at: self.busy_at.load(Ordering::Relaxed),
                 head_at: (head_at > 0).then_some(head_at),
             },

@@ -125,7 +125,11 @@ impl Front {
             pin!(connection),
             |connection| connection.graceful_shutdown(),
             &activity,
-            &self.draining,
+            async {
+                self.draining.cancelled().await;
+                // One that is closed in silence may just have been sent a request, which then would be lost.
+                let _ = timeout(limits::LAST_REQUEST, activity.busy()).await;
+            },
         )
         .await;
     }
@@ -150,7 +154,13 @@ impl Front {
             pin!(connection),
             |connection| connection.graceful_shutdown(),
             &activity,
-            &self.draining,
+            async {
+                self.draining.cancelled().await;
+                if !activity.has_served() {
+                    // Clients do not expect to be sent away before they have said anything.
+                    let _ = timeout(limits::LAST_REQUEST, activity.busy()).await;
+                }
+            },
         )
         .await;
     }
@@ -174,20 +184,21 @@ fn service(
     })
 }
 
-/// Drives a connection to its end, which comes early when it is slow, or soon when it is idle or all are to end.
+/// Drives a connection to its end, which comes early when it is slow, or soon when it is idle or `told` to end.
 async fn watch<C: Future>(
     mut connection: Pin<&mut C>,
     shut_down: impl Fn(Pin<&mut C>),
     activity: &Activity,
-    draining: &CancellationToken,
+    told: impl Future<Output = ()>,
 ) {
+    let mut told = pin!(told);
     let mut ending = false;
     let mut look_after = limits::HEAD;
     loop {
         tokio::select! {
             // Its errors are the peer's affair.
             _ = connection.as_mut() => return,
-            () = draining.cancelled(), if !ending => {
+            () = &mut told, if !ending => {
                 ending = true;
                 shut_down(connection.as_mut());
             }

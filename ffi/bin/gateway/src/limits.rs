@@ -23,6 +23,9 @@ pub const HEAD: Duration = Duration::from_secs(10);
 pub const BODY_PROGRESS: Duration = Duration::from_secs(30);
 /// Without any request in flight.
 pub const IDLE: Duration = Duration::from_secs(300);
+/// For clients to ask once more on what they have open when the gateway is told to end, and so to learn of it with an
+/// answer.
+pub const LAST_REQUEST: Duration = Duration::from_secs(2);
 /// For what is in flight when the gateway is told to end.
 pub const DRAIN: Duration = Duration::from_secs(5);
 

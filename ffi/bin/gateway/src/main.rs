@@ -34,11 +34,11 @@ use k3ts_frames::{CancellationToken, Router, serve_unix};
 use k3ts_proto::v1::GatewayServiceServer;
 use k3ts_supervisor::handed::{self, HandedSocket};
 use k3ts_supervisor::start::{self, Arguments, EndSignals};
-use k3ts_supervisor::{control as control_socket, log};
+use k3ts_supervisor::{control as control_socket, log, ready};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 use tokio::sync::{Notify, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::connection::Front;
@@ -103,9 +103,14 @@ async fn serve(data: &Path, listeners: Vec<HandedSocket>, signals: &mut EndSigna
     answer_control(data, control, &ending)?;
     tokio::spawn(async move { certificates.follow(report_certificates).await });
     log::line(PROGRAM, "serves");
+    ready::tell();
     signals.received().await;
     ending.cancel();
-    tunnels.move_on().await;
+    tunnels.move_on();
+    tokio::spawn(async move {
+        sleep(limits::LAST_REQUEST).await;
+        tunnels.close();
+    });
     front.connections.close();
     // What has not ended by then would go on for as long as its clients like: watches, upgraded connections.
     let _ = timeout(limits::DRAIN, front.connections.wait()).await;

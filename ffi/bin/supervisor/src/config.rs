@@ -45,6 +45,8 @@ pub struct Process {
     pub sockets: Vec<String>,
     pub log_path: String,
     pub stop_timeout_ms: u32,
+    /// Whether it tells when it serves, and so can be replaced without a pause.
+    pub says_ready: bool,
 }
 
 impl Config {
@@ -124,6 +126,7 @@ impl Process {
             sockets: message.sockets,
             log_path: message.log_path,
             stop_timeout_ms: message.stop_timeout_ms,
+            says_ready: message.says_ready,
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Record {
     pub boot_id: String,
     pub sockets: Vec<RecordedSocket>,
     pub processes: Vec<RecordedProcess>,
+    /// Those that others have replaced, or that were to replace others and have not said that they are ready.
+    pub leaving: Vec<RecordedProcess>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -31,7 +33,7 @@ pub struct RecordedSocket {
     pub inode: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedProcess {
     pub process: Process,
@@ -62,6 +64,11 @@ impl Paths {
 
     pub fn control(&self) -> PathBuf {
         self.data.join("run/supervisor.sock")
+    }
+
+    /// Where processes say that they are ready.
+    pub fn notify(&self) -> PathBuf {
+        self.data.join("run/notify.sock")
     }
 
     fn config(&self) -> PathBuf {

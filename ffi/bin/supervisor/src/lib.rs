@@ -1,7 +1,9 @@
 //! What the supervisor and the programs that it starts have agreed on: how they are started and told to end, how
-//! sockets are handed over, and where a program is asked questions. The programs use this crate as a library, so that the agreement has one home.
+//! sockets are handed over, how a program says that it serves, and where it is asked questions. The programs use this
+//! crate as a library, so that the agreement has one home.
 
 pub mod control;
 pub mod handed;
 pub mod log;
+pub mod ready;
 pub mod start;

@@ -9,6 +9,7 @@ mod pidfd;
 mod plan;
 mod proc;
 mod process;
+mod readiness;
 mod service;
 mod sockets;
 mod spawn;
@@ -42,9 +43,11 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let _lock = paths.lock()?;
     let config = paths.read_config()?;
     let mut signals = EndSignals::catch()?;
-    let (mut supervisor, mut events) = Supervisor::adopt(paths.clone());
+    let (mut supervisor, mut events) = Supervisor::adopt(paths.clone())?;
     let (requests, mut asked) = mpsc::channel(REQUESTS_MAX);
-    supervisor.apply(&config).await?;
+    for failure in supervisor.apply(&config).await? {
+        log::line(PROGRAM, &failure);
+    }
     // Not before: whoever can connect may take it that the sockets are bound and the processes begun.
     let control = control::listen(&paths.control())?;
     log::line(
@@ -90,7 +93,11 @@ async fn answer(supervisor: &mut Supervisor, request: Request) -> ControlFlow<()
             let _ = reply.send(supervisor.status());
         }
         Request::Configure(config, reply) => {
-            let _ = reply.send(supervisor.apply(&config).await);
+            let applied = supervisor.apply(&config).await;
+            let _ = reply.send(applied.and_then(|failures| match failures.as_slice() {
+                [] => Ok(()),
+                _ => Err(failures.join("; ")),
+            }));
         }
         Request::Restart(name, reply) => {
             let _ = reply.send(supervisor.restart(&name).await);

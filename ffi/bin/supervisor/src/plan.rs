@@ -16,6 +16,8 @@ pub struct Plan {
     pub close: Vec<Socket>,
     pub stop: Vec<String>,
     pub start: Vec<String>,
+    /// These are started anew before the one that runs is stopped.
+    pub replace: Vec<String>,
 }
 
 /// A process goes on if it and the sockets that it is handed are still described in the same words.
@@ -39,13 +41,34 @@ pub fn plan(current: &Config, desired: &Config) -> Plan {
             .map(|process| process.name.clone())
             .collect()
     };
-    let mut stop = changed(current, desired);
-    stop.reverse();
+    let before = changed(current, desired);
+    let replaceable = |name: &String| {
+        let says_ready = |process: &Process| process.name == *name && process.says_ready;
+        before.contains(name) && desired.processes.iter().any(says_ready)
+    };
+    let (replace, start) = changed(desired, current).into_iter().partition(replaceable);
     Plan {
         bind: missing(desired, current),
         close: missing(current, desired),
-        stop,
-        start: changed(desired, current),
+        stop: before.iter().filter(|name| !replaceable(name)).rev().cloned().collect(),
+        start,
+        replace,
+    }
+}
+
+impl Plan {
+    /// Without overlap: for when the sockets of the new processes are free only once the old ones have ended.
+    pub fn one_by_one(mut self, current: &Config, desired: &Config) -> Self {
+        let in_order = |config: &Config, names: &[String], more: &[String]| -> Vec<String> {
+            let wanted = |name: &String| names.contains(name) || more.contains(name);
+            let all = config.processes.iter().map(|process| process.name.clone());
+            all.filter(wanted).collect()
+        };
+        self.stop = in_order(current, &self.stop, &self.replace);
+        self.stop.reverse();
+        self.start = in_order(desired, &self.start, &self.replace);
+        self.replace.clear();
+        self
     }
 }
 
@@ -112,8 +135,32 @@ mod tests {
             close: vec![socket("api", 1)],
             stop: vec!["a".to_owned()],
             start: vec!["a".to_owned()],
+            ..Plan::default()
         };
         assert_eq!(plan(&before, &after), expected);
+    }
+
+    #[test]
+    fn what_says_when_it_is_ready_is_replaced_and_not_stopped() {
+        let ready = |name: &str, command: &str| Process {
+            command: vec![command.to_owned()],
+            says_ready: true,
+            ..process(name, &[])
+        };
+        let before = config(&[], &[process("a", &[]), ready("b", "old"), process("c", &[])]);
+        let after = config(&[], &[process("c", &[]), ready("b", "new"), ready("a", "new")]);
+        let plan = plan(&before, &after);
+        let expected = Plan {
+            replace: vec!["b".to_owned(), "a".to_owned()],
+            ..Plan::default()
+        };
+        assert_eq!(plan, expected);
+        let expected = Plan {
+            stop: vec!["b".to_owned(), "a".to_owned()],
+            start: vec!["b".to_owned(), "a".to_owned()],
+            ..Plan::default()
+        };
+        assert_eq!(plan.one_by_one(&before, &after), expected);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use k3ts_proto::v1 as pb;
 use nix::sys::signal::Signal;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::config::Process;
@@ -13,6 +14,7 @@ use crate::files::RecordedProcess;
 use crate::pidfd::PidFd;
 use crate::plan::restart_delay;
 use crate::proc;
+use crate::readiness::Readiness;
 
 /// When the configuration names no other time between SIGTERM and SIGKILL.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +38,12 @@ pub struct Managed {
     pub last_exit: String,
     /// How long it waited before its last start.
     pub delay: Option<Duration>,
+}
+
+/// How a process is described on its way out, and the task that ends it.
+pub struct Leaving {
+    pub record: RecordedProcess,
+    pub task: JoinHandle<()>,
 }
 
 pub struct Running {
@@ -117,7 +125,14 @@ impl Managed {
         self.running = None;
     }
 
-    pub fn status(&self) -> pb::ProcessStatus {
+    /// Ends it while others go on.
+    pub fn leave(mut self) -> Option<Leaving> {
+        let record = self.record()?;
+        let task = tokio::spawn(async move { self.end().await });
+        Some(Leaving { record, task })
+    }
+
+    pub fn status(&self, readiness: &Readiness) -> pb::ProcessStatus {
         let running = self.running.as_ref();
         pb::ProcessStatus {
             name: self.process.name.clone(),
@@ -128,6 +143,7 @@ impl Managed {
             last_exit: self.last_exit.clone(),
             adopted: running.is_some_and(|running| running.adopted),
             memory_bytes: running.map_or(0, |running| proc::memory_bytes(running.pid)),
+            ready: running.is_some_and(|running| readiness.is_ready(running.pid)),
         }
     }
 
@@ -144,6 +160,16 @@ impl Managed {
 }
 
 impl Running {
+    /// Tells how it has ended, once it has.
+    pub fn exit(&self) -> impl Future<Output = String> + use<> {
+        let mut exit = self.exit.clone();
+        async move {
+            // Fails only with the task that waits for the end, which lasts until then.
+            let ended = exit.wait_for(Option::is_some).await;
+            ended.ok().and_then(|exit| exit.clone()).unwrap_or_default()
+        }
+    }
+
     /// Tells `events` when a process ends.
     pub fn watch(name: &str, pid: i32, events: &mpsc::Sender<Event>) -> std::io::Result<Self> {
         let pidfd = Arc::new(PidFd::open(pid)?);

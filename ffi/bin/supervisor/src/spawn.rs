@@ -65,14 +65,14 @@ struct Prepared {
 }
 
 /// Makes the process. Its sockets begin at descriptor 3, in the order given.
-pub fn spawn(process: &Process, sockets: &[&BoundSocket]) -> Result<Waiting, String> {
+pub fn spawn(process: &Process, sockets: &[&BoundSocket], notify: &Path) -> Result<Waiting, String> {
     let failed = |error: io::Error| {
         format!(
             "Cannot start \"{}\" as its command must be runnable: {}: {error}",
             process.name, process.command[0]
         )
     };
-    let prepared = prepare(process, sockets).map_err(failed)?;
+    let prepared = prepare(process, sockets, notify).map_err(failed)?;
     let (go_read, go) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| failed(errno.into()))?;
     let (failure, failure_write) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| failed(errno.into()))?;
     let failure_write = out_of_the_way(failure_write, sockets).map_err(failed)?;
@@ -84,7 +84,7 @@ pub fn spawn(process: &Process, sockets: &[&BoundSocket]) -> Result<Waiting, Str
     })
 }
 
-fn prepare(process: &Process, sockets: &[&BoundSocket]) -> io::Result<Prepared> {
+fn prepare(process: &Process, sockets: &[&BoundSocket], notify: &Path) -> io::Result<Prepared> {
     let log_path = if process.log_path.is_empty() {
         "/dev/null"
     } else {
@@ -102,7 +102,7 @@ fn prepare(process: &Process, sockets: &[&BoundSocket]) -> io::Result<Prepared> 
             .iter()
             .map(|argument| text(argument.as_str()))
             .collect::<io::Result<_>>()?,
-        environment: environment(process, sockets)
+        environment: environment(process, sockets, notify)
             .into_iter()
             .map(|entry| text(entry.into_vec()))
             .collect::<io::Result<_>>()?,
@@ -140,7 +140,7 @@ fn text(text: impl Into<Vec<u8>>) -> io::Result<CString> {
     CString::new(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
-fn environment(process: &Process, sockets: &[&BoundSocket]) -> Vec<OsString> {
+fn environment(process: &Process, sockets: &[&BoundSocket], notify: &Path) -> Vec<OsString> {
     let replaced =
         |name: &str| name.starts_with("LISTEN_") || name == "NOTIFY_SOCKET" || process.environment.contains_key(name);
     let inherited = env::vars_os().filter(|(name, _)| !name.to_str().is_some_and(replaced));
@@ -154,6 +154,9 @@ fn environment(process: &Process, sockets: &[&BoundSocket]) -> Vec<OsString> {
         entry
     };
     let mut environment: Vec<OsString> = inherited.chain(configured).map(join).collect();
+    if process.says_ready {
+        environment.push(join(("NOTIFY_SOCKET".into(), notify.into())));
+    }
     if !sockets.is_empty() {
         let names: Vec<&str> = sockets.iter().map(|socket| socket.socket.name.as_str()).collect();
         environment.push(format!("LISTEN_FDS={}", sockets.len()).into());
@@ -281,7 +284,7 @@ mod tests {
             environment: [("A".to_owned(), "b".to_owned())].into(),
             ..Process::default()
         };
-        let environment = environment(&process, &[]);
+        let environment = environment(&process, &[], Path::new("/run/notify.sock"));
         assert!(environment.contains(&"A=b".into()));
         assert!(
             !environment

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/supervisor.proto.
  */
 export const file_k3ts_v1_supervisor: GenFile = /*@__PURE__*/
-  fileDesc("ChhrM3RzL3YxL3N1cGVydmlzb3IucHJvdG8SB2szdHMudjEibQoQU3VwZXJ2aXNvckNvbmZpZxIqCgdzb2NrZXRzGAEgAygLMhkuazN0cy52MS5TdXBlcnZpc2VkU29ja2V0Ei0KCXByb2Nlc3NlcxgCIAMoCzIaLmszdHMudjEuU3VwZXJ2aXNlZFByb2Nlc3MisQEKEFN1cGVydmlzZWRTb2NrZXQSDAoEbmFtZRgBIAEoCRI0Cghwcm90b2NvbBgCIAEoDjIiLmszdHMudjEuU3VwZXJ2aXNlZFNvY2tldC5Qcm90b2NvbBIPCgdhZGRyZXNzGAMgASgJIkgKCFByb3RvY29sEhgKFFBST1RPQ09MX1VOU1BFQ0lGSUVEEAASEAoMUFJPVE9DT0xfVENQEAESEAoMUFJPVE9DT0xfVURQEAIi9wEKEVN1cGVydmlzZWRQcm9jZXNzEgwKBG5hbWUYASABKAkSDwoHY29tbWFuZBgCIAMoCRJACgtlbnZpcm9ubWVudBgDIAMoCzIrLmszdHMudjEuU3VwZXJ2aXNlZFByb2Nlc3MuRW52aXJvbm1lbnRFbnRyeRIRCglkaXJlY3RvcnkYBCABKAkSDwoHc29ja2V0cxgFIAMoCRIQCghsb2dfcGF0aBgGIAEoCRIXCg9zdG9wX3RpbWVvdXRfbXMYByABKA0aMgoQRW52aXJvbm1lbnRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhIKEEdldFN0YXR1c1JlcXVlc3QiSwoRR2V0U3RhdHVzUmVzcG9uc2USCwoDcGlkGAEgASgFEikKCXByb2Nlc3NlcxgCIAMoCzIWLmszdHMudjEuUHJvY2Vzc1N0YXR1cyKeAQoNUHJvY2Vzc1N0YXR1cxIMCgRuYW1lGAEgASgJEgsKA3BpZBgCIAEoBRIPCgdydW5uaW5nGAMgASgIEhAKCHJlc3RhcnRzGAQgASgNEhUKDXN0YXJ0ZWRfYXRfbXMYBSABKAMSEQoJbGFzdF9leGl0GAYgASgJEg8KB2Fkb3B0ZWQYByABKAgSFAoMbWVtb3J5X2J5dGVzGAggASgEIj0KEENvbmZpZ3VyZVJlcXVlc3QSKQoGY29uZmlnGAEgASgLMhkuazN0cy52MS5TdXBlcnZpc29yQ29uZmlnIhMKEUNvbmZpZ3VyZVJlc3BvbnNlIh4KDlJlc3RhcnRSZXF1ZXN0EgwKBG5hbWUYASABKAkiEQoPUmVzdGFydFJlc3BvbnNlIg0KC1N0b3BSZXF1ZXN0Ig4KDFN0b3BSZXNwb25zZTKOAgoRU3VwZXJ2aXNvclNlcnZpY2USQgoJR2V0U3RhdHVzEhkuazN0cy52MS5HZXRTdGF0dXNSZXF1ZXN0GhouazN0cy52MS5HZXRTdGF0dXNSZXNwb25zZRJCCglDb25maWd1cmUSGS5rM3RzLnYxLkNvbmZpZ3VyZVJlcXVlc3QaGi5rM3RzLnYxLkNvbmZpZ3VyZVJlc3BvbnNlEjwKB1Jlc3RhcnQSFy5rM3RzLnYxLlJlc3RhcnRSZXF1ZXN0GhguazN0cy52MS5SZXN0YXJ0UmVzcG9uc2USMwoEU3RvcBIULmszdHMudjEuU3RvcFJlcXVlc3QaFS5rM3RzLnYxLlN0b3BSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChhrM3RzL3YxL3N1cGVydmlzb3IucHJvdG8SB2szdHMudjEibQoQU3VwZXJ2aXNvckNvbmZpZxIqCgdzb2NrZXRzGAEgAygLMhkuazN0cy52MS5TdXBlcnZpc2VkU29ja2V0Ei0KCXByb2Nlc3NlcxgCIAMoCzIaLmszdHMudjEuU3VwZXJ2aXNlZFByb2Nlc3MisQEKEFN1cGVydmlzZWRTb2NrZXQSDAoEbmFtZRgBIAEoCRI0Cghwcm90b2NvbBgCIAEoDjIiLmszdHMudjEuU3VwZXJ2aXNlZFNvY2tldC5Qcm90b2NvbBIPCgdhZGRyZXNzGAMgASgJIkgKCFByb3RvY29sEhgKFFBST1RPQ09MX1VOU1BFQ0lGSUVEEAASEAoMUFJPVE9DT0xfVENQEAESEAoMUFJPVE9DT0xfVURQEAIiiwIKEVN1cGVydmlzZWRQcm9jZXNzEgwKBG5hbWUYASABKAkSDwoHY29tbWFuZBgCIAMoCRJACgtlbnZpcm9ubWVudBgDIAMoCzIrLmszdHMudjEuU3VwZXJ2aXNlZFByb2Nlc3MuRW52aXJvbm1lbnRFbnRyeRIRCglkaXJlY3RvcnkYBCABKAkSDwoHc29ja2V0cxgFIAMoCRIQCghsb2dfcGF0aBgGIAEoCRIXCg9zdG9wX3RpbWVvdXRfbXMYByABKA0SEgoKc2F5c19yZWFkeRgIIAEoCBoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiEgoQR2V0U3RhdHVzUmVxdWVzdCJLChFHZXRTdGF0dXNSZXNwb25zZRILCgNwaWQYASABKAUSKQoJcHJvY2Vzc2VzGAIgAygLMhYuazN0cy52MS5Qcm9jZXNzU3RhdHVzIq0BCg1Qcm9jZXNzU3RhdHVzEgwKBG5hbWUYASABKAkSCwoDcGlkGAIgASgFEg8KB3J1bm5pbmcYAyABKAgSEAoIcmVzdGFydHMYBCABKA0SFQoNc3RhcnRlZF9hdF9tcxgFIAEoAxIRCglsYXN0X2V4aXQYBiABKAkSDwoHYWRvcHRlZBgHIAEoCBIUCgxtZW1vcnlfYnl0ZXMYCCABKAQSDQoFcmVhZHkYCSABKAgiPQoQQ29uZmlndXJlUmVxdWVzdBIpCgZjb25maWcYASABKAsyGS5rM3RzLnYxLlN1cGVydmlzb3JDb25maWciEwoRQ29uZmlndXJlUmVzcG9uc2UiHgoOUmVzdGFydFJlcXVlc3QSDAoEbmFtZRgBIAEoCSIRCg9SZXN0YXJ0UmVzcG9uc2UiDQoLU3RvcFJlcXVlc3QiDgoMU3RvcFJlc3BvbnNlMo4CChFTdXBlcnZpc29yU2VydmljZRJCCglHZXRTdGF0dXMSGS5rM3RzLnYxLkdldFN0YXR1c1JlcXVlc3QaGi5rM3RzLnYxLkdldFN0YXR1c1Jlc3BvbnNlEkIKCUNvbmZpZ3VyZRIZLmszdHMudjEuQ29uZmlndXJlUmVxdWVzdBoaLmszdHMudjEuQ29uZmlndXJlUmVzcG9uc2USPAoHUmVzdGFydBIXLmszdHMudjEuUmVzdGFydFJlcXVlc3QaGC5rM3RzLnYxLlJlc3RhcnRSZXNwb25zZRIzCgRTdG9wEhQuazN0cy52MS5TdG9wUmVxdWVzdBoVLmszdHMudjEuU3RvcFJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * Also the supervisor's configuration file, as proto3 JSON.
@@ -139,6 +139,14 @@ export type SupervisedProcess = Message<"k3ts.v1.SupervisedProcess"> & {
    * @generated from field: uint32 stop_timeout_ms = 7;
    */
   stopTimeoutMs: number;
+
+  /**
+   * Says by sd_notify(3) when it serves. To replace it, the new one is started first, beside the old one and on the
+   * same sockets, and the old one is told to end only when the new one has said so.
+   *
+   * @generated from field: bool says_ready = 8;
+   */
+  saysReady: boolean;
 };
 
 /**
@@ -232,6 +240,13 @@ export type ProcessStatus = Message<"k3ts.v1.ProcessStatus"> & {
    * @generated from field: uint64 memory_bytes = 8;
    */
   memoryBytes: bigint;
+
+  /**
+   * Whether it has said that it serves. False too for one that says nothing, or said it to an earlier supervisor.
+   *
+   * @generated from field: bool ready = 9;
+   */
+  ready: boolean;
 };
 
 /**
@@ -342,7 +357,8 @@ export const SupervisorService: GenService<{
     output: typeof GetStatusResponseSchema;
   },
   /**
-   * Starts, restarts or stops processes and sockets until they are as described. What has not changed goes on.
+   * Starts, replaces or stops processes and sockets until they are as described. What has not changed goes on, and so
+   * does what could not be replaced.
    *
    * @generated from rpc k3ts.v1.SupervisorService.Configure
    */
@@ -352,6 +368,8 @@ export const SupervisorService: GenService<{
     output: typeof ConfigureResponseSchema;
   },
   /**
+   * Replaces a process by another one of the same description.
+   *
    * @generated from rpc k3ts.v1.SupervisorService.Restart
    */
   restart: {

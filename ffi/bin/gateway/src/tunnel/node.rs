@@ -8,6 +8,7 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{Method, Request, Response, StatusCode};
+use k3ts_supervisor::ready;
 use tokio::io::copy_bidirectional;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
@@ -25,6 +26,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// A tunnel that has lasted this long was a success.
 const LIFE_MIN: Duration = Duration::from_secs(5);
+/// Tunnels that are open for servers' gateways which are about to end.
+const KEPT_MAX: usize = 4;
 /// What happens to tunnels, between them and the one who opens them.
 const EVENTS_MAX: usize = 16;
 
@@ -50,19 +53,34 @@ enum Event {
 pub async fn hold_open(node: &Node, draining: &CancellationToken, report: impl Fn(&str)) {
     let (tell, mut events) = mpsc::channel(EVENTS_MAX);
     let mut seen = None;
+    if node.files.written_at().is_none() {
+        // Whoever comes after this one has nothing to wait for either.
+        ready::tell();
+    }
     node.files.changed(&mut seen).await;
-    let mut current: Held;
+    let mut current: Option<Held> = None;
+    // Those that the server's gateway still uses for a while.
+    let mut kept: Vec<Held> = Vec::new();
+    let mut keep = false;
     let mut ids = 0;
     let mut pause = PAUSE_MIN;
     let mut last_failure = String::new();
     loop {
-        match dial(&node.server, &node.files).await {
+        let dialled = dial(&node.server, &node.files).await;
+        if last_failure.is_empty() && ids == 0 {
+            // Also when the server is away: then there is nothing that the gateway before could do better.
+            ready::tell();
+        }
+        match dialled {
             Ok(dialled) => {
                 ids += 1;
                 last_failure.clear();
                 report(&format!("holds tunnel {ids} to {}", node.server));
-                // The one before it goes on until its last stream has ended.
-                current = Held::begin(ids, dialled, node, draining, tell.clone());
+                let before = current.replace(Held::begin(ids, dialled, node, draining, tell.clone()));
+                // Otherwise it takes no more streams, and goes on until its last one has ended.
+                if std::mem::take(&mut keep) && kept.len() < KEPT_MAX {
+                    kept.extend(before);
+                }
             }
             Err(failure) => {
                 if failure != last_failure {
@@ -80,9 +98,12 @@ pub async fn hold_open(node: &Node, draining: &CancellationToken, report: impl F
                 () = node.files.changed(&mut seen) => break,
                 () = node.renew.notified() => break,
                 Some(event) = events.recv() => match event {
-                    Event::Another => break,
-                    Event::Ended(id) if current.id == id => break,
-                    Event::Ended(_) => {}
+                    Event::Another => {
+                        keep = true;
+                        break;
+                    }
+                    Event::Ended(id) if current.as_ref().is_some_and(|held| held.id == id) => break,
+                    Event::Ended(id) => kept.retain(|held| held.id != id),
                 },
             }
         }

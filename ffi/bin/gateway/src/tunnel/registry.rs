@@ -109,13 +109,9 @@ impl Tunnels {
         }
     }
 
-    /// Asks all nodes for other tunnels, as these will end. What is open stays open.
-    pub async fn move_on(&self) {
-        let open: Vec<Open> = match self.open.lock() {
-            Ok(mut open) => open.drain().map(|(_, open)| open).collect(),
-            Err(_) => return,
-        };
-        for Open { streams, .. } in open {
+    /// Asks all nodes for other tunnels, as these will end. They can be used until they are closed.
+    pub fn move_on(&self) {
+        for Open { streams, .. } in self.all() {
             tokio::spawn(async move {
                 if let Ok(mut streams) = streams.ready().await
                     && let Ok((answer, _)) = streams.send_request(request(ANOTHER), true)
@@ -125,6 +121,19 @@ impl Tunnels {
                 }
             });
         }
+    }
+
+    /// Lets all tunnels end with their last streams.
+    pub fn close(&self) {
+        if let Ok(mut open) = self.open.lock() {
+            open.clear();
+        }
+    }
+
+    fn all(&self) -> Vec<Open> {
+        self.open
+            .lock()
+            .map_or(Vec::new(), |open| open.values().cloned().collect())
     }
 
     fn find(&self, node: &str) -> Option<Open> {

@@ -4755,6 +4755,10 @@ pub struct SupervisedProcess {
     /// Milliseconds between SIGTERM and SIGKILL. 0: 10,000.
     #[prost(uint32, tag = "7")]
     pub stop_timeout_ms: u32,
+    /// Says by sd_notify(3) when it serves. To replace it, the new one is started first, beside the old one and on the
+    /// same sockets, and the old one is told to end only when the new one has said so.
+    #[prost(bool, tag = "8")]
+    pub says_ready: bool,
 }
 impl ::prost::Name for SupervisedProcess {
     const NAME: &'static str = "SupervisedProcess";
@@ -4816,6 +4820,9 @@ pub struct ProcessStatus {
     pub adopted: bool,
     #[prost(uint64, tag = "8")]
     pub memory_bytes: u64,
+    /// Whether it has said that it serves. False too for one that says nothing, or said it to an earlier supervisor.
+    #[prost(bool, tag = "9")]
+    pub ready: bool,
 }
 impl ::prost::Name for ProcessStatus {
     const NAME: &'static str = "ProcessStatus";
@@ -4914,7 +4921,8 @@ pub trait SupervisorService: Send + Sync + 'static {
     ) -> impl ::core::future::Future<
         Output = Result<GetStatusResponse, ::k3ts_frames::RpcError>,
     > + Send;
-    /// Starts, restarts or stops processes and sockets until they are as described. What has not changed goes on.
+    /// Starts, replaces or stops processes and sockets until they are as described. What has not changed goes on, and so
+    /// does what could not be replaced.
     fn configure(
         &self,
         context: ::k3ts_frames::CallContext,
@@ -4922,6 +4930,7 @@ pub trait SupervisorService: Send + Sync + 'static {
     ) -> impl ::core::future::Future<
         Output = Result<ConfigureResponse, ::k3ts_frames::RpcError>,
     > + Send;
+    /// Replaces a process by another one of the same description.
     fn restart(
         &self,
         context: ::k3ts_frames::CallContext,
