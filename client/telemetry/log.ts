@@ -1,0 +1,65 @@
+/** What a process says, a line an event, in logfmt: `time=… level=info msg="…" error="…"`. */
+
+export const LEVELS = ["debug", "info", "warn", "error"] as const;
+export type Level = typeof LEVELS[number];
+
+/** More about an event: names and values, in the order given. */
+export type Fields = Readonly<Record<string, string | number | boolean>>;
+
+export interface Log {
+  debug(message: string, fields?: Fields): void;
+  info(message: string, fields?: Fields): void;
+  warn(message: string, fields?: Fields): void;
+  /** With the error and what led to it. */
+  error(message: string, error?: unknown, fields?: Fields): void;
+  /** A level that is only known when something is to be said. */
+  say(level: Level, message: string, fields?: Fields): void;
+}
+
+export interface LogOptions {
+  /** What is below it is not said. @default "info" */
+  level?: Level;
+}
+
+export function createLog(write: (line: string) => void, now: () => number, { level = "info" }: LogOptions = {}): Log {
+  const least = LEVELS.indexOf(level);
+  const say = (level: Level, message: string, fields: Fields = {}) => {
+    if (LEVELS.indexOf(level) < least) return;
+    const more = Object.entries(fields).map(([name, value]) => ` ${name}=${quoted(String(value))}`).join("");
+    write(`time=${new Date(now()).toISOString()} level=${level} msg=${quoted(message)}${more}`);
+  };
+  return {
+    say,
+    debug: (message, fields) => say("debug", message, fields),
+    info: (message, fields) => say("info", message, fields),
+    warn: (message, fields) => say("warn", message, fields),
+    error: (message, error, fields) =>
+      say("error", message, { ...(error !== undefined && { error: explain(error) }), ...fields }),
+  };
+}
+
+/** @throws {TypeError} for what is none */
+export function levelOf(text: string): Level {
+  const level = LEVELS.find((level) => level === text);
+  if (level === undefined) {
+    throw new TypeError(`Cannot log at level "${text}" as it must be one of ${LEVELS.join(", ")}`);
+  }
+  return level;
+}
+
+/** An error's message followed by those of its causes. */
+export function explain(error: unknown): string {
+  const messages: string[] = [];
+  for (let one: unknown = error; one !== undefined && messages.length < 8;) {
+    messages.push(one instanceof Error ? one.message : String(one));
+    one = one instanceof Error ? one.cause : undefined;
+  }
+  return messages.join(": ");
+}
+
+/** As it is where that is one word, else as a JSON string, in which nothing ends the line. */
+function quoted(value: string): string {
+  return /^[\w./:@-]+$/.test(value)
+    ? value
+    : JSON.stringify(value).replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
+}

@@ -1,0 +1,37 @@
+import { equal, throws } from "node:assert/strict";
+import fc from "fast-check";
+import { createLog, levelOf } from "./log.ts";
+
+function said(level: "debug" | "info" | "warn" = "info"): { lines: string[]; log: ReturnType<typeof createLog> } {
+  const lines: string[] = [];
+  return { lines, log: createLog((line) => void lines.push(line), () => 0, { level }) };
+}
+
+Deno.test("an event is one line with its time, level, words and fields", () => {
+  const { lines, log } = said();
+  log.info("pod started", { pod: "a/b", tries: 2 });
+  log.error("Cannot pull", new Error("no", { cause: new Error("refused") }));
+  equal(lines[0], `time=1970-01-01T00:00:00.000Z level=info msg="pod started" pod=a/b tries=2`);
+  equal(lines[1], `time=1970-01-01T00:00:00.000Z level=error msg="Cannot pull" error="no: refused"`);
+});
+
+Deno.test("what is below the level is not said", () => {
+  const { lines, log } = said("warn");
+  log.debug("a");
+  log.info("b");
+  log.warn("c");
+  equal(lines.length, 1);
+});
+
+Deno.test("whatever is said stays on its line", () => {
+  fc.assert(fc.property(fc.string(), fc.string(), (message, value) => {
+    const { lines, log } = said();
+    log.info(message, { value });
+    equal(/[\n\r\u2028\u2029]/.test(lines[0]!), false);
+  }));
+});
+
+Deno.test("only the four levels are levels", () => {
+  equal(levelOf("debug"), "debug");
+  throws(() => levelOf("loud"), /must be one of debug, info, warn, error/);
+});

@@ -1,0 +1,54 @@
+/**
+ * Traces, by OpenTelemetry as Deno has it built in (`OTEL_DENO=true` and the usual `OTEL_*` variables). Off, each of
+ * these costs a function call.
+ *
+ * What happens because of a change belongs to the trace of that change: watch events carry the context of the write
+ * that made them (W3C Trace Context, `traceparent`), informers hand it on with the change, and whoever acts on it acts
+ * within it. So one trace leads from an API write over controllers and scheduler to a running container.
+ */
+import { context, propagation, type Span, SpanStatusCode, trace } from "@opentelemetry/api";
+
+export type Attributes = Readonly<Record<string, string | number | boolean>>;
+
+const tracer = trace.getTracer("k3ts");
+
+/** The `traceparent` of what is being done now; empty outside of any trace. */
+export function currentTrace(): string {
+  if (trace.getActiveSpan() === undefined && trace.getSpanContext(context.active()) === undefined) return "";
+  const carrier: { traceparent?: string } = {};
+  propagation.inject(context.active(), carrier);
+  return carrier.traceparent ?? "";
+}
+
+/** Does something as a part of a trace; of none where `traceparent` is empty. */
+export function withinTrace<T>(traceparent: string, work: () => T): T {
+  return traceparent === "" ? work() : context.with(propagation.extract(context.active(), { traceparent }), work);
+}
+
+/**
+ * Does something as a span of its own, within the trace of `traceparent`. Without one nothing is recorded: work that
+ * nobody's change has led to is nobody's trace.
+ */
+export function traced<T>(
+  traceparent: string,
+  name: string,
+  attributes: Attributes,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (traceparent === "") return work();
+  return withinTrace(traceparent, () => span(name, attributes, work));
+}
+
+/** A span within the trace of what is being done now, if that is traced. */
+export function span<T>(name: string, attributes: Attributes, work: () => Promise<T>): Promise<T> {
+  return tracer.startActiveSpan(name, { attributes }, async (span: Span) => {
+    try {
+      return await work();
+    } catch (error) {
+      span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+      throw error;
+    } finally {
+      span.end();
+    }
+  });
+}
