@@ -70,7 +70,7 @@ function rollout(round: Round): DeploymentAction[] {
   const first = ensureCurrent(round);
   // Two writes of the same set from one observation would conflict.
   if (first.some((action) => action.do === "refresh")) return first;
-  return [...first, ...roll(round), ...forget(round)];
+  return [...first, ...roll(round), ...(isComplete(deployment) ? forget(round) : [])];
 }
 
 interface Round {
@@ -149,9 +149,13 @@ function currentAnnotations({ deployment, current, revision }: Round): Record<st
 function historyOf(current: ReplicaSet, revision: number): Record<string, string> {
   const before = revisionOf(current);
   if (before === 0 || before === revision) return {};
-  const known = current.metadata.annotations?.[REVISION_HISTORY];
-  return { [REVISION_HISTORY]: known === undefined ? String(before) : `${known},${before}` };
+  const revisions = [...current.metadata.annotations?.[REVISION_HISTORY]?.split(",") ?? [], String(before)];
+  while (revisions.join(",").length > HISTORY_LENGTH_MAX) revisions.shift();
+  return { [REVISION_HISTORY]: revisions.join(",") };
 }
+
+/** What was there before has no end otherwise. */
+const HISTORY_LENGTH_MAX = 2000;
 
 function replicasOf(object: Deployment | ReplicaSet): number {
   return object.spec?.replicas ?? 1;
@@ -246,17 +250,27 @@ function scaleTo(set: ReplicaSet, replicas: number, annotations: Record<string, 
   };
 }
 
-/** Old sets without pods beyond the history that is kept. */
+/** Old sets beyond the history that is kept; one that still has pods takes its place in it until it has none. */
 function forget({ deployment, old }: Round): DeploymentAction[] {
   const limit = deployment.spec?.revisionHistoryLimit ?? 10;
-  const empty = old
-    .filter((set) =>
-      replicasOf(set) === 0 && (set.status?.replicas ?? 0) === 0 && set.metadata.deletionTimestamp === undefined
-    )
+  const alive = old.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     .sort((a, b) => revisionOf(a) - revisionOf(b));
-  return empty.slice(0, Math.max(0, empty.length - limit)).map((set) => ({
+  return alive.slice(0, Math.max(0, alive.length - limit)).filter(isEmpty).map((set) => ({
     do: "deleteSet",
     set,
     because: `its revision ${revisionOf(set)} is beyond the history that is kept`,
   }));
+}
+
+function isEmpty(set: ReplicaSet): boolean {
+  const isSeen = (set.metadata.generation ?? 0) <= (set.status?.observedGeneration ?? 0);
+  return isSeen && replicasOf(set) === 0 && (set.status?.replicas ?? 0) === 0;
+}
+
+/** As the status has it: what is only about to be so may still be taken back. */
+function isComplete(deployment: Deployment): boolean {
+  const wanted = replicasOf(deployment);
+  const { updatedReplicas = 0, replicas = 0, availableReplicas = 0, observedGeneration = 0 } = deployment.status ?? {};
+  return updatedReplicas === wanted && replicas === wanted && availableReplicas === wanted &&
+    observedGeneration >= (deployment.metadata.generation ?? 0);
 }

@@ -173,10 +173,60 @@ Deno.test("a rollout that does not move for too long has failed, and says so unt
   equal(simulation.condition("Progressing")?.status, "True");
   simulation.now += SECOND;
   simulation.plan();
+  for (let round = 0; round < 3; round++) {
+    equal(simulation.condition("Progressing")?.reason, "ProgressDeadlineExceeded");
+    equal(simulation.condition("Progressing")?.status, "False");
+    simulation.now += SECOND;
+    simulation.plan();
+  }
+  simulation.edit((spec) => spec.paused = true);
+  simulation.plan();
   equal(simulation.condition("Progressing")?.reason, "ProgressDeadlineExceeded");
-  equal(simulation.condition("Progressing")?.status, "False");
+  simulation.edit((spec) => spec.paused = false);
   simulation.settle();
   equal(simulation.condition("Progressing")?.reason, "NewReplicaSetAvailable");
+});
+
+Deno.test("what is resumed has its whole deadline again, and without one nothing is said of progress", () => {
+  const simulation = rolledOut(2, { progressDeadlineSeconds: 10 });
+  simulation.setImage("b");
+  simulation.settle((image) => image === "a");
+  simulation.edit((spec) => spec.paused = true);
+  simulation.plan();
+  equal(simulation.condition("Progressing")?.reason, "DeploymentPaused");
+  simulation.now += 100 * SECOND;
+  simulation.edit((spec) => spec.paused = false);
+  const { reconsiderAt } = simulation.plan();
+  deepEqual([simulation.condition("Progressing")?.reason, reconsiderAt], [
+    "DeploymentResumed",
+    simulation.now + 10 * SECOND,
+  ]);
+  simulation.edit((spec) => spec.progressDeadlineSeconds = 2 ** 31 - 1);
+  equal(simulation.plan().reconsiderAt, undefined);
+  equal(simulation.condition("Progressing"), undefined);
+});
+
+Deno.test("history is not forgotten while a rollout may still be taken back", () => {
+  const simulation = rolledOut(2, { revisionHistoryLimit: 0 });
+  simulation.setImage("bad");
+  simulation.settle((image) => image === "a");
+  simulation.setImage("b");
+  simulation.plan();
+  ok(simulation.sets.some((set) => simulation.image(set) === "bad"));
+  simulation.settle();
+  deepEqual(simulation.sets.map((set) => simulation.image(set)), ["b"]);
+});
+
+Deno.test("pods on their way out are told of, once every set tells of its own", () => {
+  const simulation = rolledOut(2);
+  const tell = (terminatingReplicas: number | undefined) => {
+    simulation.sets = simulation.sets.map((set) => ({
+      ...set,
+      status: { ...set.status!, observedGeneration: 1, terminatingReplicas },
+    }));
+    return simulation.plan().status.terminatingReplicas;
+  };
+  deepEqual([tell(3), tell(undefined)], [3, undefined]);
 });
 
 Deno.test("a pod that fails after the rollout is no rollout that could fail", () => {

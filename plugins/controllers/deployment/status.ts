@@ -7,6 +7,14 @@ type Verdict = Pick<DeploymentCondition, "type" | "status" | "reason" | "message
 
 const FAILURE = "ReplicaFailure";
 
+interface Counts {
+  replicas: number;
+  updatedReplicas: number;
+  readyReplicas: number;
+  availableReplicas: number;
+  unavailableReplicas: number;
+}
+
 /** @param now ms since the epoch */
 export function deploymentStatus(
   deployment: Deployment,
@@ -18,7 +26,7 @@ export function deploymentStatus(
     owned.reduce((total, set) => total + (set.status === undefined ? 0 : of(set.status) ?? 0), 0);
   const replicas = sum((status) => status.replicas);
   const available = sum((status) => status.availableReplicas);
-  const counts = {
+  const counts: Counts = {
     replicas,
     updatedReplicas: current?.status?.replicas ?? 0,
     readyReplicas: sum((status) => status.readyReplicas),
@@ -26,23 +34,37 @@ export function deploymentStatus(
     unavailableReplicas: Math.max(0, owned.reduce((total, set) => total + (set.spec?.replicas ?? 0), 0) - available),
   };
   const progress = progressing(deployment, counts, current, now);
-  const failure = failureOf(owned);
+  const failure = failureOf(current === undefined ? owned : [current, ...owned]);
   const verdicts = [
     availability(deployment, available),
     ...(progress === undefined ? [] : [progress.verdict]),
     ...(failure === undefined ? [] : [failure]),
   ];
-  const known = (deployment.status?.conditions ?? []).filter(({ type }) => type !== FAILURE || failure !== undefined);
+  const known = (deployment.status?.conditions ?? []).filter(({ type }) =>
+    (type !== FAILURE || failure !== undefined) && (type !== "Progressing" || progress !== undefined)
+  );
+  const terminating = terminatingOf(owned);
   const nonzero = Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
   return {
     status: {
       ...(deployment.metadata.generation !== undefined && { observedGeneration: deployment.metadata.generation }),
       ...nonzero,
+      ...(terminating !== undefined && { terminatingReplicas: terminating }),
       conditions: mergeConditions(known, verdicts, progress?.advanced ?? false, now),
       ...(deployment.status?.collisionCount && { collisionCount: deployment.status.collisionCount }),
     },
     ...(progress?.deadline !== undefined && { reconsiderAt: progress.deadline }),
   };
+}
+
+/** Pods on their way out; unknown while one of the sets that have been looked at does not say. */
+function terminatingOf(owned: readonly ReplicaSet[]): number | undefined {
+  let total = 0;
+  for (const { status } of owned) {
+    if (status?.terminatingReplicas === undefined && status?.observedGeneration !== undefined) return undefined;
+    total += status?.terminatingReplicas ?? 0;
+  }
+  return total;
 }
 
 /** That a ReplicaSet cannot make its pods is said of the Deployment too. */
@@ -81,75 +103,75 @@ interface Progress {
   deadline?: number;
 }
 
+/** @returns nothing where no deadline is wanted: then nothing is said of progress either */
 function progressing(
   deployment: Deployment,
-  counts: Record<string, number>,
+  counts: Counts,
   current: ReplicaSet | undefined,
   now: number,
 ): Progress | undefined {
-  const known = deployment.status?.conditions?.find(({ type }) => type === "Progressing");
-  const name = current?.metadata.name ?? deployment.metadata.name;
-  if (deployment.spec?.paused === true) {
-    return {
-      verdict: { type: "Progressing", status: "Unknown", reason: "DeploymentPaused", message: "Deployment is paused" },
-      advanced: false,
-    };
-  }
-  const wanted = deployment.spec?.replicas ?? 1;
-  const complete = current !== undefined && counts["updatedReplicas"] === wanted && counts["replicas"] === wanted &&
-    counts["availableReplicas"]! >= wanted;
-  if (complete) {
-    return {
-      verdict: {
-        type: "Progressing",
-        status: "True",
-        reason: "NewReplicaSetAvailable",
-        message: `ReplicaSet "${name}" has successfully progressed.`,
-      },
-      advanced: known?.reason !== "NewReplicaSetAvailable",
-    };
-  }
-  // What was complete once stays so until another template is rolled out: a pod that fails later is no rollout.
-  if (
-    current !== undefined && known?.reason === "NewReplicaSetAvailable" &&
-    counts["replicas"] === counts["updatedReplicas"]
-  ) {
-    const { type, status, reason, message } = known;
-    return { verdict: { type: type, status, reason, message }, advanced: false };
-  }
-  const before = deployment.status ?? {};
-  const oldReplicas = (status: Record<string, number | undefined>) =>
-    (status["replicas"] ?? 0) - (status["updatedReplicas"] ?? 0);
-  const advanced = known === undefined || known.reason === "NewReplicaSetAvailable" ||
-    known.reason === "DeploymentPaused" ||
-    counts["updatedReplicas"]! > (before.updatedReplicas ?? 0) ||
-    oldReplicas(counts) < oldReplicas(before as Record<string, number | undefined>) ||
-    counts["readyReplicas"]! > (before.readyReplicas ?? 0) ||
-    counts["availableReplicas"]! > (before.availableReplicas ?? 0);
   const seconds = deployment.spec?.progressDeadlineSeconds ?? 600;
-  const since = advanced ? now : Date.parse(known!.lastUpdateTime ?? "");
-  const deadline = since + seconds * 1000;
-  if (now >= deadline) {
+  if (seconds >= WITHOUT_DEADLINE) return undefined;
+  const known = deployment.status?.conditions?.find(({ type }) => type === "Progressing");
+  // That a rollout has failed stays said, until it moves again.
+  const stays = known && { verdict: wordsOf(known), advanced: false };
+  if (deployment.spec?.paused === true) {
+    return known?.reason === TIMED_OUT ? stays : { verdict: PAUSED, advanced: false };
+  }
+  if (stays && known.reason === COMPLETE && current !== undefined && counts.replicas === counts.updatedReplicas) {
+    return stays;
+  }
+  const name = current?.metadata.name ?? deployment.metadata.name;
+  const wanted = deployment.spec?.replicas ?? 1;
+  if (
+    current !== undefined && counts.updatedReplicas === wanted && counts.replicas === wanted &&
+    counts.availableReplicas >= wanted
+  ) {
     return {
-      verdict: {
-        type: "Progressing",
-        status: "False",
-        reason: "ProgressDeadlineExceeded",
-        message: `ReplicaSet "${name}" has timed out progressing.`,
-      },
-      advanced: false,
+      verdict: holds(COMPLETE, `ReplicaSet "${name}" has successfully progressed.`),
+      advanced: known?.reason !== COMPLETE,
     };
   }
-  const created = current === undefined || known === undefined;
-  const verdict: Verdict = advanced || known!.reason === "ProgressDeadlineExceeded"
-    ? {
-      type: "Progressing",
-      status: "True",
-      reason: created ? "NewReplicaSetCreated" : "ReplicaSetUpdated",
-      message: created ? `Created new replica set "${name}"` : `ReplicaSet "${name}" is progressing.`,
-    }
-    : { type: "Progressing", status: known!.status, reason: known!.reason, message: known!.message };
-  return { verdict, advanced, deadline };
+  if (known === undefined || current === undefined) {
+    const verdict = holds("NewReplicaSetCreated", `Created new replica set "${name}"`);
+    return { verdict, advanced: true, deadline: now + seconds * 1000 };
+  }
+  if (known.reason === COMPLETE || hasMoved(deployment.status ?? {}, counts)) {
+    const verdict = holds("ReplicaSetUpdated", `ReplicaSet "${name}" is progressing.`);
+    return { verdict, advanced: true, deadline: now + seconds * 1000 };
+  }
+  if (known.reason === PAUSED.reason) return { verdict: RESUMED, advanced: true, deadline: now + seconds * 1000 };
+  if (known.reason === TIMED_OUT) return stays;
+  const deadline = Date.parse(known.lastUpdateTime ?? "") + seconds * 1000;
+  if (now < deadline) return { ...stays!, deadline };
+  const message = `ReplicaSet "${name}" has timed out progressing.`;
+  return { verdict: { type: "Progressing", status: "False", reason: TIMED_OUT, message }, advanced: false };
+}
+
+const WITHOUT_DEADLINE = 2 ** 31 - 1;
+const COMPLETE = "NewReplicaSetAvailable";
+const TIMED_OUT = "ProgressDeadlineExceeded";
+const PAUSED: Verdict = {
+  type: "Progressing",
+  status: "Unknown",
+  reason: "DeploymentPaused",
+  message: "Deployment is paused",
+};
+const RESUMED: Verdict = { ...PAUSED, reason: "DeploymentResumed", message: "Deployment is resumed" };
+
+function holds(reason: string, message: string): Verdict {
+  return { type: "Progressing", status: "True", reason, message };
+}
+
+function wordsOf({ type, status, reason, message }: DeploymentCondition): Verdict {
+  return { type, status, reason, message };
+}
+
+/** New pods, or ready ones, or fewer old ones than the status tells of. */
+function hasMoved(before: Partial<Counts>, counts: Counts): boolean {
+  const old = ({ replicas = 0, updatedReplicas = 0 }: Partial<Counts>) => replicas - updatedReplicas;
+  return counts.updatedReplicas > (before.updatedReplicas ?? 0) || old(counts) < old(before) ||
+    counts.readyReplicas > (before.readyReplicas ?? 0) || counts.availableReplicas > (before.availableReplicas ?? 0);
 }
 
 /** Others' conditions stay; ours keep their times while they say the same. */

@@ -48,16 +48,15 @@ function act(action: ReplicaSetAction, set: ReplicaSet): Action[] {
 
 /** Conditions that others have written stay; zero counts are left out, as Kubernetes writes them. */
 function statusOf(set: ReplicaSet, { status }: ReplicaSetPlan): NonNullable<ReplicaSet["status"]> {
-  const { replicas, observedGeneration, ...counts } = status;
+  const { replicas, terminatingReplicas, observedGeneration, ...counts } = status;
   const nonzero = Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
   const conditions = set.status?.conditions?.filter(({ type }) => type !== FAILURE) ?? [];
-  const { terminatingReplicas } = set.status ?? {};
   return {
     replicas,
     ...nonzero,
     ...(observedGeneration !== undefined && { observedGeneration }),
     ...(conditions.length > 0 && { conditions }),
-    ...(terminatingReplicas && { terminatingReplicas }),
+    terminatingReplicas,
   };
 }
 

@@ -5,7 +5,16 @@
  * Behaviour follows Kubernetes 1.35 (docs: "ReplicaSet", "Pod deletion cost"; KEP-2255 deletion cost, KEP-2185
  * random victim among the old).
  */
-import { controllerOf, isActive, isReady, matches, type Pod, readySince, type ReplicaSet } from "@k3ts/model/objects";
+import {
+  controllerOf,
+  isActive,
+  isReady,
+  isTerminal,
+  matches,
+  type Pod,
+  readySince,
+  type ReplicaSet,
+} from "@k3ts/model/objects";
 
 /** In terms of the set; `act.ts` turns each into what the SDK does. Claims come first. */
 export type ReplicaSetAction =
@@ -21,6 +30,8 @@ export interface ReplicaSetPlan {
     fullyLabeledReplicas: number;
     readyReplicas: number;
     availableReplicas: number;
+    /** On their way out, and not gone yet. */
+    terminatingReplicas: number;
     observedGeneration?: number;
   };
   /** When a pod becomes available by time alone, in ms since the epoch. */
@@ -44,12 +55,13 @@ export function planReplicaSet(set: ReplicaSet, pods: readonly Pod[], now: numbe
     if (missing > 0) actions.push({ do: "create", count: Math.min(missing, BURST_MAX) });
     if (missing < 0) actions.push(...surplus(active, Math.min(-missing, BURST_MAX), now));
   }
-  return { actions, ...outlook(set, active, now) };
+  return { actions, ...outlook(set, active, owned.filter(isLeaving).length, now) };
 }
 
 function outlook(
   set: ReplicaSet,
   active: readonly Pod[],
+  leaving: number,
   now: number,
 ): Pick<ReplicaSetPlan, "status" | "reconsiderAt"> {
   const minReadyMs = (set.spec?.minReadySeconds ?? 0) * 1000;
@@ -63,10 +75,15 @@ function outlook(
         active.filter((pod) => matches({ matchLabels: templateLabels }, pod.metadata.labels)).length,
       readyReplicas: ready.length,
       availableReplicas: ready.length - pending.length,
+      terminatingReplicas: leaving,
       observedGeneration: set.metadata.generation,
     },
     ...(pending.length > 0 && { reconsiderAt: Math.min(...pending) }),
   };
+}
+
+function isLeaving(pod: Pod): boolean {
+  return pod.metadata.deletionTimestamp !== undefined && !isTerminal(pod);
 }
 
 /** Splits pods into those that are ours after this plan and what must be written to make it so. */

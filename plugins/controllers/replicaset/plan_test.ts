@@ -25,6 +25,7 @@ Deno.test("a pod on its way out is not a replica", () => {
     NOW,
   );
   deepEqual(plan.actions, [{ do: "create", count: 1 }]);
+  deepEqual([plan.status.replicas, plan.status.terminatingReplicas], [0, 1]);
 });
 
 Deno.test("a pod without a node goes before a pod that serves", () => {
