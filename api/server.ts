@@ -7,6 +7,7 @@ import { namespaceLifecycle } from "./admission/namespace_lifecycle.ts";
 import { priority } from "./admission/priority.ts";
 import { roleEscalation } from "./admission/role_escalation.ts";
 import { serviceAccount } from "./admission/service_account.ts";
+import { tokenSecret } from "./admission/token_secret.ts";
 import { SERVICE_RANGES, ServiceAllocator, type ServiceRanges } from "./allocators/services.ts";
 import { authenticate, type Credentials, impersonate } from "./auth/authenticate.ts";
 import { Access } from "./auth/access.ts";
@@ -31,6 +32,8 @@ export interface ApiServerOptions {
   store: Store;
   /** Sign and verify the tokens of service accounts. */
   tokenKeys: TokenKeys;
+  /** PEM, for Secrets that hold tokens. @default they name none */
+  caCertificate?: string;
   /** @default https://kubernetes.default.svc.cluster.local */
   issuer?: string;
   /** Who opens the store, for whoever is fenced by it. @default "k3ts" */
@@ -79,17 +82,18 @@ export async function createApiServer(options: ApiServerOptions, signal: AbortSi
   });
   const { cache } = registry;
   const access = new Access(new RoleBasedAccess(cache), new NodeAccess(new NodeGraph(cache), nodeRules()));
+  const issuer = options.issuer ?? "https://kubernetes.default.svc.cluster.local";
+  const tokens = new ServiceAccountTokens(issuer, options.tokenKeys, () => clock.now());
   const admission = new Admission([
     namespaceLifecycle(cache),
     serviceAccount(cache, random),
+    tokenSecret(cache, tokens, options.caCertificate),
     defaultTolerationSeconds,
     priority(cache),
     nodeRestriction(cache, access),
     roleEscalation(access),
     ...options.admission ?? [],
   ]);
-  const issuer = options.issuer ?? "https://kubernetes.default.svc.cluster.local";
-  const tokens = new ServiceAccountTokens(issuer, options.tokenKeys, () => clock.now());
   const verbs: Verbs = { resources, registry, access, admission, tokens, clock, random };
   const address = { clusterAddress: ranges.reserved[0]!, ...(options.endpoint && { endpoint: options.endpoint }) };
   await bootstrap(address, verbs, signal);

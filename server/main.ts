@@ -106,6 +106,7 @@ await using server = await createApiServer({
     },
   },
   tokenKeys: pki.tokenKeys,
+  caCertificate: pki.ca.pem,
   issuer: `https://kubernetes.default.svc.${ranges.clusterDomain}`,
   services: { addresses: ranges.serviceCidr, reserved: [clusterAddress, ranges.dnsAddress] },
   ...(values.advertise !== undefined && { endpoint: endpointOf(values.advertise) }),

@@ -5,6 +5,7 @@
  * Claims as Kubernetes writes them (KEP-1205); signatures ES256 or RS256 (RFC 7518) by WebCrypto.
  */
 import { isJsonObject } from "@k3ts/model";
+import { LEGACY_ISSUER, legacyClaims, type LegacyOrder, readLegacyClaims } from "./legacy_tokens.ts";
 import { serviceAccountUser, type User } from "./user.ts";
 
 export interface TokenKey {
@@ -50,6 +51,8 @@ export interface TokenClaims {
     /** Of a pod's token the node of the pod, for information: without a uid where it was gone; else bound to it. */
     node?: NodeReference;
     secret?: Reference;
+    /** Never in a token itself: where one that does not expire is kept. */
+    keptIn?: { secret: string; token: string };
     warnafter?: number;
   };
 }
@@ -104,11 +107,20 @@ export class ServiceAccountTokens {
       nbf: iat,
       sub: `system:serviceaccount:${namespace}:${serviceAccount.name}`,
     };
+    return { token: await this.#sign(claims), expiresAt: claims.exp * 1000 };
+  }
+
+  /** A token without end, for a Secret. */
+  async signLegacy(order: LegacyOrder): Promise<string> {
+    return await this.#sign(legacyClaims(order));
+  }
+
+  async #sign(claims: object): Promise<string> {
     const { id, privateKey } = this.#keys.current;
     const head = encode(encoder.encode(JSON.stringify({ alg: algorithmOf(privateKey).name, kid: id })));
     const signed = `${head}.${encode(encoder.encode(JSON.stringify(claims)))}`;
     const signature = await crypto.subtle.sign(algorithmOf(privateKey).sign, privateKey, encoder.encode(signed));
-    return { token: `${signed}.${encode(new Uint8Array(signature))}`, expiresAt: claims.exp * 1000 };
+    return `${signed}.${encode(new Uint8Array(signature))}`;
   }
 
   /**
@@ -150,8 +162,10 @@ export class ServiceAccountTokens {
     if (parts.length !== 3) return undefined;
     const [head, body, signature] = parts as [string, string, string];
     const header = parse<{ alg?: string; kid?: string }>(head);
-    const claims = parse<TokenClaims>(body);
-    if (header === undefined || claims === undefined || claims.iss !== this.issuer) return undefined;
+    const parsed = parse<TokenClaims & Record<string, unknown>>(body);
+    if (header === undefined || parsed === undefined) return undefined;
+    const isLegacy = parsed.iss === LEGACY_ISSUER;
+    if (!isLegacy && parsed.iss !== this.issuer) return undefined;
     const key = [this.#keys.current, ...this.#keys.others ?? []].find(({ id }) => id === header.kid);
     if (key === undefined) throw new TokenRefused("service account token is signed by an unknown key");
     const { name, sign } = algorithmOf(key.publicKey);
@@ -162,7 +176,8 @@ export class ServiceAccountTokens {
     if (bytes === undefined || !await crypto.subtle.verify(sign, key.publicKey, bytes, signed)) {
       throw new TokenRefused("service account token has a wrong signature");
     }
-    if (!isWhole(claims)) throw new TokenRefused("service account token lacks claims");
+    const claims = isLegacy ? readLegacyClaims(parsed, token, this.issuer) : parsed;
+    if (claims === undefined || !isWhole(claims)) throw new TokenRefused("service account token lacks claims");
     if (token.length > VERIFIED_LENGTH_MAX) return claims;
     if (this.#verified.size >= VERIFIED_MAX) this.#verified.delete(this.#verified.keys().next().value!);
     this.#verified.set(token, claims);
@@ -179,6 +194,8 @@ export interface Existence {
   uidOf(resource: "serviceaccounts" | "pods" | "secrets" | "nodes", namespace: string, name: string):
     | string
     | undefined;
+  /** What a Secret has as its token. */
+  tokenIn(namespace: string, secret: string): string | undefined;
 }
 
 /**
@@ -186,7 +203,7 @@ export interface Existence {
  * @throws {TokenRefused} when its account, or what it is bound to, is no more
  */
 export function userOfToken(claims: TokenClaims, existence: Existence): User {
-  const { namespace, serviceaccount, pod, secret, node } = claims["kubernetes.io"];
+  const { namespace, serviceaccount, pod, secret, node, keptIn } = claims["kubernetes.io"];
   const account = existence.uidOf("serviceaccounts", namespace, serviceaccount.name);
   if (account === undefined) {
     throw new TokenRefused(`service account ${namespace}/${serviceaccount.name} has been deleted`);
@@ -199,6 +216,12 @@ export function userOfToken(claims: TokenClaims, existence: Existence): User {
     if (one === undefined) continue;
     const uid = existence.uidOf(resource, resource === "nodes" ? "" : namespace, one.name);
     if (uid === undefined || uid !== one.uid) throw new TokenRefused("service account token has been invalidated");
+  }
+  if (keptIn !== undefined) {
+    if (existence.tokenIn(namespace, keptIn.secret) === keptIn.token) {
+      return serviceAccountUser(namespace, serviceaccount.name, serviceaccount.uid);
+    }
+    throw new TokenRefused("service account token has been invalidated");
   }
   return serviceAccountUser(namespace, serviceaccount.name, serviceaccount.uid, {
     "authentication.kubernetes.io/credential-id": [`JTI=${claims.jti}`],

@@ -94,7 +94,10 @@ Deno.test("a token ends with its account, with an account that was made anew, an
   const tokens = await makeTokens();
   const { token } = await tokens.sign({ ...order, boundTo: { kind: "Pod", name: "p", uid: "p1" } });
   const claims = (await tokens.verify(token))!;
-  const having = (uids: Record<string, string>): Existence => ({ uidOf: (resource) => uids[resource] });
+  const having = (uids: Record<string, string>): Existence => ({
+    uidOf: (resource) => uids[resource],
+    tokenIn: () => undefined,
+  });
   equal(
     userOfToken(claims, having({ serviceaccounts: "u1", pods: "p1" })).extra?.["authentication.kubernetes.io/pod-name"]
       ?.[0],
@@ -105,7 +108,7 @@ Deno.test("a token ends with its account, with an account that was made anew, an
   throws(() => userOfToken(claims, having({ serviceaccounts: "u1" })), TokenRefused);
 });
 
-const everything: Existence = { uidOf: () => "u1" };
+const everything: Existence = { uidOf: () => "u1", tokenIn: () => undefined };
 
 async function makeTokens() {
   return new ServiceAccountTokens(ISSUER, await generateTokenKey("k"), () => NOW);

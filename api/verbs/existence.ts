@@ -2,6 +2,7 @@ import type { Existence } from "../auth/service_account_tokens.ts";
 import { type ObjectData, parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { Verbs } from "./context.ts";
 
+const TOKEN_SECRET = "kubernetes.io/service-account-token";
 /** So long what is on its way out still counts, as clocks differ (as in Kubernetes). */
 const LEEWAY_MS = 60_000;
 
@@ -13,6 +14,12 @@ export function existenceIn(
     uidOf(resource, namespace, name) {
       const stored = registry.cache.get(resources.get(resource), namespace, name);
       return stored === undefined || deletionOf(stored) < clock.now() - LEEWAY_MS ? undefined : stored.uid;
+    },
+    tokenIn(namespace, secret) {
+      const stored = registry.cache.get(resources.get("secrets"), namespace, secret);
+      if (stored === undefined || deletionOf(stored) < clock.now() - LEEWAY_MS) return undefined;
+      const { type, data } = parseObject<ObjectData & { type?: string; data?: { token?: string } }>(stored);
+      return type === TOKEN_SECRET && data?.token !== undefined ? atob(data.token) : undefined;
     },
   };
 }
