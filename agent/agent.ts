@@ -5,8 +5,8 @@
  * and leaves the containers running.
  */
 import { dirname } from "node:path";
-import type { Client, Transport } from "@connectrpc/connect";
-import { createResourceClient, delay } from "@k3ts/client";
+import type { Client } from "@connectrpc/connect";
+import { createResourceClient, delay, type RenewableTransport } from "@k3ts/client";
 import type { DnsService, ImageService, NetworkService, RuntimeService } from "@k3ts/proto";
 import { readClusterState } from "./cluster_state.ts";
 import type { Log } from "./log.ts";
@@ -26,8 +26,10 @@ export interface AgentParts {
   /** Of k3ts. */
   version: string;
   facts: MachineFacts;
+  /** How long, in seconds, a sign of life of this node is good for. */
+  leaseSeconds: number;
   /** With this node's certificate. */
-  server: Transport;
+  server: RenewableTransport;
   runtime: Client<typeof RuntimeService>;
   images: Client<typeof ImageService>;
   network: Client<typeof NetworkService>;
@@ -43,6 +45,7 @@ export interface AgentParts {
 export async function runAgent(parts: AgentParts): Promise<void> {
   const saved = await openSaved(parts.paths, parts.images, parts.log);
   const runtime = await parts.runtime.version({});
+  const before = await readClusterState(parts.paths);
   const describe = (kubernetesVersion: string): NodeInput => ({
     name: parts.nodeName,
     facts: parts.facts,
@@ -50,9 +53,9 @@ export async function runAgent(parts: AgentParts): Promise<void> {
     version: parts.version,
     kubernetesVersion,
     images: saved.images.index.list(),
+    ...(before !== undefined && { podCidr: before.nodeCidr }),
   });
   // Without what it was given the node can do nothing; with it, it need not wait for the server.
-  const before = await readClusterState(parts.paths);
   const greeted = greet(parts, before, describe);
   // Whoever awaits it learns of its failure.
   greeted.catch(() => {});
@@ -80,6 +83,12 @@ export async function runAgent(parts: AgentParts): Promise<void> {
   ]);
   // From here on the server is needed; all above goes on without it.
   const cluster = await greeted;
+  if (before !== undefined && before.nodeCidr !== cluster.nodeCidr) {
+    throw new Error(
+      `Cannot go on as the node must have the range that it was given: it is ${cluster.nodeCidr} now, and was ` +
+        `${before.nodeCidr}. It begins anew`,
+    );
+  }
   await Promise.all([
     followServer(parts, saved, node, clients, cluster, () => describe(cluster.kubernetesVersion)),
     watching,

@@ -2,7 +2,7 @@
  * The agent's process:
  *
  *     deno run -A agent/main.ts --data-dir D --server https://127.0.0.1:6443 [--token-file F] [--node-name NAME]
- *       [--node-ip ADDRESS] [--cgroup-parent NAME]
+ *       [--node-ip ADDRESS] [--cgroup-parent NAME] [--node-lease-duration SECONDS]
  *     deno run -A agent/main.ts --data-dir D --remove-all
  *
  * The second form ends all containers of this machine and takes away what was made for them.
@@ -19,7 +19,9 @@ import { type Identity, readIdentity } from "./identity.ts";
 import type { JoinOptions } from "./join.ts";
 import { createLog, explain, type Log } from "./log.ts";
 import { dataplaneAt } from "./network/dataplane.ts";
+import { addressSources, findNodeAddress } from "./node/address.ts";
 import { readMachineFacts } from "./node/facts.ts";
+import { LEASE_SECONDS } from "./node/lease.ts";
 import { pathsOf } from "./paths.ts";
 import { CGROUP_PARENT, isCgroupName } from "./runtime/cgroups.ts";
 import about from "./deno.json" with { type: "json" };
@@ -35,6 +37,7 @@ async function main(): Promise<number> {
       "node-name": { type: "string" },
       "node-ip": { type: "string" },
       "cgroup-parent": { type: "string" },
+      "node-lease-duration": { type: "string", default: `${LEASE_SECONDS}` },
       "remove-all": { type: "boolean", default: false },
     },
   });
@@ -73,7 +76,11 @@ async function main(): Promise<number> {
     shimProgram: shimProgram(),
     nodeName,
     version: about.version,
-    facts: await readMachineFacts(paths.dataDir, values["node-ip"]),
+    facts: await readMachineFacts(
+      paths.dataDir,
+      values["node-ip"] ?? await findNodeAddress(values.server, addressSources(parts.network)),
+    ),
+    leaseSeconds: Number(values["node-lease-duration"]),
     server,
     dns: dataplaneAt(paths.dataplaneSocket),
     log,

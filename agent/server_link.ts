@@ -1,6 +1,6 @@
 /** Everything between this node and the server: who it is, what it wants, how the node is. */
 import { createClient } from "@connectrpc/connect";
-import { delay, type ResourceClients } from "@k3ts/client";
+import { delay, Informer, type ResourceClients } from "@k3ts/client";
 import { type EndpointSlice, type Node, type Pod, resources, type Service } from "@k3ts/model/objects";
 import { ClusterService, NodeService } from "@k3ts/proto";
 import type { AgentParts } from "./agent.ts";
@@ -59,6 +59,8 @@ export async function followServer(
   outbox.connect(pods, signal);
   events.connect(clients.of(resources.events));
   saved.references.connect(clients);
+  const nodes = new Informer(clients.of<Node>(resources.nodes), { onError: (error) => log.warn(error.message) });
+  routes.follow(nodes);
   const own = follow(pods, { fieldSelector: `spec.nodeName=${nodeName}` }, saved.pods, log, signal);
   const services = follow(clients.of<Service>(resources.services), {}, saved.services, log, signal);
   const slices = follow(clients.of<EndpointSlice>(resources.endpointslices), {}, saved.slices, log, signal);
@@ -68,8 +70,15 @@ export async function followServer(
     own.done,
     services.done,
     slices.done,
-    routes.follow(clients.of<Node>(resources.nodes), signal),
-    keepLease(clients.of(resources.leases), { name: nodeName, uid: cluster.nodeUid }, now, log, signal),
-    keepNodeStatus(clients.of(resources.nodes), createClient(NodeService, parts.server), describe, now, log, signal),
+    nodes.start(signal),
+    keepLease(
+      clients.of(resources.leases),
+      { name: nodeName, uid: cluster.nodeUid, leaseSeconds: parts.leaseSeconds },
+      now,
+      log,
+      () => parts.server.reconnect(),
+      signal,
+    ),
+    keepNodeStatus(nodes, describe, now, log, signal),
   ]);
 }

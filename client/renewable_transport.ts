@@ -8,6 +8,8 @@ import { createHttp2Transport, type Http2Transport, type Http2TransportOptions }
 export interface RenewableTransport extends Transport, Disposable {
   /** For all calls from now on. */
   renew(credentials: { certificate: string; key: string }): void;
+  /** Ends all connections, and the calls that are open: they may be dead without anybody having told. */
+  reconnect(): void;
 }
 
 interface Generation {
@@ -17,10 +19,11 @@ interface Generation {
 
 export function createRenewableTransport(options: Http2TransportOptions): RenewableTransport {
   const generations = new Set<Generation>();
-  let current = begin(options);
+  let latest = options;
+  let current = begin();
 
-  function begin(options: Http2TransportOptions): Generation {
-    const generation = { transport: createHttp2Transport(options), open: 0 };
+  function begin(): Generation {
+    const generation = { transport: createHttp2Transport(latest), open: 0 };
     generations.add(generation);
     return generation;
   }
@@ -69,8 +72,15 @@ export function createRenewableTransport(options: Http2TransportOptions): Renewa
     },
     renew(credentials) {
       const before = current;
-      current = begin({ ...options, ...credentials });
+      latest = { ...options, ...credentials };
+      current = begin();
       endIfIdle(before);
+    },
+    reconnect() {
+      const before = [...generations];
+      generations.clear();
+      current = begin();
+      for (const { transport } of before) transport.close();
     },
     [Symbol.dispose]() {
       for (const { transport } of generations) transport.close();

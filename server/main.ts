@@ -42,9 +42,12 @@ const { values } = parseArgs({
     /** How long certificates hold, in seconds. */
     "certificate-lifetime": { type: "string" },
     "cluster-domain": { type: "string", default: "cluster.local" },
+    "node-monitor-grace-period": { type: "string" },
   },
 });
 const dataDir = required("data-dir");
+/** How long a node may be silent; the plugins' default where it is not given. */
+const graceSeconds = values["node-monitor-grace-period"];
 const ranges: ClusterRanges = {
   podCidr: values["pod-cidr"],
   serviceCidr: values["service-cidr"],
@@ -106,7 +109,6 @@ await using server = await createApiServer({
     },
   },
   tokenKeys: pki.tokenKeys,
-  caCertificate: pki.ca.pem,
   issuer: `https://kubernetes.default.svc.${ranges.clusterDomain}`,
   services: { addresses: ranges.serviceCidr, reserved: [clusterAddress, ranges.dnsAddress] },
   ...(values.advertise !== undefined && { endpoint: endpointOf(values.advertise) }),
@@ -197,6 +199,7 @@ function pluginCommand(): string[] {
     "--config",
     `${root}/deno.json`,
     `${root}/plugins/main.ts`,
+    ...(graceSeconds === undefined ? [] : ["--node-monitor-grace-period", graceSeconds]),
   ];
 }
 

@@ -3,7 +3,7 @@
  * for when it cannot be asked, and looked at again from time to time, as they go when an interface goes.
  */
 import type { Client } from "@connectrpc/connect";
-import { delay, Informer, type ResourceClient } from "@k3ts/client";
+import { delay, type Informer } from "@k3ts/client";
 import type { Node } from "@k3ts/model/objects";
 import type { NetworkService } from "@k3ts/proto";
 import { readJsonIfThere, writeAtomically } from "../files.ts";
@@ -58,18 +58,15 @@ export class NodeRoutes {
     }
   }
 
-  /** Plans anew with every change of a node, until the signal fires. What is saved stays until a whole answer is in. */
-  async follow(client: ResourceClient<Node>, signal: AbortSignal): Promise<void> {
+  /** Plans anew with every change of a node. What is saved stays until a whole answer is in. */
+  follow(nodes: Informer<Node>): void {
     const { log } = this.options;
-    const informer = new Informer(client, { onError: (error) => log.warn(error.message) });
-    const done = informer.start(signal);
     const plan = () => {
-      if (!informer.hasSynced) return;
-      this.#plan(informer.list()).catch((error) => log.error("Cannot save the routes to other nodes", error));
+      if (!nodes.hasSynced) return;
+      this.#plan(nodes.list()).catch((error) => log.error("Cannot save the routes to other nodes", error));
     };
-    informer.onChange(plan);
-    informer.synced.then(plan, () => {}); // rejects at the end only
-    await done;
+    nodes.onChange(plan);
+    nodes.synced.then(plan, () => {}); // rejects at the end only
   }
 
   async #plan(nodes: readonly Node[]): Promise<void> {

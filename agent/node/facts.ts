@@ -7,17 +7,16 @@ export interface MachineFacts {
   cpuCores: number;
   memoryBytes: number;
   diskBytes: number;
-  /** Of the interface that leads out; loopback's when there is none. */
+  /** Where other nodes reach it. */
   address: string;
   bootId: string;
   info: Omit<NodeSystemInfo, "containerRuntimeVersion" | "kubeletVersion" | "kubeProxyVersion">;
 }
 
-/** @param nodeIp what a person has said that the address is */
-export async function readMachineFacts(dataDir: string, nodeIp?: string): Promise<MachineFacts> {
-  const [memory, routes, bootId, release, kernel, machineId, productId] = await Promise.all([
+/** @param address where others reach this machine */
+export async function readMachineFacts(dataDir: string, address: string): Promise<MachineFacts> {
+  const [memory, bootId, release, kernel, machineId, productId] = await Promise.all([
     Deno.readTextFile("/proc/meminfo"),
-    readTextIfThere("/proc/net/route"),
     Deno.readTextFile("/proc/sys/kernel/random/boot_id"),
     readTextIfThere("/etc/os-release"),
     Deno.readTextFile("/proc/sys/kernel/osrelease"),
@@ -30,7 +29,7 @@ export async function readMachineFacts(dataDir: string, nodeIp?: string): Promis
     cpuCores: navigator.hardwareConcurrency,
     memoryBytes: memoryOf(memory),
     diskBytes: Number(disk.blocks) * Number(disk.bsize),
-    address: nodeIp ?? addressOf(routes ?? "", Deno.networkInterfaces()),
+    address,
     bootId: bootId.trim(),
     info: {
       machineID: machineId?.trim() ?? "",
@@ -52,22 +51,4 @@ export function memoryOf(meminfo: string): number {
 /** Of os-release(5). */
 export function prettyNameOf(release: string): string {
   return /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(release)?.[1] ?? "Linux";
-}
-
-/**
- * The IPv4 address of the interface of the default route.
- *
- * @param routes /proc/net/route
- */
-export function addressOf(
-  routes: string,
-  interfaces: readonly { name: string; family: string; address: string }[],
-): string {
-  const outward = routes.split("\n").map((line) => line.split("\t")).find((row) =>
-    row[1] === "00000000" && row[7] === "00000000"
-  );
-  const usable = interfaces.filter((one) =>
-    one.family === "IPv4" && !one.address.startsWith("127.") && !/^k3(ts0|v)/.test(one.name)
-  );
-  return (usable.find((one) => one.name === outward?.[0]) ?? usable[0])?.address ?? "127.0.0.1";
 }

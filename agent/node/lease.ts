@@ -4,33 +4,45 @@ import { formatMicroTime, type Lease } from "@k3ts/model/objects";
 import type { Log } from "../log.ts";
 
 const NAMESPACE = "kube-node-lease";
-const DURATION_SECONDS = 40;
-const RENEW_MS = 10_000;
+/** As the kubelet: four renewals in the time that one is good for. */
+export const LEASE_SECONDS = 40;
+const RENEWALS = 4;
 /** When a renewal has failed. */
-const RETRY_MS = 2_000;
+const RETRY_MS_MAX = 2_000;
+const FAILURES_TOLERATED = 3;
+
+export interface LeasedNode {
+  name: string;
+  uid: string;
+  /** How long a renewal is good for. */
+  leaseSeconds: number;
+}
 
 /** Runs until the signal fires. */
 export async function keepLease(
   client: ResourceClient<Lease>,
-  node: { name: string; uid: string },
+  node: LeasedNode,
   now: () => number,
   log: Log,
+  /** Called when it has failed several times in a row: the connection may be dead. */
+  onSilence: () => void,
   signal: AbortSignal,
 ): Promise<void> {
+  const renewMs = node.leaseSeconds * 1000 / RENEWALS;
   let held: Lease | undefined;
-  let failing = false;
+  let failures = 0;
   while (!signal.aborted) {
-    let wait = RENEW_MS;
+    let wait = renewMs;
     try {
       held = await renew(client, node, held, now, signal);
-      failing = false;
+      failures = 0;
     } catch (error) {
       if (signal.aborted) break;
       // Read anew: somebody else has written it, or it is gone.
       held = undefined;
-      wait = RETRY_MS;
-      if (!failing) log.error("Cannot renew the node's lease", error);
-      failing = true;
+      wait = Math.min(renewMs, RETRY_MS_MAX);
+      if (++failures === 1) log.error("Cannot renew the node's lease", error);
+      if (failures % FAILURES_TOLERATED === 0) onSilence();
     }
     await delay(wait, signal).catch(() => {});
   }
@@ -38,16 +50,16 @@ export async function keepLease(
 
 async function renew(
   client: ResourceClient<Lease>,
-  node: { name: string; uid: string },
+  node: LeasedNode,
   held: Lease | undefined,
   now: () => number,
   signal: AbortSignal,
 ): Promise<Lease> {
-  const options = { namespace: NAMESPACE, signal, timeoutMs: RENEW_MS };
+  const options = { namespace: NAMESPACE, signal, timeoutMs: Math.max(1_000, node.leaseSeconds * 1000 / RENEWALS) };
   const renewTime = formatMicroTime(now());
   try {
     const lease = held ?? await client.get(node.name, options);
-    const spec = { ...lease.spec, holderIdentity: node.name, leaseDurationSeconds: DURATION_SECONDS, renewTime };
+    const spec = { ...lease.spec, holderIdentity: node.name, leaseDurationSeconds: node.leaseSeconds, renewTime };
     return await client.update({ ...lease, spec }, options);
   } catch (error) {
     if (isConflict(error) && held !== undefined) return await renew(client, node, undefined, now, signal);
@@ -62,7 +74,7 @@ async function renew(
       // It goes with its node.
       ownerReferences: [{ apiVersion: "v1", kind: "Node", name: node.name, uid: node.uid }],
     },
-    spec: { holderIdentity: node.name, leaseDurationSeconds: DURATION_SECONDS, renewTime },
+    spec: { holderIdentity: node.name, leaseDurationSeconds: node.leaseSeconds, renewTime },
   };
   return await client.create(fresh, options);
 }

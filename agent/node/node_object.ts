@@ -13,6 +13,8 @@ export interface NodeInput {
   /** The Kubernetes version whose behaviour it has: v1.35.4. */
   kubernetesVersion: string;
   images: readonly Image[];
+  /** The range of addresses that it had, if it had one: it asks for that again. */
+  podCidr?: string;
   /** Why it cannot take pods; undefined when it can. */
   notReady?: string;
 }
@@ -22,7 +24,7 @@ const PODS_MAX = 110;
 const IMAGES_MAX = 50;
 
 /** To register with: the server keeps what others have written of it. */
-export function nodeObject(input: NodeInput, now: number): Pick<Node, "apiVersion" | "kind" | "status"> & {
+export function nodeObject(input: NodeInput, now: number): Pick<Node, "apiVersion" | "kind" | "spec" | "status"> & {
   metadata: Pick<Node["metadata"], "name" | "labels">;
 } {
   const architecture = input.facts.info.architecture;
@@ -39,6 +41,7 @@ export function nodeObject(input: NodeInput, now: number): Pick<Node, "apiVersio
         "beta.kubernetes.io/arch": architecture,
       },
     },
+    spec: input.podCidr === undefined ? {} : { podCIDR: input.podCidr },
     status: nodeStatus(input, undefined, now),
   };
 }

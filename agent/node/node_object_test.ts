@@ -1,5 +1,5 @@
 import { equal } from "node:assert/strict";
-import { addressOf, memoryOf, prettyNameOf } from "./facts.ts";
+import { memoryOf, prettyNameOf } from "./facts.ts";
 import { isNewsworthy, type NodeInput, nodeObject, nodeStatus } from "./node_object.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
@@ -53,14 +53,4 @@ Deno.test("conditions that others write stay", () => {
 Deno.test("the machine is read from the kernel's own files", () => {
   equal(memoryOf("MemTotal:       16384 kB\nMemFree: 1 kB\n"), 16 * 2 ** 20);
   equal(prettyNameOf('NAME="x"\nPRETTY_NAME="Debian 12"\n'), "Debian 12");
-  const routes =
-    "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\neth1\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\n";
-  const interfaces = [
-    { name: "lo", family: "IPv4", address: "127.0.0.1" },
-    { name: "eth0", family: "IPv4", address: "198.51.100.2" },
-    { name: "eth1", family: "IPv4", address: "192.0.2.2" },
-  ];
-  equal(addressOf(routes, interfaces), "192.0.2.2");
-  equal(addressOf("", interfaces), "198.51.100.2");
-  equal(addressOf("", [interfaces[0]!]), "127.0.0.1");
 });

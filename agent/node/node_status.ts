@@ -1,6 +1,9 @@
-/** Registers the node and keeps its status current: at once when it changes, else every five minutes. */
+/**
+ * Registers the node and keeps its status as it is: written at once when the server has another, be it that somebody
+ * else has written it, and every five minutes.
+ */
 import type { Client } from "@connectrpc/connect";
-import { backoffMs, delay, isNotFound, type ResourceClient, retryOnConflict } from "@k3ts/client";
+import { backoffMs, delay, type Informer, type ResourceClient, retryOnConflict } from "@k3ts/client";
 import type { Node } from "@k3ts/model/objects";
 import type { NodeService } from "@k3ts/proto";
 import type { Log } from "../log.ts";
@@ -8,6 +11,8 @@ import { isNewsworthy, type NodeInput, nodeObject, nodeStatus } from "./node_obj
 
 const LOOK_MS = 10_000;
 const REPORT_MS = 300_000;
+/** When it could not be written. */
+const RETRY_MS = 2_000;
 
 /** Tries for as long as it takes. Resolves with the node as the server has it, with its range of addresses. */
 export async function register(
@@ -30,33 +35,58 @@ export async function register(
   }
 }
 
-/** Runs until the signal fires. `input` is asked anew each time. */
+/**
+ * Runs until the signal fires. `input` is asked anew each time.
+ * @throws when somebody has deleted the node: the agent is to begin anew
+ */
 export async function keepNodeStatus(
-  client: ResourceClient<Node>,
-  registration: Client<typeof NodeService>,
+  nodes: Informer<Node>,
   input: () => NodeInput,
   now: () => number,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
+  await nodes.synced.catch(() => {}); // rejects at the end only
+  const { name } = input();
+  let pause = new AbortController();
+  signal.addEventListener("abort", () => pause.abort(), { once: true });
+  const stop = nodes.onChange((_type, node) => node.metadata.name === name && pause.abort());
   let reported = -Infinity;
-  let said: Node["status"];
-  while (!signal.aborted) {
-    try {
-      const latest = input();
-      const status = nodeStatus(latest, said, now());
-      if (isNewsworthy(said, status) || now() - reported >= REPORT_MS) {
-        await retryOnConflict(async () => {
-          const node = await client.get(latest.name, { signal });
-          said = (await client.updateStatus({ ...node, status: nodeStatus(latest, node.status, now()) })).status;
-        });
-        reported = now();
+  try {
+    while (!signal.aborted) {
+      pause = new AbortController();
+      let wait = LOOK_MS;
+      const known = nodes.get("", name);
+      if (known === undefined) {
+        throw new Error(`Cannot go on as the node "${name}" must be known to the server: somebody has deleted it`);
       }
-    } catch (error) {
-      // Somebody has deleted the node; as long as it lives, it comes back.
-      if (isNotFound(error)) await register(registration, input(), now, log, signal).catch(() => {});
-      else if (!signal.aborted) log.error("Cannot send the node's status", error);
+      try {
+        if (isNewsworthy(known.status, nodeStatus(input(), known.status, now())) || now() - reported >= REPORT_MS) {
+          await report(nodes.client, input(), now, signal);
+          reported = now();
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        log.error("Cannot send the node's status", error);
+        // Not at once, whatever wakes us.
+        await delay(RETRY_MS, signal).catch(() => {});
+        wait = 0;
+      }
+      await delay(wait, pause.signal).catch(() => {}); // something has changed
     }
-    await delay(LOOK_MS, signal).catch(() => {});
+  } finally {
+    stop();
   }
+}
+
+async function report(
+  client: ResourceClient<Node>,
+  input: NodeInput,
+  now: () => number,
+  signal: AbortSignal,
+): Promise<void> {
+  await retryOnConflict(async () => {
+    const node = await client.get(input.name, { signal });
+    await client.updateStatus({ ...node, status: nodeStatus(input, node.status, now()) }, { signal });
+  });
 }

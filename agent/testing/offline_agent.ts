@@ -3,16 +3,24 @@
  *
  *     deno run -A agent/testing/offline_agent.ts DATA_DIR
  */
-import { Code, ConnectError, type Transport } from "@connectrpc/connect";
-import { openImages, openNative, openNetwork, openRuntime } from "@k3ts/ffi";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { RenewableTransport } from "@k3ts/client";
+import { openImages, openNative, openNetwork, openRuntime, shimProgram } from "@k3ts/ffi";
 import { runAgent } from "../agent.ts";
 import { exists } from "../files.ts";
 import { createLog } from "../log.ts";
 import { readMachineFacts } from "../node/facts.ts";
+import { LEASE_SECONDS } from "../node/lease.ts";
 import { pathsOf } from "../paths.ts";
 
 const unavailable = () => Promise.reject(new ConnectError("there is no server", Code.Unavailable));
-const NOBODY: Transport = { unary: unavailable, stream: unavailable };
+const NOBODY: RenewableTransport = {
+  unary: unavailable,
+  stream: unavailable,
+  renew() {},
+  reconnect() {},
+  [Symbol.dispose]() {},
+};
 
 const paths = pathsOf(Deno.args[0]!);
 // How a test that fails ends what it has begun.
@@ -28,9 +36,11 @@ try {
     paths,
     nodeName: "lone",
     version: "0.0.0",
-    facts: await readMachineFacts(paths.dataDir),
+    facts: await readMachineFacts(paths.dataDir, "127.0.0.1"),
+    leaseSeconds: LEASE_SECONDS,
     server: NOBODY,
     runtime,
+    shimProgram: shimProgram(),
     images: openImages(native),
     network: openNetwork(native),
     dns: { loadSnapshot: unavailable },

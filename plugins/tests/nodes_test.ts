@@ -21,7 +21,7 @@ async function passTime<T>(
   until.then(over, over);
   const leases = cluster.clients.of<Lease>(resources.leases);
   while (!isOver) {
-    clock.advance(5_000);
+    clock.advance(2_000);
     for (const name of alive) {
       await leases.apply({
         apiVersion: "coordination.k8s.io/v1",
@@ -37,7 +37,7 @@ async function passTime<T>(
 
 Deno.test("pods of a node that falls silent are not ready, leave after their patience, and are replaced elsewhere", async () => {
   const clock = new FakeClock();
-  await using cluster = await testCluster({ clock });
+  await using cluster = await testCluster({ clock, patienceMs: 60_000 });
   await using running = await runControllers(cluster, [...ALL, nodeLifecycle(), podGc]);
   await using _kubelet = await fakeKubelet(cluster, { nodes: ["node-1", "node-2"] });
   await createWeb(cluster, 4);
@@ -65,7 +65,7 @@ Deno.test("pods of a node that falls silent are not ready, leave after their pat
 
 Deno.test("pods of a deleted node are removed, though nobody ends them", async () => {
   const clock = new FakeClock();
-  await using cluster = await testCluster({ clock });
+  await using cluster = await testCluster({ clock, patienceMs: 60_000 });
   await using running = await runControllers(cluster, [...ALL, nodeLifecycle(), podGc]);
   const kubelet = await fakeKubelet(cluster, { nodes: ["node-1"] });
   await createWeb(cluster, 2);

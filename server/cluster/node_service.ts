@@ -51,7 +51,7 @@ export function nodeService(options: NodeServiceOptions): ServiceImpl<typeof Nod
         if (isNotFound(error)) return undefined;
         throw error;
       });
-      const range = existing?.spec?.podCIDR ?? await freeRange();
+      const range = existing?.spec?.podCIDR ?? await freeRange(node.spec?.podCIDR);
       const spec = { ...existing?.spec, podCIDR: range, podCIDRs: [range] };
       const labels = { ...existing?.metadata.labels, ...node.metadata.labels };
       refuseForeignLabels(name, labels, existing?.metadata.labels);
@@ -66,9 +66,10 @@ export function nodeService(options: NodeServiceOptions): ServiceImpl<typeof Nod
     });
   }
 
-  async function freeRange(): Promise<string> {
+  /** @param wished what it had before somebody deleted it: its pods still have their addresses */
+  async function freeRange(wished: string | undefined): Promise<string> {
     const { items } = await nodes.list();
-    return nextNodeRange(podCidr, new Set(items.flatMap(({ spec }) => spec?.podCIDR ?? [])));
+    return nextNodeRange(podCidr, new Set(items.flatMap(({ spec }) => spec?.podCIDR ?? [])), wished);
   }
 }
 

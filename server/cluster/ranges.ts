@@ -15,14 +15,17 @@ export interface ClusterRanges {
 /** Each node has 254 addresses for its pods. */
 const NODE_PREFIX = 24;
 
-/** The first part of the cluster's range that no node has. @throws when all are taken */
-export function nextNodeRange(podCidr: string, taken: ReadonlySet<string>): string {
+/** The wished part of the cluster's range, or else the first, that no node has. @throws when all are taken */
+export function nextNodeRange(podCidr: string, taken: ReadonlySet<string>, wished?: string): string {
   const { base, prefix } = parseIPv4Range(podCidr);
   const count = 2 ** Math.max(0, NODE_PREFIX - prefix);
-  for (let index = 0; index < count; index++) {
-    const range = `${formatIPv4(base + index * 2 ** (32 - NODE_PREFIX))}/${NODE_PREFIX}`;
-    if (!taken.has(range)) return range;
-  }
+  const parts = Array.from(
+    { length: count },
+    (_, index) => `${formatIPv4(base + index * 2 ** (32 - NODE_PREFIX))}/${NODE_PREFIX}`,
+  );
+  const free = parts.filter((part) => !taken.has(part));
+  const range = free.find((part) => part === wished) ?? free[0];
+  if (range !== undefined) return range;
   throw new RangeError(
     `Cannot give the node an address range as ${podCidr} must have one left: all ${count} are taken`,
   );
