@@ -111,12 +111,13 @@ function surplus(active: readonly Pod[], count: number, now: number): ReplicaSet
   const crowd = Map.groupBy(active, (pod) => pod.spec?.nodeName ?? "");
   const ranked = active
     .map((pod) => ({ pod, rank: deletionRank(pod, crowd.get(pod.spec?.nodeName ?? "")!.length, now) }))
-    .sort((a, b) => compareRanks(a.rank, b.rank) || compareText(a.pod.metadata.name, b.pod.metadata.name));
+    .sort((a, b) => compareRanks(a.rank, b.rank) || compareText(a.pod.metadata.uid, b.pod.metadata.uid));
   return ranked.slice(0, count).map(({ pod, rank }) => ({ do: "delete", pod, because: explain(rank) }));
 }
 
 /** Lower goes first; earlier entries decide before later ones. */
-const RANKS = ["assigned", "started", "ready", "cost", "alone", "age", "restarts"] as const;
+const RANKS = ["assigned", "started", "ready", "cost", "alone", "service", "restarts", "age"] as const;
+const PHASES = ["Pending", "Unknown", "Running"];
 type Rank = Record<(typeof RANKS)[number], number>;
 
 function deletionRank(pod: Pod, podsOnItsNode: number, now: number): Rank {
@@ -127,14 +128,19 @@ function deletionRank(pod: Pod, podsOnItsNode: number, now: number): Rank {
   );
   return {
     assigned: pod.spec?.nodeName ? 1 : 0,
-    started: pod.status?.phase === "Pending" ? 0 : 1,
+    started: PHASES.indexOf(pod.status?.phase ?? "Pending"),
     ready: ready ? 1 : 0,
     cost: Number(pod.metadata.annotations?.["controller.kubernetes.io/pod-deletion-cost"] ?? 0) || 0,
     alone: -podsOnItsNode,
-    // Logarithmic, so that pods of about the same age are equal and the others decide.
-    age: ready ? Math.floor(Math.log2(Math.max(1, now - readySince(pod)))) : 0,
+    service: ready ? magnitude(now - readySince(pod)) : 0,
     restarts: -restarts,
+    age: magnitude(now - Date.parse(pod.metadata.creationTimestamp ?? "")),
   };
+}
+
+/** Logarithmic, so that pods of about the same age are equal and the others decide. Of nanoseconds, as in Kubernetes. */
+function magnitude(ms: number): number {
+  return ms > 0 ? Math.floor(Math.log2(ms * 1e6)) : -1;
 }
 
 function compareRanks(a: Rank, b: Rank): number {
