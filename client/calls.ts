@@ -2,6 +2,7 @@
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { ResourceService } from "@k3ts/proto";
 import { ApiError } from "./errors.ts";
+import { currentTrace } from "./telemetry/trace.ts";
 import type { CallOptions, ResourceClientOptions } from "./types.ts";
 
 const CALL_TIMEOUT_MS = 30_000;
@@ -12,7 +13,7 @@ type Rpc = { signal?: AbortSignal; timeoutMs?: number; headers: HeadersInit };
 
 export class Caller {
   readonly #client: Resources;
-  readonly #headers: HeadersInit;
+  readonly #headers: Record<string, string>;
 
   constructor(transport: Transport, readonly options: ResourceClientOptions) {
     this.#client = createClient(ResourceService, transport);
@@ -22,7 +23,7 @@ export class Caller {
   async call<R>(run: (client: Resources, rpc: Rpc) => Promise<R>, options: CallOptions = {}): Promise<R> {
     const { signal, timeoutMs = CALL_TIMEOUT_MS } = options;
     try {
-      return await run(this.#client, { timeoutMs, headers: this.#headers, ...(signal && { signal }) });
+      return await run(this.#client, { timeoutMs, headers: this.#tracedHeaders(), ...(signal && { signal }) });
     } catch (error) {
       throw reasonOf(error, signal);
     }
@@ -43,6 +44,11 @@ export class Caller {
     } finally {
       left.abort(new ConnectError("the reader has left", Code.Canceled));
     }
+  }
+
+  #tracedHeaders(): HeadersInit {
+    const traceparent = this.options.tellsTrace === true ? currentTrace() : "";
+    return traceparent === "" ? this.#headers : { ...this.#headers, traceparent };
   }
 
   warn(warnings: readonly string[]): void {

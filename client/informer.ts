@@ -5,6 +5,7 @@
 import { backoffMs, type BackoffOptions, delay } from "./backoff.ts";
 import { isExpired, isResourceVersionTooLarge } from "./errors.ts";
 import { type Change, ObjectStore } from "./object_store.ts";
+import { withinTrace } from "./telemetry/trace.ts";
 import type { KubernetesObject, ResourceClient, Selection } from "./types.ts";
 
 /** `old` is what was held before: for a change the last state, for a deletion too; undefined for what is new. */
@@ -89,6 +90,7 @@ export class Informer<T extends KubernetesObject> {
 
   /**
    * Calls a handler for every change from now on, after the copy has taken it over; begins with what is there already.
+   * A handler runs within the trace of the write that led to the change.
    * @returns a function that ends it
    */
   onChange(handler: ChangeHandler<T>): () => void {
@@ -115,9 +117,11 @@ export class Informer<T extends KubernetesObject> {
       timeoutSeconds: Math.round(WATCH_SECONDS * (1 + this.#random())),
       signal,
     });
-    for await (const { type, object } of events) {
-      if (type === "DELETED") this.#publish(this.#store.remove(object));
-      else if (type !== "BOOKMARK") this.#publish(this.#store.put(object));
+    for await (const { type, object, traceparent } of events) {
+      withinTrace(traceparent, () => {
+        if (type === "DELETED") this.#publish(this.#store.remove(object));
+        else if (type !== "BOOKMARK") this.#publish(this.#store.put(object));
+      });
       this.#resourceVersion = object.metadata.resourceVersion ?? this.#resourceVersion;
       this.#failures = 0;
     }

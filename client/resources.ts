@@ -210,10 +210,10 @@ class TypedClient<T extends KubernetesObject> implements ResourceClient<T> {
       timeoutSeconds: BigInt(options.timeoutSeconds ?? 0),
     };
     for await (const { events } of this.caller.stream((client, rpc) => client.watch(request, rpc), options.signal)) {
-      for (const { type, object } of events) {
+      for (const { type, object, traceparent } of events) {
         if (type === EventType.ERROR) throw new ApiError(parseStatus(object) ?? {});
         const known = EVENT_TYPES[type];
-        if (known !== undefined) yield { type: known, object: decode<R>(object) };
+        if (known !== undefined) yield { type: known, object: decode<R>(object), traceparent };
       }
     }
   }

@@ -85,6 +85,8 @@ export interface WatchEvent<T> {
   type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
   /** For a deletion: its last state, with the revision of the deletion. */
   object: T;
+  /** W3C Trace Context of the write that led to it; empty where that is not traced. */
+  traceparent: string;
 }
 
 export interface WriteOptions extends CallOptions {
@@ -172,6 +174,8 @@ export interface ResourceClients {
 export interface ResourceClientOptions {
   /** On whose behalf a plugin calls: one of the identities that its host has granted. */
   identity?: string;
+  /** Calls say of which trace they are part; to be set where the transport does not say so itself, as `fetch` does. */
+  tellsTrace?: boolean;
   /** Who is named as the writer, in `metadata.managedFields`, where a write does not say. @default what the transport calls itself */
   fieldManager?: string;
   /** Told what the server warns of, such as deprecations and unknown fields. @default nobody is */

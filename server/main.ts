@@ -27,6 +27,7 @@ import type { OnFault } from "./faults.ts";
 import { userOf } from "./identity.ts";
 import { hostPlugins, type PluginHostLog } from "./plugin_host/host.ts";
 import { diskStore } from "./stores/disk.ts";
+import { continueTrace, TRACING } from "./telemetry/tracing.ts";
 import { VERSION } from "./version.ts";
 
 const { values } = parseArgs({
@@ -103,6 +104,7 @@ await using server = await createApiServer({
     ...(values.store !== undefined && { engine: engineOf(values.store) }),
   }),
   registry: {
+    tracing: TRACING,
     onStoreFailure(failure) {
       if (failure === undefined) log("info", "the store is open again");
       else log("error", `the store has failed, no write is taken and it is opened again: ${failure.message}`);
@@ -167,7 +169,8 @@ const listener = Deno.serve({
 }, handler);
 const plugins = hostPlugins({
   command: pluginCommand(),
-  routes: (callerOf) => (router) => routeResources(router, server, (context) => identityOf(callerOf(context))),
+  routes: (callerOf) => (router) =>
+    routeResources(router, server, (context) => identityOf(callerOf(context)), [continueTrace]),
   mayActAs: (user) => user.startsWith("system:serviceaccount:kube-system:") || BUILT_IN_USERS.includes(user),
   serverVersion: VERSION,
   caCertificate: pki.ca.pem,

@@ -4,6 +4,7 @@
  * Serial: one round at a time. Long work (fetching images) is only begun here. What fails is held back with a backoff
  * of its own, so that the rest goes on.
  */
+import { currentTrace, traced, untraced } from "@k3ts/client/telemetry";
 import { explain, type Log } from "../log.ts";
 import { ConfigError } from "./config_error.ts";
 import type { Failure, ObservedPod } from "./observed.ts";
@@ -34,6 +35,8 @@ export class PodWorker {
   readonly #failures = new Map<string, Failure & { tries: number }>();
   /** There is a reason to look again. */
   #poked = false;
+  /** Of the newest change that is not yet carried out. */
+  #trace = "";
   /** Ends the rest, while there is one. */
   #wake: (() => void) | undefined;
 
@@ -42,7 +45,9 @@ export class PodWorker {
     this.#machine = machine;
     this.#now = now;
     this.#log = log;
-    this.done = this.#run(signal);
+    this.#trace = currentTrace();
+    // It goes on for long after the change that began it.
+    this.done = untraced(() => this.#run(signal));
   }
 
   get desired(): DesiredPod {
@@ -51,6 +56,7 @@ export class PodWorker {
 
   set desired(desired: DesiredPod) {
     this.#desired = desired;
+    this.#trace = currentTrace() || this.#trace;
     this.poke();
   }
 
@@ -79,6 +85,7 @@ export class PodWorker {
       }
       if (plan !== undefined && plan.actions.length > 0 && rounds < ROUNDS_MAX) continue;
       rounds = 0;
+      this.#trace = "";
       const at = plan === undefined || plan.actions.length > 0 ? this.#now() + RETRY_MS_FIRST : plan.reconsiderAt;
       await this.#rest(at, signal);
     }
@@ -101,7 +108,12 @@ export class PodWorker {
   async #perform(action: Action, desired: DesiredPod, plan: PodPlan): Promise<void> {
     const what = subjectOf(action, desired);
     try {
-      await this.#machine.perform(action, desired, plan);
+      await traced(
+        this.#trace,
+        `pod ${action.do}`,
+        { pod: nameOf(desired), ...("container" in action && { container: action.container }) },
+        () => this.#machine.perform(action, desired, plan),
+      );
       this.#failures.delete(what);
     } catch (error) {
       const tries = (this.#failures.get(what)?.tries ?? 0) + 1;

@@ -11,6 +11,8 @@ export interface ObjectChange {
   readonly at: number;
   /** The new state, or the last one of an object that is gone, bearing the revision of its deletion. */
   readonly object: StoredObject;
+  /** W3C Trace Context of the write, where that is traced. */
+  readonly traceparent?: string;
   /** The state before. Absent for ADDED, and where history begins after that state was written. */
   readonly previous?: StoredObject;
 }

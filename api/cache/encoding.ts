@@ -65,7 +65,8 @@ export type WatchEventType = EventType | "BOOKMARK" | "ERROR";
 export class EncodedEvent {
   #framed: { by: string; bytes: Uint8Array } | undefined;
 
-  constructor(readonly type: WatchEventType, readonly object: Uint8Array) {}
+  /** @param traceparent W3C Trace Context of the write that led to it; empty where that is not traced */
+  constructor(readonly type: WatchEventType, readonly object: Uint8Array, readonly traceparent: string = "") {}
 
   /** The bytes for the wire, made once. */
   framed(framing: Framing): Uint8Array {

@@ -72,7 +72,7 @@ export class SharedEvents {
     if (event === undefined) {
       // What left a filter is shown as it was, but as of the revision at which it left.
       const shown = type === "DELETED" && object.revision !== change.revision ? at(object, change.revision) : object;
-      event = new EncodedEvent(type, form.encode(shown));
+      event = new EncodedEvent(type, form.encode(shown), change.traceparent);
       forms.set(id, event);
     }
     return event;

@@ -14,7 +14,7 @@ import {
   type WriteOptions as WriteOptionsMessage,
 } from "@k3ts/proto";
 import { encodeProtobuf, type FieldValidation, typeFacts } from "@k3ts/model";
-import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { ConnectRouter, HandlerContext, Interceptor, ServiceImpl } from "@connectrpc/connect";
 import type { User } from "../auth/user.ts";
 import type { Form } from "../cache/encoding.ts";
 import type { FormChoice } from "../forms/forms.ts";
@@ -49,8 +49,13 @@ const PATCH_TYPES: Readonly<Record<number, PatchType>> = {
 };
 
 /** Adds the service to a router, be it of a server or of a test's own transport. */
-export function routeResources(router: ConnectRouter, server: ApiServer, identify: Identify): void {
-  router.service(ResourceService, resourceService(server, identify));
+export function routeResources(
+  router: ConnectRouter,
+  server: ApiServer,
+  identify: Identify,
+  interceptors: Interceptor[] = [],
+): void {
+  router.service(ResourceService, resourceService(server, identify), { interceptors });
 }
 
 type Methods = ServiceImpl<typeof ResourceService>;

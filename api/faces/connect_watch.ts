@@ -24,7 +24,7 @@ const TYPES: Readonly<Record<WatchEventType, EventType>> = {
 };
 
 interface Message {
-  events: { type: EventType; object: Uint8Array<ArrayBuffer> }[];
+  events: { type: EventType; object: Uint8Array<ArrayBuffer>; traceparent: string }[];
 }
 
 export async function* watchResponses(
@@ -56,7 +56,13 @@ export async function* watchResponses(
       const events = await sink.take();
       if (failure !== undefined) throw connectErrorOfStatus(failure);
       if (events === undefined) return;
-      yield { events: events.map(({ type, object }) => ({ type: TYPES[type], object: owned(object) })) };
+      yield {
+        events: events.map(({ type, object, traceparent }) => ({
+          type: TYPES[type],
+          object: owned(object),
+          traceparent,
+        })),
+      };
     }
   } finally {
     callOff();

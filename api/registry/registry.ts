@@ -50,8 +50,16 @@ export interface RegistryOptions extends GroupCommitOptions {
   storeHistoryMs?: number;
   /** Opens the store again after a failure. Absent: a failure is the end. */
   reopen?: () => Promise<StoreWriter>;
+  tracing?: Tracing;
   /** Told when the store fails, when it cannot be opened again, and when it can (undefined). */
   onStoreFailure?: (failure: Error | undefined) => void;
+}
+
+/** How writes become parts of traces. */
+export interface Tracing {
+  /** W3C Trace Context of what is being done now; empty outside of any trace. */
+  current(): string;
+  span<T>(name: string, work: () => Promise<T>): Promise<T>;
 }
 
 export interface WriteOptions {
@@ -245,7 +253,14 @@ export class Registry<R extends StoredResource = StoredResource> {
   }
 
   /** From here on the write counts: it has a revision, and later writes are checked against it. */
-  async #accept(resource: R, accepted: Omit<ObjectChange, "at">, options: WriteOptions): Promise<StoredObject> {
+  async #accept(
+    resource: R,
+    untraced: Omit<ObjectChange, "at" | "traceparent">,
+    options: WriteOptions,
+  ): Promise<StoredObject> {
+    const { tracing } = this.#options;
+    const traceparent = tracing?.current() ?? "";
+    const accepted = traceparent === "" ? untraced : { ...untraced, traceparent };
     const { type, revision, object, previous } = accepted;
     const key = objectKey(resource, object.namespace, object.name);
     const head: Head = { object: type === "DELETED" ? undefined : object };
@@ -256,9 +271,11 @@ export class Registry<R extends StoredResource = StoredResource> {
     const change = type === "DELETED"
       ? { type: "delete" as const, key, value, revision }
       : { type: "put" as const, key, value, revision, ...(expiresAt !== undefined && { expiresAt }) };
-    await this.#commit.submit(change, options.mayBeLost ?? false, { resource, accepted, head }).catch((cause) => {
-      throw refusal(cause);
-    });
+    const commit = () =>
+      this.#commit.submit(change, options.mayBeLost ?? false, { resource, accepted, head }).catch((cause) => {
+        throw refusal(cause);
+      });
+    await (tracing === undefined || traceparent === "" ? commit() : tracing.span("store commit", commit));
     return object;
   }
 

@@ -2,4 +2,4 @@
 export { createLog, explain, type Fields, type Level, levelOf, type Log, type LogOptions } from "./log.ts";
 export { type Counter, type Gauge, type Histogram, mergeMetrics, Metrics, METRICS_TYPE, SECONDS } from "./metrics.ts";
 export { keepProcessMetrics } from "./process_metrics.ts";
-export { type Attributes, currentTrace, span, traced, withinTrace } from "./trace.ts";
+export { type Attributes, currentTrace, nameSpan, span, traced, untraced, withinTrace } from "./trace.ts";

@@ -6,7 +6,7 @@
  * that made them (W3C Trace Context, `traceparent`), informers hand it on with the change, and whoever acts on it acts
  * within it. So one trace leads from an API write over controllers and scheduler to a running container.
  */
-import { context, propagation, type Span, SpanStatusCode, trace } from "@opentelemetry/api";
+import { context, propagation, ROOT_CONTEXT, type Span, SpanStatusCode, trace } from "@opentelemetry/api";
 
 export type Attributes = Readonly<Record<string, string | number | boolean>>;
 
@@ -23,6 +23,16 @@ export function currentTrace(): string {
 /** Does something as a part of a trace; of none where `traceparent` is empty. */
 export function withinTrace<T>(traceparent: string, work: () => T): T {
   return traceparent === "" ? work() : context.with(propagation.extract(context.active(), { traceparent }), work);
+}
+
+/** Does something as a part of no trace: what goes on for long after it was begun. */
+export function untraced<T>(work: () => T): T {
+  return context.with(ROOT_CONTEXT, work);
+}
+
+/** Calls what was done until now by a name that says more. */
+export function nameSpan(name: string, attributes: Attributes = {}): void {
+  trace.getActiveSpan()?.updateName(name).setAttributes(attributes);
 }
 
 /**

@@ -87,7 +87,7 @@ export function planComponents(options: ComponentOptions): SupervisorConfig {
     sockets,
     directory: dataDir,
     logPath: log(name),
-    environment: { ...ENVIRONMENT, ...environmentOf(options) },
+    environment: { ...ENVIRONMENT, ...environmentOf(options), OTEL_SERVICE_NAME: `k3ts-${name}` },
     stopTimeoutMs: 10_000,
   });
   return create(SupervisorConfigSchema, {

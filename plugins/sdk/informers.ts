@@ -61,7 +61,7 @@ function onlyMetadata(client: ResourceClient<KubernetesObject>): ResourceClient<
     return { ...list, items: list.items.map(reduce) };
   };
   reduced.watch = async function* (options) {
-    for await (const { type, object } of client.watch(options)) yield { type, object: reduce(object) };
+    for await (const event of client.watch(options)) yield { ...event, object: reduce(event.object) };
   };
   return reduced;
 }

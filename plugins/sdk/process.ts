@@ -40,14 +40,18 @@ export async function servePlugins(
     const log = (level: PluginLog_Level, controller: string, message: string) =>
       reports.add({ case: "log", value: create(PluginLogSchema, { level, controller, message }) });
     const informers = new SharedInformers(
-      createResourceClient(transport, { identity: READER }),
+      createResourceClient(transport, { identity: READER, tellsTrace: true }),
       signal,
       (error) => log(PluginLog_Level.WARN, "informers", error.message),
     );
     for (const controller of running) {
       startController(controller, {
         informers,
-        clients: createResourceClient(transport, { identity: controller.user, fieldManager: controller.component }),
+        clients: createResourceClient(transport, {
+          identity: controller.user,
+          fieldManager: controller.component,
+          tellsTrace: true,
+        }),
         clock: systemClock,
         onSynced: () => reports.add({ case: "controllerSynced", value: controller.name }),
         onFailure: (about, error) => log(PluginLog_Level.WARN, controller.name, `${about}: ${error.message}`),

@@ -3,6 +3,7 @@
  * again on the next change. All that is clever is in the planner; all that can fail is here.
  */
 import type { ResourceClients } from "@k3ts/client";
+import { currentTrace, traced } from "@k3ts/client/telemetry";
 import type { KubernetesObject, ResourceRef } from "@k3ts/model/objects";
 import { isDeepStrictEqual } from "node:util";
 import { act, type Write } from "./act.ts";
@@ -42,6 +43,8 @@ class Runner {
   #queue: WorkQueue;
   /** What was written for an object and may not be seen yet. */
   #unseen = new Map<string, Write[]>();
+  /** Of the newest change that an object waits for. */
+  #traces = new Map<string, string>();
   #objects: SharedInformer;
   #related: Record<string, SharedInformer>;
 
@@ -69,7 +72,12 @@ class Runner {
   }
 
   #subscribe(): (() => void)[] {
-    const enqueue = (object: KubernetesObject) => this.#queue.add(keyOf(object));
+    const enqueue = (object: KubernetesObject) => {
+      const key = keyOf(object);
+      const trace = currentTrace();
+      if (trace !== "") this.#traces.set(key, trace);
+      this.#queue.add(key);
+    };
     const objects = view(this.#objects);
     return [
       this.#objects.informer.onChange((_type, object) => enqueue(object)),
@@ -90,8 +98,11 @@ class Runner {
       } catch {
         return; // the signal has fired
       }
+      const trace = this.#traces.get(key) ?? "";
+      this.#traces.delete(key);
+      const { name } = this.controller;
       try {
-        await this.#reconcile(key);
+        await traced(trace, `reconcile ${name}`, { controller: name, object: key }, () => this.#reconcile(key));
         this.#queue.done(key);
       } catch (error) {
         if (this.signal.aborted) return;

@@ -24,6 +24,7 @@ import {
   update,
   type WriteRequest,
 } from "@k3ts/api";
+import { nameSpan } from "@k3ts/client/telemetry";
 import type { OnFault } from "../faults.ts";
 import { credentialsOf } from "../identity.ts";
 import { chooseForm, PRODUCED, type Wanted } from "./negotiation.ts";
@@ -74,6 +75,11 @@ interface Call {
 async function answer(call: Call): Promise<Response> {
   const { http, query, server } = call;
   const request = resolve(call);
+  nameSpan(`${http.method} ${[request.resource.resource, request.subresource].filter(Boolean).join("/")}`, {
+    "k8s.namespace.name": request.namespace,
+    "k3ts.object": request.name,
+    "k3ts.user": request.user.name,
+  });
   // Whatever form the client wants is the node's to choose.
   if (isStream(request)) return await answerStream(request, call);
   const include = query.get("includeObject");
@@ -176,7 +182,8 @@ function writeOf(request: ApiRequest, { http, query }: Call): WriteRequest {
 
 /** What is answered by a node. */
 const STREAMS: Readonly<Record<string, readonly string[]>> = {
-  pods: ["attach", "exec", "log", "portforward"],
+  pods: ["attach", "exec", "log", "portforward", "proxy"],
+  services: ["proxy"],
   nodes: ["proxy"],
 };
 

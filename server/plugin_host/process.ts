@@ -37,8 +37,7 @@ export async function runPluginProcess(options: PluginProcessOptions, signal: Ab
     stdout: "piped",
     stderr: "inherit",
     clearEnv: true,
-    // Where Deno finds the packages that it has already fetched; nothing of it reaches the plugin, which may read no environment.
-    env: pick(Deno.env.toObject(), ["HOME", "DENO_DIR", "PATH"]),
+    env: environment(Deno.env.toObject()),
   }).spawn();
   options.onSpawn?.(child.pid);
   // It holds nothing that it would have to save, and must not be able to stay.
@@ -90,6 +89,11 @@ function identityOf(context: HandlerContext, mayActAs: (user: string) => boolean
   );
 }
 
-function pick(from: Record<string, string>, names: string[]): Record<string, string> {
-  return Object.fromEntries(names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]!]));
+/**
+ * Where Deno finds the packages that it has already fetched, and where it sends traces. Nothing of it reaches the
+ * plugin, which may read no environment.
+ */
+function environment(own: Record<string, string>): Record<string, string> {
+  const forDeno = Object.entries(own).filter(([name]) => /^(HOME|DENO_DIR|PATH|OTEL_.*)$/.test(name));
+  return { ...Object.fromEntries(forDeno), OTEL_SERVICE_NAME: "k3ts-plugins" };
 }
