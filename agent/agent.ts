@@ -14,6 +14,9 @@ import type { MachineFacts } from "./node/facts.ts";
 import type { NodeInput } from "./node/node_object.ts";
 import { type OpenNode, openNode } from "./open_node.ts";
 import type { Paths } from "./paths.ts";
+import { collectImages } from "./images/collection.ts";
+import { containersOf } from "./pods/container_rules.ts";
+import { watchDiskLimits } from "./pods/disk_limits.ts";
 import { rotateLogs } from "./pods/log_rotation.ts";
 import { openSaved, type Saved } from "./saved.ts";
 import { serve } from "./serve/http.ts";
@@ -80,6 +83,19 @@ export async function runAgent(parts: AgentParts): Promise<void> {
     watchRuntime(parts, node),
     node.routes.keep(parts.signal),
     rotateLogs(parts.paths, node.table, parts.now, parts.log, parts.signal),
+    watchDiskLimits({
+      ...parts,
+      native: parts.images,
+      table: node.table,
+      pods: () => node.manager.pods(),
+      evict: (uid, why) => node.manager.evict(uid, why),
+    }),
+    collectImages({
+      ...parts,
+      images: saved.images,
+      directory: parts.paths.images,
+      used: () => usedImages(saved, node),
+    }),
   ]);
   // From here on the server is needed; all above goes on without it.
   const cluster = await greeted;
@@ -118,6 +134,26 @@ function followSaved({ log }: AgentParts, saved: Saved, { manager, network }: Op
   useReferences();
   for (const pod of saved.pods.list()) manager.want(pod);
   networkChanged();
+}
+
+/** Those of containers that are here, ended ones too, and those that pods of this node name. */
+function usedImages({ images }: Saved, { table, manager }: OpenNode): Set<string> {
+  const used = new Set(table.all().map((one) => one.imageId));
+  for (const pod of manager.pods()) {
+    const named = [
+      ...containersOf(pod).map(({ container }) => container.image),
+      ...(pod.spec?.volumes ?? []).map(({ image }) => image?.reference),
+    ];
+    for (const name of named) {
+      try {
+        const found = name === undefined ? undefined : images.find(name);
+        if (found !== undefined) used.add(found.id);
+      } catch {
+        // A name that is none names no image.
+      }
+    }
+  }
+  return used;
 }
 
 /** Tells workers when one of their containers has started or ended. */

@@ -7,11 +7,15 @@ export interface Paths {
   node: string;
   token: string;
   nodeName: string;
+  /** Why this machine was not let in, after it has tried. */
+  refusal: string;
   /** With its key beside it, `.key`. */
   nodeCertificate: string;
   caCertificate: string;
   state: string;
   images: string;
+  /** Mirrors and passwords for image registries; the user's to write. */
+  registries: string;
   addresses: string;
   dnsSnapshot: string;
   agentSocket: string;
@@ -34,10 +38,12 @@ export function pathsOf(dataDir: string, cgroupParent: string = CGROUP_PARENT): 
     node,
     token: `${node}/token`,
     nodeName: `${node}/name`,
+    refusal: `${node}/refused`,
     nodeCertificate: `${node}/node.crt`,
     caCertificate: `${node}/ca.crt`,
     state: `${node}/state`,
     images: `${node}/images`,
+    registries: `${dataDir}/registries.yaml`,
     addresses: `${node}/addresses.json`,
     dnsSnapshot: `${node}/dns.snapshot`,
     agentSocket: `${dataDir}/run/agent.sock`,

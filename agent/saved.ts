@@ -21,7 +21,7 @@ export async function openSaved(paths: Paths, native: ImageNative, log: Log): Pr
     services: new SavedObjects(`${paths.state}/services`),
     slices: new SavedObjects(`${paths.state}/endpointslices`),
     references: new ReferenceWatch(`${paths.state}/references`, log),
-    images: new Images(paths.images, native),
+    images: new Images(paths.images, native, paths.registries),
   };
   await Promise.all(Object.values(saved).map((one) => one.open()));
   return saved;

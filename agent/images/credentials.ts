@@ -1,33 +1,44 @@
-/** Names and passwords for registries out of a pod's image pull secrets (kubernetes.io/dockerconfigjson). Pure. */
+/** Names and passwords for registries out of a pod's image pull secrets (core/v1 imagePullSecrets). Pure. */
 import type { Pod } from "@k3ts/model/objects";
 import { text } from "../pods/text.ts";
-import type { References } from "../sync/references.ts";
+import type { Data, References } from "../sync/references.ts";
 import { parseReference } from "./reference.ts";
+import { credentialsOf } from "./registries.ts";
 import type { Credentials } from "./registry.ts";
 
-interface DockerConfig {
-  auths?: Record<string, { auth?: string; username?: string; password?: string }>;
-}
+type Auths = Record<string, { auth?: string; username?: string; password?: string }>;
 
-/** Secrets that are missing or say nothing of the image's registry are passed over, as in Kubernetes. */
-export function credentialsFor(pod: Pod, image: string, references: References): Credentials | undefined {
-  const { registry } = parseReference(image);
+/**
+ * Those that are for the image, the most specific first. Secrets that are missing, cannot be read or say nothing of
+ * its registry are passed over, as in Kubernetes.
+ */
+export function credentialsFor(pod: Pod, image: string, references: References): Credentials[] {
+  const { registry, repository } = parseReference(image);
+  const found: { key: string; credentials: Credentials }[] = [];
   for (const { name } of pod.spec?.imagePullSecrets ?? []) {
     const data = lookUp(references, pod.metadata.namespace ?? "default", name ?? "");
-    const config = data?.get(".dockerconfigjson");
-    if (config === undefined) continue;
-    for (const [host, entry] of Object.entries((JSON.parse(text(config)) as DockerConfig).auths ?? {})) {
-      if (hostOf(host) !== registry) continue;
-      const [username, ...rest] = entry.auth !== undefined
-        ? atob(entry.auth).split(":")
-        : [entry.username, entry.password ?? ""];
-      if (username !== undefined) return { username, password: rest.join(":") };
+    for (const [entry, value] of Object.entries(authsIn(data))) {
+      const key = normal(entry);
+      const credentials = fits(key, `${registry}/${repository}`) ? credentialsOf(value) : undefined;
+      if (credentials !== undefined) found.push({ key, credentials });
     }
   }
-  return undefined;
+  return found.sort((a, b) => b.key.length - a.key.length).map((one) => one.credentials);
 }
 
-function lookUp(references: References, namespace: string, name: string) {
+/** Of a kubernetes.io/dockerconfigjson Secret, or of the older kubernetes.io/dockercfg. */
+function authsIn(data: Data | undefined): Auths {
+  const [config, old] = [data?.get(".dockerconfigjson"), data?.get(".dockercfg")];
+  try {
+    if (config !== undefined) return (JSON.parse(text(config)) as { auths?: Auths }).auths ?? {};
+    return old === undefined ? {} : JSON.parse(text(old)) as Auths;
+  } catch {
+    // What it holds is nobody's to read in a log.
+    return {};
+  }
+}
+
+function lookUp(references: References, namespace: string, name: string): Data | undefined {
   try {
     return references.data("Secret", namespace, name, true);
   } catch {
@@ -36,8 +47,23 @@ function lookUp(references: References, namespace: string, name: string) {
   }
 }
 
-/** `https://index.docker.io/v1/` is docker.io. */
-function hostOf(entry: string): string {
-  const host = entry.replace(/^https?:\/\//, "").split("/")[0]!;
-  return host === "index.docker.io" || host === "registry-1.docker.io" ? "docker.io" : host;
+/** `https://index.docker.io/v1/` is docker.io; others keep the path that they are for. */
+function normal(entry: string): string {
+  const plain = entry.replace(/^https?:\/\//, "").replace(/\/(v[12]\/?)?$/, "").replace(/\/+$/, "");
+  const [host = "", ...path] = plain.split("/");
+  const known = host === "index.docker.io" || host === "registry-1.docker.io" ? "docker.io" : host;
+  return [known, ...path].join("/");
+}
+
+/** The host part by part, where `*` is any one part or a piece of it, and the path by whole parts. */
+function fits(key: string, image: string): boolean {
+  const [host = "", ...path] = key.split("/");
+  const [imageHost = "", ...imagePath] = image.split("/");
+  const parts = host.split(".");
+  const imageParts = imageHost.split(".");
+  const sameHost = parts.length === imageParts.length && parts.every((part, at) => {
+    const pattern = part.split("*").map((piece) => piece.replace(/[^\w-]/g, "\\$&")).join("[^.]*");
+    return new RegExp(`^${pattern}$`).test(imageParts[at]!);
+  });
+  return sameHost && path.every((part, at) => part === imagePath[at]);
 }

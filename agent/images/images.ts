@@ -6,6 +6,8 @@
  */
 import type { ImageService } from "@k3ts/proto";
 import type { Client } from "@connectrpc/connect";
+import { removeIfThere } from "../files.ts";
+import { explain } from "../log.ts";
 import { Blobs, digestOf } from "./blobs.ts";
 import { type Image, ImageIndex } from "./index.ts";
 import {
@@ -21,6 +23,7 @@ import {
 } from "./oci.ts";
 import { readLayout } from "./layout.ts";
 import { canonical, canonicalName, type ImageReference, parseReference } from "./reference.ts";
+import { endpointsFor, readRegistries } from "./registries.ts";
 import { type Credentials, Registry } from "./registry.ts";
 
 export type ImageNative = Pick<Client<typeof ImageService>, "unpackLayer" | "extractArchive">;
@@ -37,13 +40,18 @@ export class Images {
   readonly index: ImageIndex;
   readonly #directory: string;
   readonly #native: ImageNative;
+  readonly #registriesFile: string;
+  /** Images are taken in by many at a time, and removed by one alone: what one needs the other would take away. */
+  readonly #taking = new Gate();
   readonly #pulls = new Map<string, Promise<{ image: Image; tookMs: number }>>();
   readonly #unpacks = new Map<string, Promise<void>>();
   readonly #slots = new Slots(PULLS_AT_ONCE);
 
-  constructor(imagesDirectory: string, native: ImageNative) {
+  /** @param registriesFile where mirrors and passwords stand, if there is such a file */
+  constructor(imagesDirectory: string, native: ImageNative, registriesFile: string) {
     this.#directory = imagesDirectory;
     this.#native = native;
+    this.#registriesFile = registriesFile;
     this.blobs = new Blobs(imagesDirectory);
     this.index = new ImageIndex(imagesDirectory);
   }
@@ -65,23 +73,50 @@ export class Images {
    */
   pull(
     name: string,
-    credentials: Credentials | undefined,
+    credentials: readonly Credentials[],
     signal: AbortSignal,
   ): Promise<{ image: Image; tookMs: number }> {
-    const key = canonical(name);
+    // Whoever comes with a password of his own is not answered with another's.
+    const key = `${canonical(name)} ${digestOf(new TextEncoder().encode(JSON.stringify(credentials)))}`;
     const running = this.#pulls.get(key);
     if (running !== undefined) return running;
     const pull = this.#slots.run(async () => {
       const began = performance.now();
-      const image = await this.#pull(parseReference(name), credentials, signal);
+      const image = await this.#taking.share(() => this.#pull(parseReference(name), credentials, signal));
       return { image, tookMs: performance.now() - began };
     }).finally(() => this.#pulls.delete(key));
     this.#pulls.set(key, pull);
     return pull;
   }
 
-  async #pull(reference: ImageReference, credentials: Credentials | undefined, signal: AbortSignal): Promise<Image> {
-    const registry = new Registry(reference, credentials);
+  /** From the first place that has it. */
+  async #pull(
+    reference: ImageReference,
+    credentials: readonly Credentials[],
+    signal: AbortSignal,
+  ): Promise<Image> {
+    const errors: unknown[] = [];
+    for (const endpoint of endpointsFor(reference, await readRegistries(this.#registriesFile))) {
+      // A pod's passwords are for the registry that it names, and for nobody who stands in for it.
+      const own = endpoint.isMirror ? [] : credentials;
+      const all = [...own, ...(endpoint.credentials === undefined ? [] : [endpoint.credentials])];
+      try {
+        using registry = await Registry.open(reference, endpoint, all);
+        return await this.#pullFrom(registry, reference, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        errors.push(error);
+      }
+    }
+    if (errors.length === 1) throw errors[0];
+    throw new Error(
+      `Cannot fetch "${canonicalName(reference)}" as a mirror or its registry must have it: ${
+        errors.map(explain).join("; ")
+      }`,
+    );
+  }
+
+  async #pullFrom(registry: Registry, reference: ImageReference, signal: AbortSignal): Promise<Image> {
     const top = await registry.manifest(reference.digest ?? reference.tag!, signal);
     let document = readDocument(top.bytes);
     if (isIndex(document)) {
@@ -154,7 +189,11 @@ export class Images {
    *
    * @param name what to call the image where the archive does not say
    */
-  async import(path: string, name?: string): Promise<Image[]> {
+  import(path: string, name?: string): Promise<Image[]> {
+    return this.#taking.share(() => this.#import(path, name));
+  }
+
+  async #import(path: string, name?: string): Promise<Image[]> {
     const stat = await Deno.stat(path).catch((error) => {
       throw new Error(`Cannot import "${path}" as it must be a file or a folder that can be read`, { cause: error });
     });
@@ -166,6 +205,24 @@ export class Images {
     } finally {
       await Deno.remove(directory, { recursive: true });
     }
+  }
+
+  /** Takes images away, with the blobs and layers that no other image has. Nothing may use them. */
+  remove(ids: ReadonlySet<string>): Promise<void> {
+    return this.#taking.alone(async () => {
+      const gone = this.index.list().filter((one) => ids.has(one.id));
+      // Nobody finds them any more, before anything of them goes.
+      await this.index.remove(ids);
+      const left = this.index.list();
+      const blobs = new Set(left.flatMap((one) => [one.id, ...one.blobs]));
+      const layers = new Set(left.flatMap((one) => one.layers));
+      for (const image of gone) {
+        for (const blob of [image.id, ...image.blobs]) if (!blobs.has(blob)) await this.blobs.remove(blob);
+        for (const layer of image.layers) {
+          if (!layers.has(layer)) await removeIfThere(this.layerPath(layer), { recursive: true });
+        }
+      }
+    });
   }
 
   async #importDirectory(directory: string, name?: string): Promise<Image[]> {
@@ -195,6 +252,29 @@ function readDocument(bytes: Uint8Array): Manifest | Index {
   throw new Error(
     `Cannot use manifest ${digestOf(bytes)} as it must be of schema 2: it is of ${document.schemaVersion}`,
   );
+}
+
+/** Lets many share, or one be alone. Whoever wants to be alone waits for those that share, and those after it for it. */
+class Gate {
+  #alone: Promise<unknown> = Promise.resolve();
+  readonly #sharing = new Set<Promise<unknown>>();
+
+  async share<T>(task: () => Promise<T>): Promise<T> {
+    await this.#alone;
+    const running = task();
+    this.#sharing.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#sharing.delete(running);
+    }
+  }
+
+  alone<T>(task: () => Promise<T>): Promise<T> {
+    const running = this.#alone.then(() => Promise.allSettled(this.#sharing)).then(task);
+    this.#alone = running.catch(() => {});
+    return running;
+  }
 }
 
 /** Lets a number of tasks run at a time; the others wait in order. */

@@ -18,13 +18,13 @@ Deno.test("a layout is imported under its name, and found by it after a restart"
       "org.opencontainers.image.ref.name": "hello:1",
     });
     const unpacked: string[] = [];
-    const images = new Images(`${directory}/images`, fakeNative(unpacked));
+    const images = new Images(`${directory}/images`, fakeNative(unpacked), `${directory}/registries.yaml`);
     await images.open();
     const [image] = await images.import(`${directory}/layout`);
     equal(image?.id, id);
     assertEquals(image?.names, ["docker.io/library/hello:1"]);
     assertEquals(unpacked.sort(), diffIds.sort());
-    const again = new Images(`${directory}/images`, fakeNative([]));
+    const again = new Images(`${directory}/images`, fakeNative([]), `${directory}/registries.yaml`);
     await again.open();
     equal(again.find("hello:1")?.id, id);
     equal(again.find(id)?.config.Cmd?.[0], "httpd");
@@ -34,7 +34,7 @@ Deno.test("a layout is imported under its name, and found by it after a restart"
 Deno.test("a layout that says no more than a tag needs a name", () =>
   inDirectory(async (directory) => {
     await writeLayout(`${directory}/layout`, { "org.opencontainers.image.ref.name": "latest" });
-    const images = new Images(`${directory}/images`, fakeNative([]));
+    const images = new Images(`${directory}/images`, fakeNative([]), `${directory}/registries.yaml`);
     await images.open();
     await rejects(images.import(`${directory}/layout`), /must have a name/);
     const [image] = await images.import(`${directory}/layout`, "localhost/hello:2");
@@ -45,7 +45,7 @@ Deno.test("content that is not what its digest says is refused", () =>
   inDirectory(async (directory) => {
     const { id } = await writeLayout(`${directory}/layout`, { "org.opencontainers.image.ref.name": "hello:1" });
     await Deno.writeTextFile(`${directory}/layout/blobs/${id.replace(":", "/")}`, "{}");
-    const images = new Images(`${directory}/images`, fakeNative([]));
+    const images = new Images(`${directory}/images`, fakeNative([]), `${directory}/registries.yaml`);
     await images.open();
     await rejects(images.import(`${directory}/layout`), /its digest must be/);
   }));
@@ -80,16 +80,16 @@ Deno.test("an image is pulled with a token, and a broken transfer is continued",
     const seen: string[] = [];
     const server = startRegistry(`${directory}/layout`, seen);
     try {
-      const images = new Images(`${directory}/images`, fakeNative([]));
+      const images = new Images(`${directory}/images`, fakeNative([]), `${directory}/registries.yaml`);
       await images.open();
       const name = `127.0.0.1:${server.addr.port}/team/hello:1`;
-      const pulls = [1, 2].map(() => images.pull(name, undefined, AbortSignal.timeout(10_000)));
+      const pulls = [1, 2].map(() => images.pull(name, [], AbortSignal.timeout(10_000)));
       assertEquals((await Promise.all(pulls)).map((one) => one.image.id), [id, id]);
       equal(seen.filter((one) => one === "manifests").length, 1);
       equal(seen.filter((one) => one === "blobs bytes=10-").length, 2);
       equal(images.find(name)?.digests.length, 1);
       await rejects(
-        images.pull(`127.0.0.1:${server.addr.port}/team/hello:2`, undefined, AbortSignal.timeout(10_000)),
+        images.pull(`127.0.0.1:${server.addr.port}/team/hello:2`, [], AbortSignal.timeout(10_000)),
         /not found/,
       );
     } finally {
@@ -129,15 +129,15 @@ http: { addr: "${host}" }
         const { success, stderr } = await new Deno.Command("skopeo", { args: push }).output();
         equal(success, true, new TextDecoder().decode(stderr));
         const unpacked: string[] = [];
-        const images = new Images(`${directory}/images`, fakeNative(unpacked));
+        const images = new Images(`${directory}/images`, fakeNative(unpacked), `${directory}/registries.yaml`);
         await images.open();
-        const { image } = await images.pull(name, undefined, AbortSignal.timeout(10_000));
+        const { image } = await images.pull(name, [], AbortSignal.timeout(10_000));
         equal(image.id, id);
         assertEquals(unpacked.sort(), diffIds.sort());
         const byDigest = image.digests[0]!;
-        equal((await images.pull(byDigest, undefined, AbortSignal.timeout(10_000))).image.id, id);
+        equal((await images.pull(byDigest, [], AbortSignal.timeout(10_000))).image.id, id);
         equal(images.find(byDigest)?.id, id);
-        await rejects(images.pull(`${host}/team/hello:2`, undefined, AbortSignal.timeout(10_000)), /not found/);
+        await rejects(images.pull(`${host}/team/hello:2`, [], AbortSignal.timeout(10_000)), /not found/);
       } finally {
         registry.kill("SIGTERM");
         await registry.status;

@@ -62,10 +62,19 @@ export class ImageIndex {
       names: one.names.filter((name) => !merged.names.includes(name)),
     }));
     this.#images = [...others, merged];
+    await this.#write();
+    return merged;
+  }
+
+  async remove(ids: ReadonlySet<string>): Promise<void> {
+    this.#images = this.#images.filter((one) => !ids.has(one.id));
+    await this.#write();
+  }
+
+  async #write(): Promise<void> {
     const content = JSON.stringify({ version: 1, images: this.#images } satisfies File);
     // A write that failed must not fail those after it.
     this.#writing = this.#writing.catch(() => {}).then(() => writeAtomically(this.#path, content));
     await this.#writing;
-    return merged;
   }
 }

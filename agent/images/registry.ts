@@ -6,6 +6,7 @@ import { concatBytes } from "@k3ts/model/objects";
 import { type Blobs, digestOf } from "./blobs.ts";
 import { type Descriptor, DOCUMENT_BYTES_MAX, MANIFEST_TYPES } from "./oci.ts";
 import type { ImageReference } from "./reference.ts";
+import type { Endpoint } from "./registries.ts";
 
 export interface Credentials {
   username: string;
@@ -20,18 +21,47 @@ class RegistryError extends Error {
   }
 }
 
-/** One repository of one registry. Keeps its token for as long as it lives. */
-export class Registry {
+/** One repository in one place. Keeps its token for as long as it lives. */
+export class Registry implements Disposable {
   readonly #reference: ImageReference;
+  readonly #endpoint: Endpoint;
   readonly #base: string;
-  readonly #credentials: Credentials | undefined;
+  /** Those that may fit, in the order in which they are tried. */
+  readonly #credentials: Credentials[];
+  readonly #client: Deno.HttpClient | undefined;
   #authorization?: string;
 
-  constructor(reference: ImageReference, credentials?: Credentials) {
+  private constructor(
+    reference: ImageReference,
+    endpoint: Endpoint,
+    credentials: readonly Credentials[],
+    client: Deno.HttpClient | undefined,
+  ) {
     this.#reference = reference;
-    this.#credentials = credentials;
-    const host = reference.registry === "docker.io" ? "registry-1.docker.io" : reference.registry;
-    this.#base = `${isLoopback(host) ? "http" : "https"}://${host}/v2/${reference.repository}`;
+    this.#endpoint = endpoint;
+    this.#base = `${endpoint.base}/${endpoint.repository}`;
+    this.#credentials = [...credentials];
+    this.#client = client;
+  }
+
+  /** Reads the certificates that the place wants, if it wants any. */
+  static async open(
+    reference: ImageReference,
+    endpoint: Endpoint,
+    credentials: readonly Credentials[],
+  ): Promise<Registry> {
+    const read = async (path: string | undefined) => path === undefined ? undefined : await Deno.readTextFile(path);
+    const { caFile, certFile, keyFile } = endpoint.tls ?? {};
+    const [ca, cert, key] = await Promise.all([read(caFile), read(certFile), read(keyFile)]);
+    const client = ca === undefined && cert === undefined ? undefined : Deno.createHttpClient({
+      ...(ca !== undefined && { caCerts: [ca] }),
+      ...(cert !== undefined && key !== undefined && { cert, key }),
+    });
+    return new Registry(reference, endpoint, credentials, client);
+  }
+
+  [Symbol.dispose](): void {
+    this.#client?.close();
   }
 
   /** The document behind a tag or digest, verified, with its digest and type. */
@@ -65,28 +95,50 @@ export class Registry {
   }
 
   async #get(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
-    const url = `${this.#base}${path}`;
-    const first = await this.#send(url, headers, signal);
-    if (first.status !== 401) return this.#accept(first, url);
-    await first.body?.cancel();
-    this.#authorization = await this.#authorize(first.headers.get("www-authenticate") ?? "", signal);
-    return this.#accept(await this.#send(url, headers, signal), url);
+    // A mirror of several registries is told whose image it is asked for.
+    const query = this.#endpoint.isMirror ? `?ns=${encodeURIComponent(this.#reference.registry)}` : "";
+    const url = `${this.#base}${path}${query}`;
+    let response = await this.#send(url, headers, signal);
+    let refused: unknown;
+    for (let tries = 0; response.status === 401 && tries <= this.#credentials.length; tries++) {
+      await response.body?.cancel();
+      const credentials = this.#credentials[tries];
+      // Without a name and password once, as the image may be public; at the end it is known that none would do.
+      if (credentials === undefined && tries > 0) break;
+      try {
+        this.#authorization = await this.#authorize(
+          response.headers.get("www-authenticate") ?? "",
+          credentials,
+          signal,
+        );
+      } catch (error) {
+        refused = error;
+        continue;
+      }
+      response = await this.#send(url, headers, signal);
+    }
+    if (response.status === 401 && refused !== undefined) throw refused;
+    return this.#accept(response, url);
   }
 
   async #send(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
     const all = { ...headers, ...(this.#authorization !== undefined && { authorization: this.#authorization }) };
     try {
-      return await fetch(url, { headers: all, signal });
+      return await this.#fetch(url, { headers: all, signal });
     } catch (error) {
       signal.throwIfAborted();
-      throw new RegistryError(`Cannot reach registry "${this.#reference.registry}"`, undefined, { cause: error });
+      throw new RegistryError(`Cannot reach registry "${this.#endpoint.host}"`, undefined, { cause: error });
     }
+  }
+
+  #fetch(url: string | URL, init: RequestInit): Promise<Response> {
+    return fetch(url, { ...init, ...(this.#client !== undefined && { client: this.#client }) });
   }
 
   async #accept(response: Response, url: string): Promise<Response> {
     if (response.ok) return response;
     const said = (await response.text().catch(() => "")).slice(0, 300);
-    const name = `${this.#reference.registry}/${this.#reference.repository}`;
+    const name = `${this.#endpoint.host}/${this.#endpoint.repository}`;
     const because = response.status === 404
       ? "the registry must have it: not found"
       : response.status === 401 || response.status === 403
@@ -96,22 +148,28 @@ export class Registry {
   }
 
   /** Answers a challenge (RFC 7235): a bearer token from its realm, or the name and password. */
-  async #authorize(challenge: string, signal: AbortSignal): Promise<string> {
-    const basic = this.#credentials && `Basic ${btoa(`${this.#credentials.username}:${this.#credentials.password}`)}`;
+  async #authorize(challenge: string, credentials: Credentials | undefined, signal: AbortSignal): Promise<string> {
+    const basic = credentials && `Basic ${encodeBasic(credentials)}`;
     if (/^basic/i.test(challenge) && basic !== undefined) return basic;
     const parts = Object.fromEntries(
       [...challenge.matchAll(/([a-z_]+)="([^"]*)"/gi)].map((match) => [match[1]!.toLowerCase(), match[2]!]),
     );
     if (!/^bearer/i.test(challenge) || parts.realm === undefined) {
+      const said = /^basic/i.test(challenge) ? "it asks for a name and password" : `it asks "${challenge}"`;
       throw new RegistryError(
-        `Cannot log in to "${this.#reference.registry}" as it must ask for Bearer or Basic: it asks "${challenge}"`,
+        `Cannot log in to "${this.#endpoint.host}" as it must be a way that is known: ${said}`,
         401,
       );
     }
     const url = new URL(parts.realm);
+    if (basic !== undefined && url.protocol !== "https:" && new URL(this.#base).protocol === "https:") {
+      throw new RegistryError(
+        `Cannot send a password to "${url.host}" as what a registry asks over TLS must be answered over TLS`,
+      );
+    }
     if (parts.service !== undefined) url.searchParams.set("service", parts.service);
-    url.searchParams.set("scope", parts.scope ?? `repository:${this.#reference.repository}:pull`);
-    const response = await fetch(url, { signal, headers: basic === undefined ? {} : { authorization: basic } });
+    url.searchParams.set("scope", parts.scope ?? `repository:${this.#endpoint.repository}:pull`);
+    const response = await this.#fetch(url, { signal, headers: basic === undefined ? {} : { authorization: basic } });
     const answer = await response.json().catch(() => ({})) as { token?: string; access_token?: string };
     const token = answer.token ?? answer.access_token;
     if (!response.ok || token === undefined) {
@@ -124,10 +182,9 @@ export class Registry {
   }
 }
 
-/** Registries on this machine are spoken to without TLS. */
-function isLoopback(host: string): boolean {
-  const name = host.replace(/:\d+$/, "");
-  return name === "localhost" || name === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(name);
+/** RFC 7617: what is not Latin is UTF-8. */
+function encodeBasic({ username, password }: Credentials): string {
+  return new TextEncoder().encode(`${username}:${password}`).toBase64();
 }
 
 async function readAtMost(response: Response, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {

@@ -81,6 +81,11 @@ export class PodManager {
     this.#followed.get(uid)?.worker.poke();
   }
 
+  /** The node needs what that pod holds. */
+  evict(uid: string, why: { reason: string; message: string }): void {
+    this.#followed.get(uid)?.machine.evict(why);
+  }
+
   pokeAll(): void {
     for (const { worker } of this.#followed.values()) worker.poke();
   }
