@@ -3,17 +3,23 @@ import {
   formatTime,
   isBound,
   isTerminal,
+  type Namespace,
   type Node,
   type Pod,
   type PodCondition,
   resources,
 } from "@k3ts/model/objects";
+import { isDeepStrictEqual } from "node:util";
 import { type Action, type Controller, controller, type Plan } from "../sdk/mod.ts";
-import { place } from "./plan.ts";
+import { place, type Placement } from "./plan.ts";
 
 const NAME = "default-scheduler";
 
-export default controller<Pod, { nodes: readonly Node[]; bound: readonly Pod[] }>({
+export default controller<Pod, {
+  nodes: readonly Node[];
+  bound: readonly Pod[];
+  namespaces: readonly Namespace[];
+}>({
   name: "scheduler",
   user: "system:kube-scheduler",
   component: NAME,
@@ -23,30 +29,47 @@ export default controller<Pod, { nodes: readonly Node[]; bound: readonly Pod[] }
       resource: resources.nodes,
       find: (_pod, nodes) => nodes.list(),
       wakes: (_node, pods) => pods.list().filter(waits),
+      matters: (now, before) => !isDeepStrictEqual(relevant(now), relevant(before)),
     },
+    namespaces: { resource: resources.namespaces, find: (_pod, namespaces) => namespaces.list(), wakes: () => [] },
     bound: {
       resource: resources.pods,
       find: (_pod, pods) => pods.list().filter((other) => isBound(other) && !isTerminal(other)),
-      // A pod that ends or leaves makes room.
-      wakes: (other, pods) =>
-        isBound(other) && (isTerminal(other) || other.metadata.deletionTimestamp !== undefined)
-          ? pods.list().filter(waits)
-          : [],
+      // A pod that ends or leaves makes room; one that has come may be the company that another one waits for.
+      wakes: (other, pods) => {
+        if (!isBound(other)) return [];
+        const leaves = isTerminal(other) || other.metadata.deletionTimestamp !== undefined;
+        return pods.list().filter((pod) => waits(pod) && (leaves || minds(pod)));
+      },
+      matters: (now, before) =>
+        isBound(now) !== isBound(before) || isTerminal(now) !== isTerminal(before) ||
+        now.metadata.deletionTimestamp !== before.metadata.deletionTimestamp ||
+        !isDeepStrictEqual(now.metadata.labels, before.metadata.labels),
     },
   },
   when: waits,
   // Each placement must see the one before it.
   serial: true,
-  plan: ({ object, nodes, bound, now }) => schedule(object, nodes, bound, now),
+  plan: ({ object, nodes, bound, namespaces, now }) => schedule(object, place(object, nodes, bound, namespaces), now),
 }) satisfies Controller;
+
+/** What of a node decides where pods go; its heartbeat does not. */
+function relevant({ metadata, spec, status }: Node): unknown {
+  const ready = status?.conditions?.find(({ type }) => type === "Ready")?.status;
+  return [metadata.labels, spec, status?.allocatable, ready];
+}
+
+/** Whether it matters to the pod which others are where. */
+function minds({ spec }: Pod): boolean {
+  return spec.affinity?.podAffinity !== undefined || (spec.topologySpreadConstraints ?? []).length > 0;
+}
 
 function waits(pod: Pod): boolean {
   return !isBound(pod) && !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined &&
     pod.spec?.schedulerName === NAME && (pod.spec.schedulingGates ?? []).length === 0;
 }
 
-function schedule(pod: Pod, nodes: readonly Node[], bound: readonly Pod[], now: number): Plan {
-  const placement = place(pod, nodes, bound);
+function schedule(pod: Pod, placement: Placement, now: number): Plan {
   const about = `${pod.metadata.namespace}/${pod.metadata.name}`;
   if ("node" in placement) {
     return {

@@ -80,6 +80,63 @@ Deno.test("pods of one kind spread over nodes that are alike", () => {
   deepEqual([...counts.values()], [3, 3, 3]);
 });
 
+Deno.test("a kind that must be spread evenly goes where there is least of it, or nowhere", () => {
+  const zoned = (name: string, zone: string) => aNode({ name, labels: { zone } });
+  const nodes = [zoned("a1", "a"), zoned("a2", "a"), zoned("b1", "b"), aNode({ name: "none" })];
+  const topologySpreadConstraints = [{
+    maxSkew: 1,
+    topologyKey: "zone",
+    whenUnsatisfiable: "DoNotSchedule" as const,
+    labelSelector: { matchLabels: { app: "demo" } },
+  }];
+  const pod = aPod({ spec: { topologySpreadConstraints } });
+  const on = (node: string) => aPod({ node });
+  deepEqual(place(pod, nodes, [on("a1")]), { node: "b1" });
+  const closed = nodes.map((node) => node.metadata.name === "b1" ? { ...node, spec: { unschedulable: true } } : node);
+  deepEqual(place(pod, closed, [on("a1")]), {
+    reason:
+      "0/4 nodes are available: 1 node(s) didn't match pod topology spread constraints (missing required label), " +
+      "1 node(s) were unschedulable, 2 node(s) didn't match pod topology spread constraints.",
+  });
+  const anyway = topologySpreadConstraints.map((each) => ({ ...each, whenUnsatisfiable: "ScheduleAnyway" as const }));
+  const preferring = aPod({ spec: { topologySpreadConstraints: anyway } });
+  deepEqual(place(preferring, nodes.slice(0, 3), [on("a1"), on("a2")]), { node: "b1" });
+  ok("node" in place(preferring, closed, [on("a1")]));
+});
+
+Deno.test("pods that want to be together or apart are, by zone, and the first of a group may go anywhere", () => {
+  const nodes = [
+    aNode({ name: "a", labels: { zone: "1" } }),
+    aNode({ name: "b", labels: { zone: "1" } }),
+    aNode({
+      name: "c",
+      labels: { zone: "2" },
+    }),
+  ];
+  const term = { labelSelector: { matchLabels: { app: "demo" } }, topologyKey: "zone" };
+  const required = { requiredDuringSchedulingIgnoredDuringExecution: [term] };
+  const together = aPod({ spec: { affinity: { podAffinity: required } } });
+  const apart = aPod({ spec: { affinity: { podAntiAffinity: required } } });
+  const there = aPod({ node: "a" });
+  deepEqual(place(together, nodes, []), { node: "a" });
+  deepEqual(place(together, nodes, [aPod({ node: "c" })]), { node: "c" });
+  deepEqual(place(apart, nodes, [there]), { node: "c" });
+  const refused = place(apart, nodes.slice(0, 2), [there]);
+  match("reason" in refused ? refused.reason : "", /2 node\(s\) didn't match pod anti-affinity rules/);
+  const guarded = { ...apart, spec: { ...apart.spec, nodeName: "a" } };
+  const kept = place(aPod(), nodes.slice(0, 2), [guarded]);
+  match("reason" in kept ? kept.reason : "", /didn't satisfy existing pods anti-affinity rules/);
+  const elsewhere = aPod({ node: "a", namespace: "other" });
+  ok("node" in place(apart, nodes.slice(0, 1), [elsewhere]), "another namespace is not meant");
+  const everywhere = { ...term, namespaceSelector: {} };
+  const alone = aPod({
+    spec: { affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [everywhere] } } },
+  });
+  ok("reason" in place(alone, nodes.slice(0, 1), [elsewhere]));
+  const preferred = { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, podAffinityTerm: term }] };
+  deepEqual(place(aPod({ spec: { affinity: { podAntiAffinity: preferred } } }), nodes, [there]), { node: "c" });
+});
+
 Deno.test("no node is ever given more than it has, and no pod goes where it may not", () => {
   fc.assert(fc.property(arbitraryNodes(), fc.array(arbitraryPod(), { maxLength: 25 }), (nodes, pods) => {
     let bound: Pod[] = [];
