@@ -27,6 +27,8 @@ export class TestMachine {
   readonly namespace: string;
   readonly dataDir: string;
   readonly cgroup: string;
+  /** More of the environment of what {@link start} runs. */
+  environment: Record<string, string> = {};
   /** Where the admin's kubeconfig is that `kubectl` and `k3ts` use. */
   kubeconfig: string;
   #running: Deno.ChildProcess | undefined;
@@ -71,7 +73,8 @@ export class TestMachine {
     this.#said = [];
     const what = `k3ts ${words[0]} on ${this.name}`;
     const stdin = input === undefined ? "null" : "piped";
-    const child = this.#running = this.command(this.k3tsCommand(...words), { stdin }).spawn();
+    const child = this.#running = this.command(this.k3tsCommand(...words), { stdin, env: this.environment })
+      .spawn();
     if (input !== undefined) await write(child, input);
     const { promise: isReady, resolve } = Promise.withResolvers<void>();
     const onLine = (line: string) => {
