@@ -35,10 +35,10 @@ interface KnownOption {
   negate: boolean;
 }
 
-/**
- * Flags as kubectl's users write them: `--wait=false` and `--watch=true`; and an option whose value may be left out
- * never takes the next word for it.
- */
+/** Their value may be left out, and is never the next word: `--dry-run pod/a`. */
+const VALUE_BEHIND_EQUALS = ["--dry-run"];
+
+/** Flags as kubectl's users write them: `--wait=false` and `--watch=true`. */
 export function settleFlags(words: readonly string[], options: readonly KnownOption[]): string[] {
   const end = words.indexOf("--");
   const own = end < 0 ? words : words.slice(0, end);
@@ -48,7 +48,7 @@ export function settleFlags(words: readonly string[], options: readonly KnownOpt
     const value = values.join("=");
     const option = options.find(({ long }) => long === name);
     const negation = options.find(({ long, negate }) => negate && long === `--no-${name.slice(2)}`);
-    if (option?.optional && values.length === 0) settled.push(`${word}=`);
+    if (VALUE_BEHIND_EQUALS.includes(name) && values.length === 0) settled.push(`${word}=`);
     else if (option !== undefined && !option.required && !option.optional && isBoolean(value)) {
       if (value === "true") settled.push(name);
       else if (negation !== undefined) settled.push(`--no-${name.slice(2)}`);

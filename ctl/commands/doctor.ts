@@ -54,7 +54,7 @@ async function examineCluster(options: DoctorOptions, isNode: boolean): Promise<
     connection = await connect({ ...options, kubeconfig: options.kubeconfig ?? await ownKubeconfig(options) });
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    return [warning("server", `No cluster can be asked: ${error.message}`, error.next)];
+    return [warning("API", `No cluster can be asked: ${error.message}`, error.next)];
   }
   using _ = connection;
   const { findings, answers } = await examineServer(connection);

@@ -14,35 +14,29 @@ import { certificateFinding } from "./machine.ts";
 export async function examineServer(connection: Connection): Promise<{ findings: Finding[]; answers: boolean }> {
   const { access, transport } = connection;
   const findings = accessFindings(access);
-  let time: number;
   try {
-    time = await connection.rest.time();
+    findings.push(judgeSkew(await connection.rest.time() - Date.now()));
+    await connection.rest.get("/readyz", "text");
+    const { version, kubernetesVersion } = await createClient(ClusterService, transport).getInfo({});
+    findings.push(
+      version === VERSION
+        ? ok("API", `${access.url} answers: version ${version} (Kubernetes API ${kubernetesVersion}).`)
+        : warning(
+          "API",
+          `${access.url} runs version ${version}, and this program is ${VERSION}.`,
+          "Update the older one.",
+        ),
+    );
+    return { findings, answers: true };
   } catch (error) {
     const [message = "", ...next] = explain(error).replace(/^Error: /, "").split("\n");
-    return {
-      findings: [
-        ...findings,
-        problem("server", `${access.url} does not answer: ${message}`, next.join(" ") || undefined),
-      ],
-      answers: false,
-    };
+    const refusal = problem(
+      "API",
+      `${access.url} does not answer as it should: ${message}`,
+      next.join(" ") || undefined,
+    );
+    return { findings: [...findings, refusal], answers: false };
   }
-  findings.push(judgeSkew(time - Date.now()));
-  const ready = await connection.rest.get("/readyz", "text").then(() => true, () => false);
-  if (!ready) {
-    findings.push(problem("server", `${access.url} answers, and says that it is not ready.`, "See logs/server.log."));
-  }
-  const { version, kubernetesVersion } = await createClient(ClusterService, transport).getInfo({});
-  findings.push(
-    version === VERSION
-      ? ok("server", `${access.url} answers: version ${version} (Kubernetes API ${kubernetesVersion}).`)
-      : warning(
-        "server",
-        `${access.url} runs version ${version}, and this program is ${VERSION}.`,
-        "Update the older one.",
-      ),
-  );
-  return { findings, answers: true };
 }
 
 function accessFindings({ context, certificate }: ClusterAccess): Finding[] {

@@ -1,6 +1,7 @@
 /** Every command of `k3ts` against a real cluster, as a person would type it. */
 import { deepEqual as assertEquals, equal, match, ok as assert } from "node:assert/strict";
 import { eventually, ROOT, TestCluster } from "./cluster.ts";
+import { commandsOf } from "./commands.ts";
 
 const configMap = (name: string, value: string, labels = {}) =>
   JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name, labels }, data: { key: value } });
@@ -8,14 +9,7 @@ const configMap = (name: string, value: string, labels = {}) =>
 Deno.test("k3ts: get, describe, apply, delete, logs, exec and the rest", async (t) => {
   await using cluster = await TestCluster.start("--demo");
   await cluster.says("Hello from k3ts");
-  const k3ts = (...words: string[]) => cluster.k3ts(...words);
-  const fails = async (words: string[], code: number, sentence: RegExp) => {
-    const said = await cluster.tryK3ts(...words);
-    match(said.stderr, sentence);
-    equal(said.code, code, said.stderr);
-  };
-  const apply = (manifest: string, ...options: string[]) =>
-    cluster.run(cluster.k3tsCommand("apply", "-f", "-", ...options), { input: manifest });
+  const { k3ts, fails, apply } = commandsOf(cluster);
   const [pod] = (await k3ts("get", "pods", "-l", "app=hello", "-o", "name")).trim().split("\n") as [string];
 
   await t.step("get shows tables", async () => {
@@ -41,6 +35,11 @@ Deno.test("k3ts: get, describe, apply, delete, logs, exec and the rest", async (
     assert(!yaml.includes("managedFields"));
     match(await k3ts("get", "deploy", "hello", "-o", "yaml", "--show-managed-fields"), /manager: k3ts/);
     equal(await k3ts("get", "svc", "-o", "name"), "service/hello\nservice/kubernetes\n");
+    equal(await k3ts("get", "svc", "-o", "jsonpath={.items[*].metadata.name}"), "hello kubernetes");
+    match(await k3ts("get", "deploy", "-o", "custom-columns=N:.metadata.name,R:.spec.replicas"), /^N +R\nhello +2\n$/);
+    match(await k3ts("get", "svc", "--sort-by=.spec.ports[0].port", "-L", "component"), /COMPONENT\nhello/);
+    equal(await k3ts("get", "pod/nobody", "--ignore-not-found", "-o", "json"), "");
+    match(await k3ts("-n", "kube-system", "get", "cm"), /kube-root-ca\.crt/);
   });
 
   await t.step("get -w and logs -f go on while the server, the gateway and the agent are killed", async () => {
@@ -195,7 +194,7 @@ Deno.test("k3ts: get, describe, apply, delete, logs, exec and the rest", async (
       1,
       /the file must exist: .*\n.*start a cluster with `k3ts up`/,
     );
-    await fails(["get", "pods", "--output", "xml"], 1, /must be one of wide, json, yaml, name: it is "xml"/);
+    await fails(["get", "pods", "--output", "xml"], 1, /must be one of wide, json, yaml, name, .*: it is "xml"/);
     await fails(["get", "pods", "--outptu", "yaml"], 1, /unknown option '--outptu'[\s\S]*--help/);
     await fails(["gte", "pods"], 1, /unknown command 'gte'[\s\S]*get/);
     const node = `${cluster.dataDir}/node.kubeconfig`;
