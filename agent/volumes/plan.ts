@@ -197,11 +197,3 @@ function resource(from: NonNullable<DownwardItem["resourceFieldRef"]>, { pod, no
   }
   return resourceOf(container, from.resource, from.divisor, node);
 }
-
-/** When a token is exchanged: at four fifths of its life, or after a day (Kubernetes: "TokenRequest API"). */
-export function refreshTokenAt(token: string): number {
-  const payload = Uint8Array.fromBase64(token.split(".")[1] ?? "", { alphabet: "base64url" });
-  const claims = JSON.parse(new TextDecoder().decode(payload)) as { iat?: number; exp?: number };
-  const { iat = 0, exp = 0 } = claims;
-  return Math.min(iat + (exp - iat) * 0.8, iat + 24 * 3600) * 1000;
-}

@@ -3,7 +3,7 @@ import type { ConfigMap, Pod, Secret } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
 import { text } from "../pods/text.ts";
 import { type Known, References } from "../sync/references.ts";
-import { planVolumes, refreshTokenAt, type VolumeInput } from "./plan.ts";
+import { planVolumes, type VolumeInput } from "./plan.ts";
 
 const metadata = { name: "settings", uid: "1", resourceVersion: "1", creationTimestamp: "" };
 
@@ -70,9 +70,4 @@ Deno.test("the access to the API is a token, the CA and the namespace in one vol
     "ca.crt": "644 CA",
     namespace: "644 default",
   });
-});
-
-Deno.test("a token is renewed at four fifths of its life", () => {
-  const token = `h.${btoa(JSON.stringify({ iat: 1000, exp: 2000 }))}.s`;
-  equal(refreshTokenAt(token), 1_800_000);
 });

@@ -7,7 +7,8 @@ import { ConfigError } from "../pods/config_error.ts";
 import { expand } from "../pods/expand.ts";
 import type { PodPaths } from "../paths.ts";
 import { type Owner, writePayload } from "./atomic_writer.ts";
-import { planVolumes, refreshTokenAt, tokenKey, type TokenRequest, type VolumeInput, type VolumePlan } from "./plan.ts";
+import { planVolumes, tokenKey, type TokenRequest, type VolumeInput, type VolumePlan } from "./plan.ts";
+import { type HeldToken, keepToken } from "./token.ts";
 
 export type MountNative = Pick<Client<typeof ImageService>, "mount" | "unmount" | "listMounts" | "bindBelow">;
 
@@ -55,8 +56,9 @@ export class Volumes {
       else await this.#prepare(plan, directory, mounted, pod);
       if (plan.kind !== "files") continue;
       const tokens = await this.#tokens(pod, plan.tokens, directory, now);
-      await writePayload(directory, plan.payload(tokens), ownerOf(pod));
-      for (const token of tokens.values()) refreshAt = Math.min(refreshAt ?? Infinity, refreshTokenAt(token));
+      const payload = plan.payload(new Map([...tokens].map(([key, { token }]) => [key, token])));
+      await writePayload(directory, payload, ownerOf(pod));
+      for (const token of tokens.values()) refreshAt = Math.min(refreshAt ?? Infinity, token.refreshAt);
     }
     return { ...(refreshAt !== undefined && { refreshAt }) };
   }
@@ -110,18 +112,16 @@ export class Volumes {
     }
   }
 
-  /** The tokens that are there while they are young, new ones for the rest. */
   async #tokens(
     pod: Pod,
     requests: readonly TokenRequest[],
     directory: string,
     now: number,
-  ): Promise<ReadonlyMap<string, string>> {
-    const tokens = new Map<string, string>();
+  ): Promise<ReadonlyMap<string, HeldToken>> {
+    const tokens = new Map<string, HeldToken>();
     for (const request of requests) {
       const before = await readTextIfThere(`${directory}/${request.path}`);
-      const young = before !== undefined && before !== "" && refreshTokenAt(before) > now;
-      tokens.set(tokenKey(request), young ? before : await this.#requestToken(pod, request));
+      tokens.set(tokenKey(request), await keepToken(before, () => this.#requestToken(pod, request), now));
     }
     return tokens;
   }
