@@ -39,10 +39,10 @@ const SERVED: readonly ServedRow[] = [
   {
     group: "",
     resource: "pods",
-    subresources: ["attach", "binding", "eviction", "exec", "log", "portforward", "status"],
+    subresources: ["attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "status"],
     answersWithDeleted: true,
   },
-  { group: "", resource: "services", subresources: ["status"], answersWithDeleted: true },
+  { group: "", resource: "services", subresources: ["proxy", "status"], answersWithDeleted: true },
   { group: "", resource: "endpoints" },
   { group: "", resource: "configmaps" },
   { group: "", resource: "secrets" },

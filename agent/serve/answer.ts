@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 
 export interface Answer {
   status: number;
-  headers?: Record<string, string>;
+  headers?: Record<string, string | string[]>;
   /** Pieces are asked for only as fast as the client takes them. */
   body?: Uint8Array | AsyncIterable<Uint8Array>;
 }
@@ -25,6 +25,7 @@ const REASONS: Readonly<Record<number, string>> = {
   404: "NotFound",
   405: "MethodNotAllowed",
   422: "Invalid",
+  503: "ServiceUnavailable",
 };
 
 /** meta/v1 Status. */
@@ -85,8 +86,8 @@ export function clientSignal(response: ServerResponse): AbortSignal {
 /** To a request for another protocol that is refused: the connection ends with it. */
 export function refuseUpgrade(socket: Duplex, { status, headers = {}, body }: Answer): void {
   const bytes = body instanceof Uint8Array ? body : new Uint8Array();
-  const lines = Object.entries({ ...headers, "content-length": String(bytes.length), connection: "close" });
-  writeHead(socket, status, "Refused", lines);
+  const lines = { ...headers, "content-length": String(bytes.length), connection: "close" };
+  writeHead(socket, status, "Refused", Object.entries(lines).map(([name, value]) => [name, String(value)]));
   socket.end(bytes);
 }
 

@@ -13,6 +13,7 @@ import { Forwarders } from "./forwarder.ts";
 import { type ImagePageParts, imagePages } from "./image_pages.ts";
 import { logAnswer } from "./log_answer.ts";
 import { nodePage, type NodePageParts } from "./node_pages.ts";
+import { podAnswer } from "./pod_proxy.ts";
 import { streamRoutes } from "./stream_service.ts";
 import type { Targets } from "./targets.ts";
 import { answerOf, serveUpgrade, targetOf } from "./upgrade.ts";
@@ -99,6 +100,7 @@ async function respond(
     if (served !== undefined) return await served;
     const [verb = "", ...rest] = url.pathname.split("/").slice(1).map(decodeURIComponent);
     if (verb === "containerLogs") return logAnswer(parts, targetOf(rest, 3), url.searchParams, signal);
+    if (verb === "podProxy") return await podAnswer(parts.targets, request, url, signal);
     if (verb === "exec" || verb === "attach" || verb === "portForward") {
       return failure(400, "Upgrade request required");
     }

@@ -10,7 +10,7 @@ import { latestAttempt } from "../pods/container_rules.ts";
 /** A stream that cannot be had, with the HTTP status that says so. */
 export class StreamError extends Error {
   override name = "StreamError";
-  constructor(readonly status: 400 | 404 | 422 | 500, message: string) {
+  constructor(readonly status: 400 | 404 | 422 | 500 | 503, message: string) {
     super(message);
   }
 }
@@ -87,6 +87,13 @@ export class Targets {
     const runs = this.#table.of(uid).some((one) => one.state === "running");
     if (sandbox === undefined || !runs) throw new StreamError(400, `pod ${name} must be running: it is not`);
     return { pod: name, uid, networkNamespace: sandbox.namespaces.network };
+  }
+
+  /** Of a pod: where its ports are, as others reach it. */
+  address(target: Target): string {
+    const { metadata, status } = this.#pod(target);
+    if (!status?.podIP) throw new StreamError(503, `pod ${metadata.name} must have an address: it has none`);
+    return status.podIP;
   }
 
   /** The table follows the runtime's events: nothing has to be asked. */

@@ -4,6 +4,7 @@ import { parseObject } from "../registry/stored_object.ts";
 import { badRequest, methodNotSupported, notFound } from "../status.ts";
 import { authorize } from "./authorize.ts";
 import type { Verbs } from "./context.ts";
+import { proxy } from "./proxy.ts";
 import type { ConnectRequest, Splice } from "./request.ts";
 
 interface ContainerData {
@@ -29,13 +30,9 @@ const STREAMS: Readonly<Record<string, { path: string; alsoNeeds?: string; ofPod
   portforward: { path: "portForward", alsoNeeds: "create", ofPod: true },
 };
 
-/** What an agent shows of itself through `nodes/proxy`, and what of that runs something. */
-const RUNNING_PATHS = /^\/(exec|attach|portForward|run)(\/|$)/;
-const SERVICE_PATHS = /^\/k3ts\./;
-
 /** Answers with the node and the path by which the gateway joins the client with its agent. */
 export async function connect(request: ConnectRequest, verbs: Verbs): Promise<Splice> {
-  if (request.resource.resource === "nodes") return await connectNode(request, verbs);
+  if (request.subresource === "proxy") return await proxy(request, verbs);
   const { resource, namespace, name, subresource, verb, query } = request;
   authorize(request, verb, verbs);
   const stream = STREAMS[subresource];
@@ -51,20 +48,6 @@ export async function connect(request: ConnectRequest, verbs: Verbs): Promise<Sp
     node: pod.spec.nodeName,
     path: `/${stream.path}/${namespace}/${name}${container}${searchOf(rest)}`,
   };
-}
-
-/** The pages of a node's agent (Kubernetes documentation: "Kubelet authentication/authorization"). */
-async function connectNode(request: ConnectRequest, verbs: Verbs): Promise<Splice> {
-  const { resource, name, verb, query, proxyPath = "/" } = request;
-  authorize(request, verb, verbs);
-  if (RUNNING_PATHS.test(proxyPath) && verb !== "create") authorize(request, "create", verbs);
-  // `https:name:port`, of which only the name says something here.
-  const [, node = name] = /^(?:https?:)?([^:]+)(?::\d*)?$/.exec(name) ?? [];
-  if (verbs.registry.cache.get(resource, "", node) === undefined) throw notFound(resource, node);
-  // Their own authorisation is by the pod, and so another.
-  if (SERVICE_PATHS.test(proxyPath)) throw badRequest(`nodes/proxy does not lead to ${proxyPath}`);
-  await verbs.admission.validate({ ...request, operation: "CONNECT", dryRun: false });
-  return { node, path: `${proxyPath}${searchOf(query)}` };
 }
 
 function searchOf(query: URLSearchParams): string {

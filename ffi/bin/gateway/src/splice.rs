@@ -45,7 +45,21 @@ impl Nodes {
 
 /// Whether the server must be asked about a request before its body is sent anywhere.
 pub fn must_ask(path: &str) -> bool {
-    path.starts_with(STREAMS)
+    path.starts_with(STREAMS) || is_proxy(path)
+}
+
+/// What a node's agent answers in whatever way it likes: `/api/v1/nodes/NAME/proxy`, and the same of a namespace's pods
+/// and services, with whatever follows.
+fn is_proxy(path: &str) -> bool {
+    let mut parts = path.split('/').skip(1);
+    if (parts.next(), parts.next()) != (Some("api"), Some("v1")) {
+        return false;
+    }
+    let resource = match parts.next() {
+        Some("namespaces") => parts.nth(1),
+        other => other,
+    };
+    matches!(resource, Some("nodes" | "pods" | "services")) && parts.nth(1) == Some("proxy")
 }
 
 /// The head that the server is asked about.
@@ -86,6 +100,28 @@ mod tests {
             .header(PATH, path)
             .body(())
             .unwrap()
+    }
+
+    #[test]
+    fn what_is_led_on_with_its_body_is_asked_about_first() {
+        for path in [
+            "/k3ts.v1.StreamService/Exec",
+            "/api/v1/nodes/n1/proxy/run/x",
+            "/api/v1/namespaces/a/pods/p:80/proxy",
+            "/api/v1/namespaces/a/services/s/proxy/",
+        ] {
+            assert!(must_ask(path), "{path}");
+        }
+        for path in [
+            "/api/v1/namespaces/a/configmaps/proxy",
+            "/api/v1/namespaces/a/pods/proxy",
+            "/api/v1/namespaces/nodes/pods/x/status/proxy",
+            "/api/v1/nodes/proxy",
+            "/apis/v1/nodes/n1/proxy",
+            "/api/v1/nodes/n1/proxyx",
+        ] {
+            assert!(!must_ask(path), "{path}");
+        }
     }
 
     #[test]
