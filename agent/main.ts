@@ -14,7 +14,7 @@ import { openImages, openNative, openNetwork, openRuntime, shimProgram } from "@
 import { runAgent } from "./agent.ts";
 import { keepCertificate } from "./certificate_renewal.ts";
 import { removeAll } from "./cleanup.ts";
-import { exists, readTextIfThere, writeAtomically } from "./files.ts";
+import { exists, readTextIfThere, removeIfThere, writeAtomically } from "./files.ts";
 import { type Identity, readIdentity } from "./identity.ts";
 import type { JoinOptions } from "./join.ts";
 import { createLog, explain, type Log } from "./log.ts";
@@ -37,6 +37,7 @@ async function main(): Promise<number> {
       "node-name": { type: "string" },
       "node-ip": { type: "string" },
       "cgroup-parent": { type: "string" },
+      runtime: { type: "string" },
       "node-lease-duration": { type: "string", default: `${LEASE_SECONDS}` },
       "remove-all": { type: "boolean", default: false },
     },
@@ -47,15 +48,19 @@ async function main(): Promise<number> {
   await Deno.mkdir(`${dataDir}/run`, { recursive: true, mode: 0o700 });
   const paths = pathsOf(dataDir, await cgroupParentOf(dataDir, values["cgroup-parent"]));
 
+  // What one runtime has made no other can end: it may be chosen anew when `--remove-all` has left nothing.
+  const runtimeBinary = await kept(paths.runtimeName, "runtime", values.runtime, "crun");
+
   await using native = await openNative();
   const parts = {
     paths,
-    runtime: await openRuntime(native, { stateDirectory: paths.runtimeState }),
+    runtime: await openRuntime(native, { stateDirectory: paths.runtimeState, runtimeBinary }),
     images: openImages(native),
     network: openNetwork(native),
   };
   if (values["remove-all"]) {
     const errors = await removeAll(parts);
+    if (errors.length === 0) await removeIfThere(paths.runtimeName);
     for (const error of errors) log.error("Cannot take everything away", error);
     return errors.length === 0 ? 0 : 1;
   }

@@ -27,6 +27,8 @@ export interface Paths {
   containers: string;
   /** What the container runtime keeps. */
   runtimeState: string;
+  /** Which runtime that is: crun, runc, youki or the path of one. */
+  runtimeName: string;
   /** The cgroup that those of pods are in, below the root of every hierarchy. */
   cgroupParent: string;
 }
@@ -53,6 +55,7 @@ export function pathsOf(dataDir: string, cgroupParent: string = CGROUP_PARENT): 
     sandboxes: `${node}/sandboxes`,
     containers: `${node}/containers`,
     runtimeState: `${dataDir}/run/runtime`,
+    runtimeName: `${node}/runtime`,
     cgroupParent,
   };
 }

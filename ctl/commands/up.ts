@@ -36,6 +36,7 @@ interface NodeOptions {
   nodeName?: string;
   nodeIp?: string;
   cgroupParent?: string;
+  runtime?: string;
   nodeLeaseDuration?: string;
 }
 
@@ -82,6 +83,7 @@ export function registerUp(program: Command): void {
 
   withNode(withServer(
     command("up", "a whole cluster on this machine, until Ctrl-C; its containers stay"),
+      .option("--runtime <program>", "what runs containers: crun, runc, youki, or the path of one (default: crun)")
     "this machine and its pods only",
   ))
     .option("--demo", "run examples/hello and show its page")
@@ -200,6 +202,7 @@ interface Prepared {
   cgroupParent?: string;
   /** As people write durations: 40s. */
   nodeLeaseDuration?: string;
+  runtime?: string;
   nodeMonitorGracePeriod?: string;
   store?: string;
   certificateLifetime?: string;
@@ -240,6 +243,7 @@ async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<Run
     cgroupParent: rest.cgroupParent,
     leaseSeconds: secondsOf(rest.nodeLeaseDuration),
     nodeGraceSeconds: secondsOf(rest.nodeMonitorGracePeriod),
+    runtime: rest.runtime,
     network: NETWORK_DEFAULTS,
     store: rest.store,
     ...(rest.certificateLifetime !== undefined && {

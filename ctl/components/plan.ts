@@ -25,6 +25,8 @@ export interface ComponentOptions {
   nodeIp?: string;
   /** The cgroup of the node's pods. @default the agent's */
   cgroupParent?: string;
+  /** What runs containers. @default the agent's */
+  runtime?: string;
   /** How long, in seconds, a sign of life of the node is good for. @default the agent's */
   leaseSeconds?: number;
   network: NetworkOptions;
@@ -155,6 +157,7 @@ function agentCommand(options: ComponentOptions): string[] {
     options.nodeName,
     ...(options.nodeIp === undefined ? [] : ["--node-ip", options.nodeIp]),
     ...(options.cgroupParent === undefined ? [] : ["--cgroup-parent", options.cgroupParent]),
+    ...(options.runtime === undefined ? [] : ["--runtime", options.runtime]),
     ...(options.leaseSeconds === undefined ? [] : ["--node-lease-duration", String(options.leaseSeconds)]),
   ];
 }
