@@ -115,8 +115,8 @@ async function argumentsOf(name: string, command: Command, line: Line, connect: 
     case "name":
     case "old":
       return command.parent?.name() === "config" ? { ...NONE, words: await contexts(line) } : NONE;
-    case "source":
-    case "destination":
+    case "from":
+    case "to":
       return await copyEnds(line, connect);
     default:
       return FILES;
