@@ -1,8 +1,8 @@
 /**
  * Which node has which pods, and what those refer to: what a node may read follows from it.
  *
- * Kept up to date by the changes of pods alone. A change is noted when it happens and read when somebody asks, so that
- * a pod whose status changes a hundred times is read once.
+ * Kept up to date by the changes of pods alone. A change is noted when it happens and read when its node asks, so that
+ * a pod whose status changes a hundred times is read once, and one node's question costs nothing of the others' pods.
  */
 import type { Pod } from "@k3ts/model";
 import type { Cache } from "../cache/cache.ts";
@@ -10,20 +10,13 @@ import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import { podReferences, type ReferredResource } from "./pod_references.ts";
 
 const PODS = { group: "", resource: "pods" };
-
-interface Noted {
-  node: string;
-  /** Keys of what the pod refers to. */
-  keys: string[];
-}
+const NODE = "spec.nodeName";
 
 export class NodeGraph {
   readonly #pods: ReturnType<Cache["of"]>;
-  /** By `namespace/name`: changed since they were read; undefined where they are gone. */
-  readonly #unread = new Map<string, StoredObject | undefined>();
-  readonly #noted = new Map<string, Noted>();
-  /** Object → node → how many pods of the node refer to it. */
-  readonly #users = new Map<string, Map<string, number>>();
+  readonly #nodes = new Map<string, NodePods>();
+  /** By `namespace/name` of a pod. */
+  readonly #nodeOf = new Map<string, string>();
   #sequence: number;
 
   constructor(cache: Cache) {
@@ -40,9 +33,7 @@ export class NodeGraph {
 
   /** Whether a pod of the node refers to the object. */
   uses(node: string, resource: ReferredResource, namespace: string, name: string): boolean {
-    for (const [key, stored] of this.#unread) this.#read(key, stored);
-    this.#unread.clear();
-    return this.#users.get(`${resource}/${namespace}/${name}`)?.has(node) ?? false;
+    return this.#nodes.get(node)?.use(`${resource}/${namespace}/${name}`) ?? false;
   }
 
   #follow(): void {
@@ -51,50 +42,87 @@ export class NodeGraph {
       if (change === undefined) return;
       if (change === "forgotten") return this.#noteAll();
       this.#sequence++;
-      const key = keyOf(change.object);
-      if (change.type !== "DELETED") this.#unread.set(key, change.object);
-      // What nobody has asked about need not be remembered when it is gone.
-      else if (this.#noted.has(key)) this.#unread.set(key, undefined);
-      else this.#unread.delete(key);
+      if (change.type === "DELETED") this.#forget(keyOf(change.object));
+      else this.#note(change.object);
     }
   }
 
   /** After a start, or a batch of more changes than history holds. */
   #noteAll(): void {
     this.#sequence = this.#pods.history.end;
-    for (const key of this.#noted.keys()) this.#unread.set(key, undefined);
-    for (const stored of this.#pods.index.all()) this.#unread.set(keyOf(stored), stored);
+    this.#nodes.clear();
+    this.#nodeOf.clear();
+    for (const stored of this.#pods.index.all()) this.#note(stored);
   }
 
-  #read(key: string, stored: StoredObject | undefined): void {
-    const before = this.#noted.get(key);
-    const node = stored?.fields[NODE] ?? "";
-    if (before === undefined && node === "") return;
-    // First what is new, so that what stays is never without a user.
-    const keys = stored === undefined || node === "" ? [] : keysOf(stored);
-    for (const each of keys) this.#count(each, node, 1);
-    for (const each of before?.keys ?? []) this.#count(each, before!.node, -1);
-    if (keys.length === 0) this.#noted.delete(key);
-    else this.#noted.set(key, { node, keys });
+  #note(stored: StoredObject): void {
+    const key = keyOf(stored);
+    const node = stored.fields[NODE] ?? "";
+    // Another pod of the same name may be elsewhere.
+    if (this.#nodeOf.get(key) !== node) this.#forget(key);
+    if (node === "") return;
+    let pods = this.#nodes.get(node);
+    if (pods === undefined) this.#nodes.set(node, pods = new NodePods());
+    pods.put(key, stored);
+    this.#nodeOf.set(key, node);
   }
 
-  #count(key: string, node: string, by: 1 | -1): void {
-    let nodes = this.#users.get(key);
-    if (nodes === undefined) this.#users.set(key, nodes = new Map());
-    const count = (nodes.get(node) ?? 0) + by;
-    if (count > 0) nodes.set(node, count);
-    else nodes.delete(node);
-    if (nodes.size === 0) this.#users.delete(key);
+  #forget(key: string): void {
+    const node = this.#nodeOf.get(key);
+    if (node === undefined) return;
+    this.#nodeOf.delete(key);
+    const pods = this.#nodes.get(node)!;
+    pods.remove(key);
+    if (pods.isEmpty) this.#nodes.delete(node);
   }
 }
 
-const NODE = "spec.nodeName";
+/** The pods of one node. */
+class NodePods {
+  /** Changed since they were read. */
+  readonly #unread = new Map<string, StoredObject>();
+  /** Pod → keys of what it refers to. */
+  readonly #read = new Map<string, readonly string[]>();
+  /** Object → how many pods refer to it. */
+  readonly #uses = new Map<string, number>();
+
+  get isEmpty(): boolean {
+    return this.#unread.size === 0 && this.#read.size === 0;
+  }
+
+  put(key: string, stored: StoredObject): void {
+    this.#unread.set(key, stored);
+  }
+
+  remove(key: string): void {
+    this.#unread.delete(key);
+    this.#replace(key, undefined);
+  }
+
+  use(object: string): boolean {
+    for (const [key, stored] of this.#unread) this.#replace(key, referencesOf(stored));
+    this.#unread.clear();
+    return this.#uses.has(object);
+  }
+
+  #replace(key: string, next: readonly string[] | undefined): void {
+    for (const each of this.#read.get(key) ?? []) {
+      const left = this.#uses.get(each)! - 1;
+      if (left > 0) this.#uses.set(each, left);
+      else this.#uses.delete(each);
+    }
+    for (const each of next ?? []) this.#uses.set(each, (this.#uses.get(each) ?? 0) + 1);
+    if (next === undefined) this.#read.delete(key);
+    else this.#read.set(key, next);
+  }
+}
 
 function keyOf({ namespace, name }: StoredObject): string {
   return `${namespace}/${name}`;
 }
 
-function keysOf(stored: StoredObject): string[] {
+/** `secrets/NAMESPACE/NAME` */
+function referencesOf(stored: StoredObject): string[] {
   const pod = parseObject<Pod>(stored);
   return podReferences(pod).map(({ resource, name }) => `${resource}/${stored.namespace}/${name}`);
 }
