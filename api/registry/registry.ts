@@ -387,9 +387,10 @@ export class Registry<R extends StoredResource = StoredResource> {
   async #pause(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const callOff = this.#clock.after(ms, resolve);
-    const { signal } = this.#closed;
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    const closed = () => resolve();
+    this.#closed.signal.addEventListener("abort", closed);
     await promise;
+    this.#closed.signal.removeEventListener("abort", closed);
     callOff();
   }
 
@@ -408,14 +409,20 @@ export class Registry<R extends StoredResource = StoredResource> {
       const object = this.newest(resource, namespace, name);
       if (object?.expiresAt === undefined) continue;
       if (object.expiresAt > now) this.#awaitExpiryOf(resource, object); // written again meanwhile
-      // Refused, or the store has failed: it is tried again.
-      else this.remove(resource, object).catch(() => this.#expiries.add({ ...expiring, at: this.#clock.now() }));
+      else {
+        this.remove(resource, object).catch(() => {
+          // Refused, or the store has failed: it is tried again.
+          this.#expiries.add({ ...expiring, at: this.#clock.now() });
+          this.#awaitExpiry(EXPIRY_PAUSE_MS);
+        });
+      }
     }
     this.#awaitExpiry(EXPIRY_PAUSE_MS);
   }
 
   /** @param marks which revision was the newest when, oldest first, since the last compaction */
   #keepCompacting(marks: { at: number; revision: Revision }[]): void {
+    if (this.#closed.signal.aborted) return;
     const keepMs = this.#options.storeHistoryMs ?? 10 * 60_000;
     this.#callOffCompaction = this.#clock.after(COMPACT_EVERY_MS, () => {
       const now = this.#clock.now();
