@@ -17,4 +17,13 @@ Deno.test("the request to certify a node names it and proves its key", async () 
   equal(parsed.subject, "CN=system:node:n1, O=system:nodes");
   equal(await parsed.verify(), true);
   equal(key.startsWith("-----BEGIN PRIVATE KEY-----"), true);
+  // The same key again, for a machine that has to ask again.
+  const again = await makeRequest("n1", key);
+  const parsedAgain = new Pkcs10CertificateRequest(again.request);
+  equal(await parsedAgain.verify(), true);
+  equal(
+    new Uint8Array(parsedAgain.publicKey.rawData).toHex(),
+    new Uint8Array(parsed.publicKey.rawData).toHex(),
+  );
+  equal(again.key, key);
 });

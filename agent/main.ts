@@ -66,10 +66,15 @@ async function main(): Promise<number> {
   }
 
   const signal = untilTold(log);
-  const nodeName = await kept(paths.nodeName, "name", values["node-name"], hostname().toLowerCase());
+  const otherwise = hostname().toLowerCase();
+  // Until it has joined a machine may be called otherwise, such as when its name is another's.
+  const nodeName = await exists(paths.nodeCertificate)
+    ? await kept(paths.nodeName, "name", values["node-name"], otherwise)
+    : values["node-name"] ?? otherwise;
   const tokenFile = values["token-file"] ?? paths.token;
   const joining = { paths, server: values.server, tokenFile, nodeName, log, signal };
   const identity = await readIdentity(paths, tokenFile, Date.now()) ?? await joinNow(joining);
+  await kept(paths.nodeName, "name", nodeName, nodeName);
   using server = createRenewableTransport({
     url: values.server,
     caCertificate: identity.ca,
@@ -100,8 +105,14 @@ async function main(): Promise<number> {
 
 /** Loaded when it is needed: what makes certificates is large, and needed once in a node's life. */
 async function joinNow(options: JoinOptions): Promise<Identity> {
-  const { join } = await import("./join.ts");
-  return (await join(options)).identity;
+  const { join, JoinRefused } = await import("./join.ts");
+  try {
+    return (await join(options)).identity;
+  } catch (error) {
+    // Whoever has started us tells a person, who has to do something about it.
+    if (error instanceof JoinRefused) await writeAtomically(options.paths.refusal, error.message);
+    throw error;
+  }
 }
 
 async function cgroupParentOf(dataDir: string, given: string | undefined): Promise<string> {

@@ -14,7 +14,7 @@ import {
 } from "@k3ts/api";
 import { createResourceClient } from "@k3ts/client";
 import { type EngineName, openNative } from "@k3ts/ffi";
-import { KUBERNETES_VERSION } from "@k3ts/model";
+import { KUBERNETES_VERSION, type Node, resources } from "@k3ts/model";
 import { ClusterService, NodeService } from "@k3ts/proto";
 import { clusterService } from "./cluster/cluster_service.ts";
 import { nodeService } from "./cluster/node_service.ts";
@@ -136,6 +136,7 @@ const handler = dispatch(
         server,
         ca: pki.ca,
         tokens,
+        nodes: clients.of<Node>(resources.nodes),
         ranges,
         versions: { k3ts: VERSION, kubernetes: `v${KUBERNETES_VERSION}` },
         identify,

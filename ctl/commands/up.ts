@@ -11,7 +11,7 @@ import { attempt, dataDirOption, interruption } from "../command.ts";
 import { addressesOfMachine, type ApiAddresses, apiAddresses, type Machine } from "../components/addresses.ts";
 import { NETWORK_DEFAULTS, planComponents } from "../components/plan.ts";
 import { portProblem, preflight } from "../components/preflight.ts";
-import { exists, nodeJoined, nodeReady, serverAnswers, whileStarting } from "../components/ready.ts";
+import { exists, nodeJoined, nodeReady, refusalPath, serverAnswers, whileStarting } from "../components/ready.ts";
 import { keepRunning, leftovers, refuseSecond, type RunOptions, start, stop } from "../components/running.ts";
 import { findSupervisor, type SupervisorLink } from "../components/supervisor.ts";
 import type { Connection } from "../connection.ts";
@@ -38,6 +38,11 @@ interface NodeOptions {
   cgroupParent?: string;
   runtime?: string;
   nodeLeaseDuration?: string;
+}
+
+interface TokenOptions {
+  token?: string;
+  tokenFile?: string;
 }
 
 /** A node joins as soon as it is started. */
@@ -93,7 +98,8 @@ export function registerUp(program: Command): void {
   withNode(command("agent", "a node of the cluster whose server is named, until Ctrl-C; its containers stay"))
     .requiredOption("--server <url>", "the cluster's API: https://10.0.0.1:6443")
     .option("--token <token>", "a join token, the first time: k3ts token create")
-    .action((options: NodeOptions & { server: string; token?: string }) => attempt(() => agent(options)));
+    .option("--token-file <path>", "a file that has it; -: standard input")
+    .action((options: NodeOptions & TokenOptions & { server: string }) => attempt(() => agent(options)));
 }
 
 async function up(options: ServerOptions & NodeOptions & { demo?: boolean }): Promise<void> {
@@ -151,21 +157,19 @@ async function server(options: ServerOptions): Promise<void> {
   });
 }
 
-async function agent(options: NodeOptions & { server: string; token?: string }): Promise<void> {
+async function agent(options: NodeOptions & TokenOptions & { server: string }): Promise<void> {
   const dataDir = resolve(options.dataDir);
   if (!URL.canParse(options.server) || !options.server.startsWith("https://")) {
     throw new Problem(`--server must be a URL such as https://10.0.0.1:6443: it is "${options.server}".`);
   }
   const nodeName = await nodeNameOf(dataDir, options.nodeName);
   const joined = await hasJoined(dataDir);
-  if (options.token === undefined && !joined) {
+  const token = await readToken(options);
+  if (token === undefined && !joined) {
     throw new Problem(
-      "A machine that has not joined yet needs --token.",
+      "A machine that has not joined yet needs --token or --token-file.",
       "Make one where the cluster's administrator is: k3ts token create",
     );
-  }
-  if (options.token !== undefined && !TOKEN.test(options.token)) {
-    throw new Problem("--token must have the form K3TS1.<hash of the CA>.<id>.<secret>: it has another.");
   }
   const run = await prepare({
     ...options,
@@ -175,9 +179,7 @@ async function agent(options: NodeOptions & { server: string; token?: string }):
     nodeName,
     serverUrl: options.server,
   });
-  if (options.token !== undefined && !joined) {
-    await writeToken(dataDir, options.token);
-  }
+  if (token !== undefined && !joined) await writeToken(dataDir, token);
   const since = Date.now();
   await running(run, async (link, signal) => {
     await whileStarting(dataDir, link, signal, async (signal) => {
@@ -200,9 +202,9 @@ interface Prepared {
   nodeName: string;
   nodeIp?: string;
   cgroupParent?: string;
+  runtime?: string;
   /** As people write durations: 40s. */
   nodeLeaseDuration?: string;
-  runtime?: string;
   nodeMonitorGracePeriod?: string;
   store?: string;
   certificateLifetime?: string;
@@ -241,9 +243,9 @@ async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<Run
     nodeName: rest.nodeName,
     nodeIp: rest.nodeIp,
     cgroupParent: rest.cgroupParent,
+    runtime: rest.runtime,
     leaseSeconds: secondsOf(rest.nodeLeaseDuration),
     nodeGraceSeconds: secondsOf(rest.nodeMonitorGracePeriod),
-    runtime: rest.runtime,
     network: NETWORK_DEFAULTS,
     store: rest.store,
     ...(rest.certificateLifetime !== undefined && {
@@ -292,8 +294,26 @@ async function hasJoined(dataDir: string): Promise<boolean> {
   return await exists(path) && validityOf(await Deno.readTextFile(path)).notAfter > Date.now();
 }
 
+/** As an option, which others on this machine may see, from a file, or from standard input. */
+async function readToken({ token, tokenFile }: TokenOptions): Promise<string | undefined> {
+  if (token !== undefined && tokenFile !== undefined) {
+    throw new Problem("A machine joins with one token: both --token and --token-file are given.");
+  }
+  const text = tokenFile === undefined
+    ? token
+    : await (tokenFile === "-" ? new Response(Deno.stdin.readable).text() : Deno.readTextFile(tokenFile))
+      .catch((error) => {
+        throw new Problem(`--token-file must be a file that can be read: ${error.message}.`);
+      });
+  if (text !== undefined && !TOKEN.test(text.trim())) {
+    throw new Problem("The token must have the form K3TS1.<hash of the CA>.<id>.<secret>: it has another.");
+  }
+  return text?.trim();
+}
+
 async function writeToken(dataDir: string, token: string): Promise<void> {
   await Deno.mkdir(`${dataDir}/node`, { recursive: true, mode: 0o700 });
+  await Deno.remove(refusalPath(dataDir)).catch(() => {}); // what was said of another token, if anything
   await Deno.writeTextFile(`${dataDir}/node/token.next`, token, { mode: 0o600 });
   await Deno.rename(`${dataDir}/node/token.next`, `${dataDir}/node/token`);
 }

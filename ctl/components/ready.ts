@@ -110,10 +110,19 @@ export async function serverAnswers(dataDir: string, signal: AbortSignal): Promi
   }
 }
 
-/** The server elsewhere, as the node that has joined it. */
+/** Where the agent says why it was not let in. */
+export function refusalPath(dataDir: string): string {
+  return `${dataDir}/node/refused`;
+}
+
+/** The server elsewhere, as the node that has joined it. @throws {Problem} when it does not let this machine in */
 export async function nodeJoined(dataDir: string, url: string, signal: AbortSignal): Promise<Connection> {
   const read = (file: string) => Deno.readTextFile(`${dataDir}/node/${file}`);
-  while (!await exists(`${dataDir}/node/node.crt`)) await delay(LOOK_EVERY_MS, signal);
+  while (!await exists(`${dataDir}/node/node.crt`)) {
+    const refusal = await Deno.readTextFile(refusalPath(dataDir)).catch(() => "");
+    if (refusal !== "") throw new Problem(`${refusal}.`);
+    await delay(LOOK_EVERY_MS, signal);
+  }
   const [caCertificate, certificate, key] = await Promise.all([read("ca.crt"), read("node.crt"), read("node.key")]);
   return connectTo({ context: "node", namespace: "default", url, caCertificate, certificate, key });
 }

@@ -1,12 +1,14 @@
 /** ClusterService: what the cluster is, and how machines join it. */
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { type ApiServer, AUTHENTICATED, type User } from "@k3ts/api";
-import { dnsSubdomainProblems } from "@k3ts/model";
+import type { ResourceClient } from "@k3ts/client";
+import { dnsSubdomainProblems, type Node } from "@k3ts/model";
 import { type ClusterService, type GetInfoResponse, GetInfoResponseSchema, NetworkRangesSchema } from "@k3ts/proto";
 import { create } from "@bufbuild/protobuf";
 import type { CertificateAuthority } from "./certificates.ts";
 import type { ClusterRanges } from "./ranges.ts";
 import type { TokenStore } from "./token_store.ts";
+import { claimNode } from "./node_claims.ts";
 import { signForNode } from "./renew_certificate.ts";
 import { tokenCalls } from "./token_calls.ts";
 import { isValid, tokenId } from "./tokens.ts";
@@ -15,6 +17,8 @@ export interface ClusterServiceOptions {
   server: ApiServer;
   ca: CertificateAuthority;
   tokens: TokenStore;
+  /** That may write any node. */
+  nodes: ResourceClient<Node>;
   ranges: ClusterRanges;
   versions: { k3ts: string; kubernetes: string };
   identify: (context: HandlerContext) => Promise<User>;
@@ -22,7 +26,7 @@ export interface ClusterServiceOptions {
 }
 
 export function clusterService(options: ClusterServiceOptions): ServiceImpl<typeof ClusterService> {
-  const { server, ca, tokens, identify, now } = options;
+  const { ca, tokens, nodes, identify, now } = options;
   return {
     async getInfo(_request, context) {
       const user = await identify(context);
@@ -56,17 +60,18 @@ export function clusterService(options: ClusterServiceOptions): ServiceImpl<type
           Code.PermissionDenied,
         );
       }
+      const certificate = await signForNode(ca, certificateRequest, `system:node:${nodeName}`);
       // A token lets machines in; it must not let one take the place of another, unless it was made for that very
       // node. A node itself may ask for a new certificate.
-      const taken = server.registry.cache.get(server.resources.get("nodes"), "", nodeName) !== undefined;
-      if (taken && stored.nodeName === "" && (await identify(context)).name !== `system:node:${nodeName}`) {
+      const isItself = stored.nodeName !== "" || (await identify(context)).name === `system:node:${nodeName}`;
+      if (!isItself && !await claimNode(nodes, nodeName, new Uint8Array(certificateRequest))) {
         throw new ConnectError(
           `Cannot join as "${nodeName}" must be the name of a new node: there is one already. ` +
-            "Choose another name, or delete that node first if its machine is gone",
+            "Choose another name; or, if this is that machine, join with a token made for it: " +
+            `k3ts token create --node ${nodeName}`,
           Code.AlreadyExists,
         );
       }
-      const certificate = await signForNode(ca, certificateRequest, `system:node:${nodeName}`);
       return { certificate, caCertificate: ca.pem, cluster: infoOf(options) };
     },
   };

@@ -5,6 +5,7 @@ import * as x509 from "@peculiar/x509";
 import { ANONYMOUS, authenticatedUser, type User } from "@k3ts/api";
 import { testApiServer } from "@k3ts/api/testing";
 import { createResourceClient } from "@k3ts/client";
+import { type Node, resources } from "@k3ts/model";
 import { ClusterService } from "@k3ts/proto";
 import { CertificateAuthority } from "./certificates.ts";
 import { clusterService } from "./cluster_service.ts";
@@ -21,13 +22,30 @@ Deno.test("a machine joins as a new node, and as no node that there is", async (
   await using cluster = await startCluster();
   const { join, server } = cluster;
   ok((await join(ANONYMOUS, "n1")).certificate.includes("BEGIN CERTIFICATE"));
-  await server.create({ resource: "nodes" }, { metadata: { name: "n1" } });
-  await rejects(join(ANONYMOUS, "n1"), refused(Code.AlreadyExists, /must be the name of a new node: there is one/));
-  await rejects(join(authenticatedUser("system:node:n2", ["system:nodes"]), "n1"), refused(Code.AlreadyExists));
-  // The node itself may have a new certificate.
-  ok((await join(authenticatedUser("system:node:n1", ["system:nodes"]), "n1")).certificate);
-  await server.delete({ resource: "nodes", name: "n1" });
+  const other = { certificateRequest: await makeRequest() };
+  await rejects(
+    join(ANONYMOUS, "n1", other),
+    refused(Code.AlreadyExists, /must be the name of a new node: there is one/),
+  );
+  const n2 = authenticatedUser("system:node:n2", ["system:nodes"]);
+  await rejects(join(n2, "n1", other), refused(Code.AlreadyExists));
+  // The machine whose answer was lost asks again with its key; the node itself may have a new certificate.
   ok((await join(ANONYMOUS, "n1")).certificate);
+  ok((await join(authenticatedUser("system:node:n1", ["system:nodes"]), "n1", other)).certificate);
+  await server.delete({ resource: "nodes", name: "n1" });
+  ok((await join(ANONYMOUS, "n1", other)).certificate);
+  // A node that somebody has made by hand is nobody's.
+  await server.create({ resource: "nodes" }, { metadata: { name: "n3" } });
+  await rejects(join(ANONYMOUS, "n3"), refused(Code.AlreadyExists));
+});
+
+Deno.test("of machines that join under one name at the same time one gets it", async () => {
+  await using cluster = await startCluster();
+  const requests = await Promise.all(Array.from({ length: 8 }, makeRequest));
+  const results = await Promise.allSettled(
+    requests.map((certificateRequest) => cluster.join(ANONYMOUS, "n1", { certificateRequest })),
+  );
+  equal(results.filter(({ status }) => status === "fulfilled").length, 1);
 });
 
 Deno.test("nobody joins without a valid token, a good name and a request for a certificate", async () => {
@@ -95,7 +113,8 @@ async function startCluster() {
   const server = await testApiServer();
   const now = () => server.clock.now();
   const ca = await CertificateAuthority.open(await CertificateAuthority.create("k3ts-ca", now), now);
-  const tokens = new TokenStore(createResourceClient(server.transport()));
+  const clients = createResourceClient(server.transport());
+  const tokens = new TokenStore(clients);
   const versions = { k3ts: "0", kubernetes: "v1" };
   const client = (user: User) =>
     createClient(
@@ -105,6 +124,7 @@ async function startCluster() {
           server,
           ca,
           tokens,
+          nodes: clients.of<Node>(resources.nodes),
           ranges: RANGES,
           versions,
           identify: () => Promise.resolve(user),
