@@ -4,7 +4,7 @@
  * Serial: one round at a time. Long work (fetching images) is only begun here. What fails is held back with a backoff
  * of its own, so that the rest goes on.
  */
-import { currentTrace, traced, untraced } from "@k3ts/client/telemetry";
+import { currentTrace, traced, untraced, withinTrace } from "@k3ts/client/telemetry";
 import { explain, type Log } from "../log.ts";
 import { ConfigError } from "./config_error.ts";
 import type { Failure, ObservedPod } from "./observed.ts";
@@ -25,6 +25,8 @@ const RETRY_MS_FIRST = 1_000;
 const RETRY_MS_MAX = 60_000;
 /** A plan that never empties is a mistake in it: it must not take the machine with it. */
 const ROUNDS_MAX = 200;
+/** What a pod does later than this after a change is not because of it. */
+const TRACE_MS = 60_000;
 
 export class PodWorker {
   readonly done: Promise<void>;
@@ -35,8 +37,8 @@ export class PodWorker {
   readonly #failures = new Map<string, Failure & { tries: number }>();
   /** There is a reason to look again. */
   #poked = false;
-  /** Of the newest change that is not yet carried out. */
-  #trace = "";
+  /** Of the newest change of the pod, which all that follows from it soon is a part of. */
+  #trace = { of: "", until: 0 };
   /** Ends the rest, while there is one. */
   #wake: (() => void) | undefined;
 
@@ -45,7 +47,7 @@ export class PodWorker {
     this.#machine = machine;
     this.#now = now;
     this.#log = log;
-    this.#trace = currentTrace();
+    this.#noteTrace();
     // It goes on for long after the change that began it.
     this.done = untraced(() => this.#run(signal));
   }
@@ -56,8 +58,17 @@ export class PodWorker {
 
   set desired(desired: DesiredPod) {
     this.#desired = desired;
-    this.#trace = currentTrace() || this.#trace;
+    this.#noteTrace();
     this.poke();
+  }
+
+  #noteTrace(): void {
+    const of = currentTrace();
+    if (of !== "") this.#trace = { of, until: this.#now() + TRACE_MS };
+  }
+
+  #traceNow(): string {
+    return this.#now() < this.#trace.until ? this.#trace.of : "";
   }
 
   /** Something has changed. Any number of these before the next round are one. */
@@ -85,7 +96,6 @@ export class PodWorker {
       }
       if (plan !== undefined && plan.actions.length > 0 && rounds < ROUNDS_MAX) continue;
       rounds = 0;
-      this.#trace = "";
       const at = plan === undefined || plan.actions.length > 0 ? this.#now() + RETRY_MS_FIRST : plan.reconsiderAt;
       await this.#rest(at, signal);
     }
@@ -97,7 +107,7 @@ export class PodWorker {
     const seen = await this.#machine.observe(desired);
     const observed: ObservedPod = { ...seen, failures: this.#failures };
     const plan = planPod(desired, observed, this.#now());
-    if (!desired.gone) this.#machine.report(desired, plan);
+    if (!desired.gone) withinTrace(this.#traceNow(), () => this.#machine.report(desired, plan));
     if (desired.gone && plan.actions.length === 0 && !observed.files && observed.containers.length === 0) {
       return undefined;
     }
@@ -109,7 +119,7 @@ export class PodWorker {
     const what = subjectOf(action, desired);
     try {
       await traced(
-        this.#trace,
+        this.#traceNow(),
         `pod ${action.do}`,
         { pod: nameOf(desired), ...("container" in action && { container: action.container }) },
         () => this.#machine.perform(action, desired, plan),

@@ -5,6 +5,7 @@
  * stay on disk until the server has taken the last one. Bounded by the pods of this node.
  */
 import { backoffMs, delay, isNotFound, type ResourceClient, retryOnConflict } from "@k3ts/client";
+import { currentTrace, withinTrace } from "@k3ts/client/telemetry";
 import { equalJson, type Pod, type PodStatus } from "@k3ts/model/objects";
 import type { Log } from "../log.ts";
 
@@ -15,6 +16,8 @@ interface Letter {
   pod: Pod;
   status: PodStatus;
   failures: number;
+  /** Of which trace it is a part. */
+  trace: string;
 }
 
 export class StatusOutbox {
@@ -40,7 +43,7 @@ export class StatusOutbox {
     const { uid } = pod.metadata;
     const idle = !this.#waiting.has(uid) && !this.#sending.has(uid);
     if (idle && equalJson(pod.status, status)) return;
-    this.#waiting.set(uid, { pod, status, failures: 0 });
+    this.#waiting.set(uid, { pod, status, failures: 0, trace: currentTrace() });
     this.#pump();
   }
 
@@ -75,7 +78,7 @@ export class StatusOutbox {
 
   async #deliver(client: ResourceClient<Pod>, uid: string, letter: Letter, signal: AbortSignal): Promise<void> {
     try {
-      await write(client, letter.pod, letter.status);
+      await withinTrace(letter.trace, () => write(client, letter.pod, letter.status));
     } catch (error) {
       if (signal.aborted) return;
       const failures = letter.failures + 1;

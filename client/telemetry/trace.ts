@@ -22,7 +22,9 @@ export function currentTrace(): string {
 
 /** Does something as a part of a trace; of none where `traceparent` is empty. */
 export function withinTrace<T>(traceparent: string, work: () => T): T {
-  return traceparent === "" ? work() : context.with(propagation.extract(context.active(), { traceparent }), work);
+  return traceparent === ""
+    ? untraced(work)
+    : context.with(propagation.extract(context.active(), { traceparent }), work);
 }
 
 /** Does something as a part of no trace: what goes on for long after it was begun. */
