@@ -12,6 +12,7 @@ import { readClusterState } from "./cluster_state.ts";
 import type { Log } from "./log.ts";
 import type { MachineFacts } from "./node/facts.ts";
 import type { NodeInput } from "./node/node_object.ts";
+import { PressureWatch, readHeadroom } from "./node/pressure.ts";
 import { type OpenNode, openNode } from "./open_node.ts";
 import type { Paths } from "./paths.ts";
 import { collectImages } from "./images/collection.ts";
@@ -49,6 +50,7 @@ export async function runAgent(parts: AgentParts): Promise<void> {
   const saved = await openSaved(parts.paths, parts.images, parts.log);
   const runtime = await parts.runtime.version({});
   const before = await readClusterState(parts.paths);
+  const pressure = new PressureWatch();
   const describe = (kubernetesVersion: string): NodeInput => ({
     name: parts.nodeName,
     facts: parts.facts,
@@ -56,6 +58,7 @@ export async function runAgent(parts: AgentParts): Promise<void> {
     version: parts.version,
     kubernetesVersion,
     images: saved.images.index.list(),
+    pressures: pressure.look(readHeadroom(parts.paths.dataDir), parts.now()),
     ...(before !== undefined && { podCidr: before.nodeCidr }),
   });
   // Without what it was given the node can do nothing; with it, it need not wait for the server.

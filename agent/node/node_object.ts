@@ -2,6 +2,7 @@
 import { equalJson, formatTime, type Node, type NodeCondition, type NodeStatus } from "@k3ts/model/objects";
 import type { Image } from "../images/index.ts";
 import type { MachineFacts } from "./facts.ts";
+import { type Pressure, RESERVED } from "./pressure.ts";
 
 export interface NodeInput {
   name: string;
@@ -17,6 +18,8 @@ export interface NodeInput {
   podCidr?: string;
   /** Why it cannot take pods; undefined when it can. */
   notReady?: string;
+  /** What it is short of. */
+  pressures?: ReadonlySet<Pressure>;
 }
 
 const PODS_MAX = 110;
@@ -49,17 +52,21 @@ export function nodeObject(input: NodeInput, now: number): Pick<Node, "apiVersio
 /** @param before as the server has it: what others have written there stays */
 export function nodeStatus(input: NodeInput, before: NodeStatus | undefined, now: number): NodeStatus {
   const { facts } = input;
-  const amounts = {
+  const amounts = (memoryBytes: number, diskBytes: number) => ({
     cpu: String(facts.cpuCores),
-    memory: `${Math.floor(facts.memoryBytes / 1024)}Ki`,
-    "ephemeral-storage": `${Math.floor(facts.diskBytes / 1024)}Ki`,
+    memory: `${Math.floor(memoryBytes / 1024)}Ki`,
+    "ephemeral-storage": `${Math.floor(diskBytes / 1024)}Ki`,
     pods: String(PODS_MAX),
-  };
+  });
+  const forPods = amounts(
+    Math.max(0, facts.memoryBytes - RESERVED.memoryBytes),
+    facts.diskBytes * (1 - RESERVED.disk),
+  );
   const kubelet = `${input.kubernetesVersion}+k3ts.${input.version}`;
   return {
     ...before,
-    capacity: { ...before?.capacity, ...amounts },
-    allocatable: { ...before?.allocatable, ...amounts },
+    capacity: { ...before?.capacity, ...amounts(facts.memoryBytes, facts.diskBytes) },
+    allocatable: { ...before?.allocatable, ...forPods },
     addresses: [
       { type: "InternalIP", address: facts.address },
       { type: "Hostname", address: input.name },
@@ -78,17 +85,34 @@ export function nodeStatus(input: NodeInput, before: NodeStatus | undefined, now
   };
 }
 
+type Words = readonly [reason: string, message: string];
+
+/** Of each: without it, and with it. */
+const PRESSURE_WORDS: Record<Pressure, readonly [Words, Words]> = {
+  MemoryPressure: [
+    ["KubeletHasSufficientMemory", "kubelet has sufficient memory available"],
+    ["KubeletHasInsufficientMemory", "kubelet has insufficient memory available"],
+  ],
+  DiskPressure: [
+    ["KubeletHasNoDiskPressure", "kubelet has no disk pressure"],
+    ["KubeletHasDiskPressure", "kubelet has disk pressure"],
+  ],
+  PIDPressure: [
+    ["KubeletHasSufficientPID", "kubelet has sufficient PID available"],
+    ["KubeletHasInsufficientPID", "kubelet has insufficient PID available"],
+  ],
+};
+
 function conditionsOf(input: NodeInput, before: readonly NodeCondition[], now: number): NodeCondition[] {
-  const good = (type: string, reason: string, message: string): NodeCondition => ({
-    type,
-    status: "False",
-    reason,
-    message,
-  });
+  const pressure = (type: Pressure): NodeCondition => {
+    const felt = input.pressures?.has(type) === true;
+    const [reason, message] = PRESSURE_WORDS[type][felt ? 1 : 0];
+    return { type, status: felt ? "True" : "False", reason, message };
+  };
   const ours: NodeCondition[] = [
-    good("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-    good("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    good("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    pressure("MemoryPressure"),
+    pressure("DiskPressure"),
+    pressure("PIDPressure"),
     input.notReady === undefined
       ? { type: "Ready", status: "True", reason: "KubeletReady", message: "kubelet is posting ready status" }
       : { type: "Ready", status: "False", reason: "KubeletNotReady", message: input.notReady },

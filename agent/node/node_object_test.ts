@@ -32,6 +32,7 @@ Deno.test("a node says what it has and that it is ready", () => {
   const { status, metadata } = nodeObject(INPUT, NOW);
   equal(metadata.labels?.["kubernetes.io/hostname"], "n1");
   equal(status?.capacity?.memory, "4194304Ki");
+  equal(status?.allocatable?.memory, "4091904Ki", "what the node keeps for itself is promised to nobody");
   equal(status?.conditions?.find((one) => one.type === "Ready")?.status, "True");
   equal(status?.nodeInfo?.containerRuntimeVersion, "crun://1.8.1");
 });
@@ -53,4 +54,11 @@ Deno.test("conditions that others write stay", () => {
 Deno.test("the machine is read from the kernel's own files", () => {
   equal(memoryOf("MemTotal:       16384 kB\nMemFree: 1 kB\n"), 16 * 2 ** 20);
   equal(prettyNameOf('NAME="x"\nPRETTY_NAME="Debian 12"\n'), "Debian 12");
+});
+
+Deno.test("a node says what it is short of", () => {
+  const status = nodeStatus({ ...INPUT, pressures: new Set(["DiskPressure"]) }, undefined, NOW);
+  const said = new Map(status.conditions?.map((one) => [one.type, `${one.status} ${one.reason}`]));
+  equal(said.get("DiskPressure"), "True KubeletHasDiskPressure");
+  equal(said.get("MemoryPressure"), "False KubeletHasSufficientMemory");
 });
