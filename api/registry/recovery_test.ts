@@ -109,6 +109,22 @@ Deno.test("a store that does not answer is given no more, and who waits for long
   equal((await registry.insert(things, thing("c"))).revision, 3);
 });
 
+Deno.test("a slow store delays nobody who reads, and a heartbeat waits once however often it is sent", async () => {
+  const { store, registry } = await opened();
+  const lease = await registry.insert(things, thing("lease"));
+  const answered = Promise.withResolvers<void>();
+  store.delay = () => answered.promise;
+  const renewal = registry.replace(things, thing("lease"), lease);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    // A client that gave up reads what is visible, and sends the same again.
+    deepEqual(registry.cache.get(things, "default", "lease"), lease);
+    await rejects(registry.replace(things, thing("lease"), lease), refused(409, /has been modified/));
+  }
+  equal(store.appends, 2);
+  answered.resolve();
+  equal((await renewal).revision, 2);
+});
+
 Deno.test("whatever fails when, what was acknowledged stays and watches see what the store has", async () => {
   const step = fc.record({
     name: fc.constantFrom("a", "b", "c"),
