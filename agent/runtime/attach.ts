@@ -2,6 +2,7 @@
  * The standard streams of a process, over its shim's attach socket: frames of u8 stream, u32 length (little-endian),
  * data (see `runtime.proto`).
  */
+import { concatBytes } from "@k3ts/model/objects";
 
 const Stream = { stdin: 0, stdout: 1, stderr: 2, resize: 3, exit: 4, takeInput: 5 } as const;
 
@@ -49,7 +50,7 @@ export class Attachment implements Disposable {
 
   /** What the process writes, until it has ended. Ends without an exit when the shim goes. */
   async *output(): AsyncGenerator<Output, void, undefined> {
-    let kept = new Uint8Array(0);
+    let kept: Uint8Array = new Uint8Array();
     const buffer = new Uint8Array(64 * 1024);
     for (;;) {
       const read = await this.#connection.read(buffer).catch((error) => {
@@ -57,12 +58,10 @@ export class Attachment implements Disposable {
         throw error;
       });
       if (read === null) return;
-      const all = new Uint8Array(kept.length + read);
-      all.set(kept);
-      all.set(buffer.subarray(0, read), kept.length);
+      const all = kept.length === 0 ? buffer.subarray(0, read) : concatBytes([kept, buffer.subarray(0, read)]);
       let at = 0;
       while (all.length - at >= HEADER_BYTES) {
-        const view = new DataView(all.buffer, at);
+        const view = new DataView(all.buffer, all.byteOffset + at);
         const length = view.getUint32(1, true);
         if (length > FRAME_BYTES_MAX) {
           throw new Error(

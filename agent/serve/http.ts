@@ -63,6 +63,10 @@ export async function serve(parts: ServeParts): Promise<{ finished: Promise<void
       });
   });
   server.on("upgrade", (request, socket, head) => {
+    // From here on the server does not know of it any more, and would wait for its end for ever.
+    const cut = () => socket.destroy();
+    parts.signal.addEventListener("abort", cut);
+    socket.on("close", () => parts.signal.removeEventListener("abort", cut));
     serveUpgrade({ targets, runtime, forwarders, log }, request, socket, head, urlOf(request))
       .catch((error) => log.error("Cannot serve a stream", error));
   });

@@ -218,6 +218,20 @@ Deno.test("output that the client does not take makes the process wait, and a cl
   socket.destroy();
 });
 
+Deno.test("an agent that is told to end waits for no stream", async () => {
+  const parts = await agent("flood");
+  const { pipe } = await ask(
+    parts.directory,
+    `GET /attach/default/p/c?stdout=true HTTP/1.1\n${WEBSOCKET}Sec-WebSocket-Protocol: v4.channel.k8s.io\n\n`,
+  );
+  const following = await ask(parts.directory, "GET /containerLogs/default/p/c?follow=true HTTP/1.1\nHost: a\n\n");
+  await parts[Symbol.asyncDispose]();
+  for (const one of [pipe, following.pipe]) {
+    while (await one.read() !== null);
+    one.destroy();
+  }
+});
+
 Deno.test("who follows a log and goes leaves nothing behind", async () => {
   await using parts = await agent();
   await Deno.writeTextFile(`${parts.directory}/0.log`, "2026-01-01T00:00:00Z stdout F one\n");

@@ -32,6 +32,13 @@ export interface NetworkTarget {
   networkNamespace: string;
 }
 
+/** As the kubelet says why there is no log. */
+function waitingText(reason: string | undefined): string {
+  if (reason === "ErrImagePull") return "image can't be pulled";
+  if (reason === "ImagePullBackOff") return "trying and failing to pull image";
+  return reason ?? "ContainerCreating";
+}
+
 export class Targets {
   readonly #paths: Paths;
   readonly #table: ContainerTable;
@@ -59,17 +66,18 @@ export class Targets {
   /** Where a container's log lies, and a way to see whether it still grows. */
   log(target: Target, previous: boolean): { path: string; isLive: () => Promise<boolean> } {
     const { latest, name, pod } = this.#latest(target);
-    if (latest === undefined) {
-      const waiting = pod.status?.containerStatuses?.find((one) => one.name === name)?.state?.waiting?.reason;
+    // One that has been made and not started has said nothing yet: what it said in its last life is its log.
+    const lives = this.#table.of(pod.metadata.uid).filter((one) => one.container === name && one.state !== "created");
+    const current = lives.find((one) => one.attempt === latest?.attempt) ??
+      lives.find((one) => one.attempt === (latest?.attempt ?? 0) - 1);
+    if (current === undefined && !previous) {
+      const reason = pod.status?.containerStatuses?.find((one) => one.name === name)?.state?.waiting?.reason;
       throw new StreamError(
         400,
-        `container "${name}" in pod "${target.pod}" is waiting to start: ${waiting ?? "ContainerCreating"}`,
+        `container "${name}" in pod "${target.pod}" is waiting to start: ${waitingText(reason)}`,
       );
     }
-    const before = this.#table.of(pod.metadata.uid).find((one) =>
-      one.container === name && one.attempt === latest.attempt - 1
-    );
-    const chosen = previous ? before : latest;
+    const chosen = previous ? lives.find((one) => one.attempt === (current?.attempt ?? 0) - 1) : current;
     if (chosen === undefined) {
       throw new StreamError(400, `previous terminated container "${name}" in pod "${target.pod}" not found`);
     }

@@ -27,7 +27,7 @@ export function registerAttach(program: Command): void {
 async function attach(word: string, options: AttachOptions, connection: Connection, namespace: string): Promise<void> {
   const target = await resolveTarget(word, options, connection, namespace);
   const { spec } = await connection.clients.of<Pod>(resources.pods).get(target.pod, { namespace });
-  const container = spec.containers.find(({ name }) => name === target.container);
+  const container = [...spec.containers, ...(spec.initContainers ?? [])].find(({ name }) => name === target.container);
   if (options.stdin && container?.stdin !== true) {
     throw new Problem(
       `Container ${target.container} has no standard input: set \`stdin: true\` in its pod, or leave -i out.`,
