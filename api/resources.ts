@@ -53,6 +53,7 @@ const SERVED: readonly ServedRow[] = [
   { group: "apps", resource: "daemonsets", subresources: ["status"] },
   { group: "apps", resource: "controllerrevisions" },
   { group: "batch", resource: "jobs", subresources: ["status"], orphansByDefault: true },
+  { group: "batch", resource: "cronjobs", subresources: ["status"] },
   { group: "policy", resource: "poddisruptionbudgets", subresources: ["status"] },
   { group: "discovery.k8s.io", resource: "endpointslices" },
   { group: "coordination.k8s.io", resource: "leases", heartbeatsIn: "kube-node-lease" },

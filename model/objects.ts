@@ -14,4 +14,5 @@ export * from "./time.ts";
 export * from "./meta.ts";
 export * from "./pods.ts";
 export * from "./disruption.ts";
+export * from "./cron.ts";
 export * from "./selectors/mod.ts";

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import clusterRoles from "./controllers/cluster_roles/mod.ts";
+import cronjob from "./controllers/cronjob/mod.ts";
 import daemonset from "./controllers/daemonset/mod.ts";
 import deployment from "./controllers/deployment/mod.ts";
 import disruption from "./controllers/disruption/mod.ts";
@@ -35,6 +36,7 @@ await servePlugins(({ caCertificate }) => [
   daemonset,
   job,
   jobOrphans,
+  cronjob,
   ttlAfterFinished,
   disruption,
   staleDisruption,

@@ -4,6 +4,7 @@ import { clusterRole } from "./cluster_role.ts";
 import { clusterRoleBinding } from "./cluster_role_binding.ts";
 import { configMap } from "./config_map.ts";
 import { controllerRevision } from "./controller_revision.ts";
+import { cronJob } from "./cron_job.ts";
 import { daemonSet } from "./daemon_set.ts";
 import { defaultKind } from "./default_kind.ts";
 import { deployment } from "./deployment.ts";
@@ -31,6 +32,7 @@ export const kinds: readonly Kind[] = [
   clusterRoleBinding,
   configMap,
   controllerRevision,
+  cronJob,
   daemonSet,
   deployment,
   endpointSlice,

@@ -1,5 +1,6 @@
 /** What the tests of all controllers together have in common. */
 import { type Deployment, type Draft, type Namespace, resources } from "@k3ts/model/objects";
+import cronjob from "../controllers/cronjob/mod.ts";
 import daemonset from "../controllers/daemonset/mod.ts";
 import deployment from "../controllers/deployment/mod.ts";
 import disruption from "../controllers/disruption/mod.ts";
@@ -25,6 +26,7 @@ export const ALL = [
   daemonset,
   job,
   jobOrphans,
+  cronjob,
   ttlAfterFinished,
   disruption,
   staleDisruption,

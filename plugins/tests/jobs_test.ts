@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { isConditionTrue, type Job, type JobSpec, type Pod, resources } from "@k3ts/model/objects";
+import { FakeClock } from "@k3ts/api/testing";
+import { type CronJob, isConditionTrue, type Job, type JobSpec, type Pod, resources } from "@k3ts/model/objects";
 import { fakeKubelet, runControllers, type TestCluster, testCluster } from "../testing/mod.ts";
 import { ALL } from "./_web.ts";
 
@@ -77,6 +78,37 @@ Deno.test("with a Job that is deleted go its pods, held by finalizers as they ar
     );
     deepEqual(running.failures, [], propagationPolicy);
   }
+});
+
+Deno.test("a CronJob makes a Job when the time has come, keeps as many as it should, and takes them along", async () => {
+  const clock = new FakeClock();
+  await using cluster = await testCluster({ clock });
+  await using running = await runControllers(cluster, ALL);
+  await using _kubelet = await fakeKubelet(cluster, { fate: () => "succeeded" });
+  const template = { spec: { containers: [{ name: "main", image: "sum:1" }], restartPolicy: "Never" as const } };
+  await cluster.clients.of<CronJob>(resources.cronjobs).create({
+    apiVersion: "batch/v1",
+    kind: "CronJob",
+    metadata: { name: "tick", namespace: "default" },
+    spec: { schedule: "* * * * *", successfulJobsHistoryLimit: 2, jobTemplate: { spec: { template } } },
+  });
+  const minute = Math.floor(clock.now() / 60_000);
+  for (let passed = 1; passed <= 4; passed++) {
+    clock.advance(60_200);
+    await cluster.until<Job>(resources.jobs, { namespace: "default", name: `tick-${minute + passed}` }, isComplete);
+  }
+  await cluster.untilAll<Job>(resources.jobs, "default", (jobs) => jobs.length === 2);
+  const tick = { namespace: "default", name: "tick" };
+  const rested = await cluster.until<CronJob>(
+    resources.cronjobs,
+    tick,
+    (cronJob) => cronJob?.status?.active === undefined,
+  );
+  ok(rested.status?.lastSuccessfulTime !== undefined);
+  await cluster.clients.of(resources.cronjobs).delete("tick", { namespace: "default" });
+  await cluster.untilAll(resources.jobs, "default", (jobs) => jobs.length === 0);
+  await cluster.untilAll(resources.pods, "default", (pods) => pods.length === 0);
+  deepEqual(running.failures, []);
 });
 
 function createJob({ clients }: TestCluster, spec: Partial<JobSpec>): Promise<Job> {
