@@ -161,7 +161,7 @@ Deno.test({
     const shell = new Deno.Command("unshare", { args: ["-nm", "sh", "-c", script], stdout: "piped", stderr: "piped" })
       .spawn();
     const output = shell.output();
-    const log = (previous = false) => ask(dataDir, "GET", `/logs/default/web/main?previous=${previous}`);
+    const log = (previous = false) => ask(dataDir, "GET", `/containerLogs/default/web/main?previous=${previous}`);
     try {
       await until("the agent answers", () => ask(dataDir, "GET", "/images"));
       const first = await Deno.readTextFile(`${dataDir}/agent.pid`);
