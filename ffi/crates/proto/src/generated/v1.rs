@@ -3663,10 +3663,12 @@ impl ContainerStatus {
 ///    exit       when it has ended: a JSON object {"code", "signal", "finishedAt" (RFC 3339), "oomKilled"}
 ///    attach.sock  the standard streams: frames of u8 stream, u32 length (little-endian), data, with the
 ///               streams 0 stdin (in; empty: end), 1 stdout, 2 stderr, 3 resize (in; u16 columns, u16 rows),
-///               4 exit (out; i32 code; the last frame)
+///               4 exit (out; i32 code; the last frame), 5 take (in; empty: stdin is this client's to end, where it
+///               ends with a client)
 /// and the log in CRI format (RFC 3339 nano time, stream, P or F, text). A log that was renamed or removed is
 /// opened anew with the next line: that is all that rotation takes.
-/// A client that cannot follow the output of a container is dropped; one of an exec slows its process down.
+/// A client that does not follow the output slows the process down; one of a container that takes nothing for ten
+/// seconds is dropped.
 /// Sockets are reached by their path, so a directory is best short: with `/attach.sock` at most 107 bytes.
 pub trait RuntimeService: Send + Sync + 'static {
     /// Says what to use from here on. First of all calls; the others fail with failed_precondition before it.
