@@ -116,6 +116,7 @@ export async function runAgent(parts: AgentParts): Promise<void> {
   saved.references.stop();
   node.prober.stopAll();
   await node.manager.settled();
+  await saved.pods.flush();
 }
 
 /** What is saved is what the node does: at once for what is there, and with every change. */

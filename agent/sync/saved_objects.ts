@@ -1,7 +1,7 @@
 /**
  * Objects of one kind as they are on this node's disk: what the server last said, kept for when it cannot be asked.
  *
- * A change is on disk before anyone hears of it. One file an object, so that a change costs one small write; the copy
+ * A change of what is wanted is on disk before anyone hears of it, one of a status soon after. One file an object, so that a change costs one small write; the copy
  * in memory is what is read.
  */
 import type { KubernetesObject } from "@k3ts/client";
@@ -14,9 +14,14 @@ interface File<T> {
   object: T;
 }
 
+const LATE_MS = 1_000;
+
 export class SavedObjects<T extends KubernetesObject> {
   readonly #directory: string;
   readonly #objects = new Map<string, T>();
+  /** Keys of those whose status has changed since they were written. */
+  readonly #late = new Set<string>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #handlers = new Set<(change: SavedChange<T>) => void>();
   /** Changes are taken in one by one, in the order in which they came. */
   #queue: Promise<void> = Promise.resolve();
@@ -61,12 +66,41 @@ export class SavedObjects<T extends KubernetesObject> {
       if (
         old?.metadata.resourceVersion !== undefined && old.metadata.resourceVersion === object.metadata.resourceVersion
       ) return;
-      // What is lost of a status with the machine is computed again: only what is wanted must outlive it.
-      await writeAtomically(this.#path(key), JSON.stringify({ version: 1, object } satisfies File<T>), {
-        sync: !onlyStatusDiffers(old, object),
-      });
+      // What is lost of a status is computed again: only what is wanted must be on disk before it is acted on.
+      if (onlyStatusDiffers(old, object)) this.#writeSoon(key);
+      else await this.#write(key, object, true);
       this.#objects.set(key, object);
       this.#tell({ type: "saved", object, ...(old !== undefined && { old }) });
+    });
+  }
+
+  async #write(key: string, object: T, sync: boolean): Promise<void> {
+    this.#late.delete(key);
+    await writeAtomically(this.#path(key), JSON.stringify({ version: 1, object } satisfies File<T>), { sync });
+  }
+
+  /** A pod's status changes several times while it starts: one write is enough for all. */
+  #writeSoon(key: string): void {
+    this.#late.add(key);
+    if (this.#timer !== undefined) return;
+    const timer = setTimeout(() => {
+      this.#timer = undefined;
+      // What could not be written stays late, and is tried again.
+      this.flush().catch(() => this.#late.size > 0 && this.#writeSoon([...this.#late][0]!));
+    }, LATE_MS);
+    // Nothing has to wait for it: whoever ends flushes.
+    Deno.unrefTimer(timer);
+    this.#timer = timer;
+  }
+
+  /** Writes what was to be written soon. */
+  flush(): Promise<void> {
+    return this.#enqueue(async () => {
+      for (const key of [...this.#late]) {
+        const object = this.#objects.get(key);
+        if (object === undefined) this.#late.delete(key);
+        else await this.#write(key, object, false);
+      }
     });
   }
 
@@ -86,6 +120,7 @@ export class SavedObjects<T extends KubernetesObject> {
     const key = keyOf(object);
     const old = this.#objects.get(key);
     if (old === undefined) return;
+    this.#late.delete(key);
     await removeIfThere(this.#path(key));
     this.#objects.delete(key);
     this.#tell({ type: "removed", object: old });

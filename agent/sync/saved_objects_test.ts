@@ -57,3 +57,23 @@ Deno.test("a write that was cut short leaves what was there", () =>
     await again.open();
     equal(again.list().length, 1);
   }));
+
+Deno.test("statuses are written once for many changes, and what is wanted at once", () =>
+  inDirectory(async (directory) => {
+    const saved = new SavedObjects<Pod>(directory);
+    await saved.open();
+    const onDisk = async () =>
+      (JSON.parse(await Deno.readTextFile(`${directory}/default_a.json`)) as { object: Pod }).object;
+    const pod = aPod({ name: "a" });
+    await saved.put(pod);
+    for (const [at, phase] of (["Pending", "Running", "Failed"] as const).entries()) {
+      await saved.put({ ...pod, metadata: { ...pod.metadata, resourceVersion: `${at + 10}` }, status: { phase } });
+      equal(saved.get("default", "a")?.status?.phase, phase, "whoever asks hears it at once");
+    }
+    equal((await onDisk()).status?.phase, pod.status?.phase);
+    await saved.flush();
+    equal((await onDisk()).status?.phase, "Failed");
+    const deleted = { ...pod.metadata, resourceVersion: "20", deletionTimestamp: "2026-01-01T00:00:00Z" };
+    await saved.put({ ...pod, metadata: deleted });
+    equal((await onDisk()).metadata.deletionTimestamp, "2026-01-01T00:00:00Z");
+  }));
