@@ -130,3 +130,81 @@ fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// A client that is being served, and a pod's port.
+    fn start() -> (UnixStream, TcpListener, thread::JoinHandle<()>) {
+        let pod = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (mut client, ours) = UnixStream::pair().unwrap();
+        let port = pod.local_addr().unwrap().port();
+        client.write_all(&port.to_le_bytes()).unwrap();
+        let serving = thread::spawn(move || {
+            let _ = serve(&ours);
+        });
+        (client, pod, serving)
+    }
+
+    fn accepted(client: &mut UnixStream) {
+        let mut answer = [9];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [0]);
+    }
+
+    #[test]
+    fn each_direction_ends_on_its_own() {
+        let (mut client, listener, serving) = start();
+        accepted(&mut client);
+        let (mut pod, _) = listener.accept().unwrap();
+        client.write_all(b"question").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut heard = String::new();
+        pod.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "question");
+        pod.write_all(b"answer").unwrap();
+        drop(pod);
+        heard.clear();
+        client.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "answer");
+        serving.join().unwrap();
+    }
+
+    #[test]
+    fn a_client_that_goes_takes_its_connection_along() {
+        let (mut client, listener, serving) = start();
+        accepted(&mut client);
+        let (mut pod, _) = listener.accept().unwrap();
+        drop(client);
+        assert_eq!(pod.read(&mut [0; 8]).unwrap(), 0);
+        // Though the pod has not ended its side.
+        serving.join().unwrap();
+    }
+
+    #[test]
+    fn a_port_that_nobody_listens_on_is_said_so() {
+        let (mut client, ours) = UnixStream::pair().unwrap();
+        let port = {
+            let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            gone.local_addr().unwrap().port()
+        };
+        client.write_all(&port.to_le_bytes()).unwrap();
+        let _ = serve(&ours);
+        drop(ours);
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        let text = String::from_utf8(answer[3..].to_vec()).unwrap();
+        assert_eq!(
+            (answer[0], u16::from_le_bytes([answer[1], answer[2]]) as usize),
+            (1, text.len())
+        );
+        assert!(
+            text.starts_with(&format!(
+                "failed to connect to localhost:{port} inside the pod, IPv4: Connection refused"
+            )),
+            "{text}"
+        );
+    }
+}
