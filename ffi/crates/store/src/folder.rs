@@ -45,6 +45,10 @@ impl Folders {
             .create(path)
             .doing(action)?;
         let path = path.canonicalize().doing(action)?;
+        if let Some(parent) = path.parent() {
+            // Or the folder itself might be gone after a loss of power, with all that was synced in it.
+            File::open(parent).and_then(|parent| parent.sync_all()).doing(action)?;
+        }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(folder) = held.get(&path).and_then(Weak::upgrade) {
             return Ok(folder);
