@@ -1,6 +1,6 @@
 /** Objects from files, folders and standard input, in YAML or JSON. */
-import { parseAllDocuments } from "yaml";
 import type { KubernetesObject } from "@k3ts/client";
+import { parseYamlDocuments, type YamlDocument } from "@k3ts/model/yaml";
 import { Problem } from "./problem.ts";
 
 const EXTENSIONS = [".yaml", ".yml", ".json"];
@@ -17,12 +17,19 @@ export async function readManifests(paths: readonly string[]): Promise<Kubernete
 
 /** @param source named in errors */
 export function parseManifests(text: string, source: string): KubernetesObject[] {
-  return parseAllDocuments(text, { merge: true }).flatMap((document) => {
-    const [error] = document.errors;
-    if (error !== undefined) throw new Problem(`Cannot read ${source} as it must be YAML or JSON: ${error.message}`);
-    const value: unknown = document.toJS();
-    return value === null || value === undefined ? [] : unpack(value, source);
+  return documentsOf(text, source).flatMap(({ value, duplicates: [duplicate] }) => {
+    if (duplicate !== undefined) throw new Problem(`Cannot read ${source} as no key may stand twice: ${duplicate}`);
+    return unpack(value, source);
   });
+}
+
+function documentsOf(text: string, source: string): YamlDocument[] {
+  try {
+    return parseYamlDocuments(text);
+  } catch (error) {
+    const reason = (error as Error).message.replace("error converting YAML to JSON: yaml: ", "");
+    throw new Problem(`Cannot read ${source} as it must be YAML or JSON: ${reason}`, undefined, { cause: error });
+  }
 }
 
 function unpack(value: unknown, source: string): KubernetesObject[] {
@@ -35,6 +42,10 @@ function unpack(value: unknown, source: string): KubernetesObject[] {
   }
   if (!object.metadata?.name) {
     throw new Problem(`Cannot read ${source} as every object must have metadata.name: a ${object.kind} has none.`);
+  }
+  // YAML takes `yes` and `0644` for something else than they look.
+  if (typeof object.metadata.name !== "string") {
+    throw new Problem(`Cannot read ${source} as metadata.name must be text: it is ${object.metadata.name}; quote it.`);
   }
   return [object as KubernetesObject];
 }

@@ -5,8 +5,8 @@ const names = (text: string) => parseManifests(text, "a.yaml").map(({ kind, meta
 
 Deno.test("documents of YAML are objects; empty ones are passed over", () => {
   const text =
-    "---\n# nothing\n---\napiVersion: v1\nkind: A\nmetadata: {name: x}\n---\napiVersion: v1\nkind: B\nmetadata: {name: y}\n";
-  assertEquals(names(text), ["A/x", "B/y"]);
+    "---\n# nothing\n---\napiVersion: v1\nkind: A\nmetadata: {name: x}\n---\napiVersion: v1\nkind: B\nmetadata: {name: z}\n";
+  assertEquals(names(text), ["A/x", "B/z"]);
 });
 
 Deno.test("JSON is read, and the items of lists", () => {
@@ -26,10 +26,15 @@ Deno.test("anchors and merge keys are resolved", () => {
 });
 
 Deno.test("errors name the file and what it must have", () => {
-  throws(() => names("a: ["), /Cannot read a.yaml as it must be YAML or JSON/);
+  throws(() => names("a: ["), /Cannot read a.yaml as it must be YAML or JSON: line 1: /);
+  throws(() => names("kind: A\nkind: B"), /Cannot read a.yaml as no key may stand twice: .*line 2: key "kind"/);
   throws(
     () => names("kind: A\nmetadata: {name: x}"),
     /Cannot read a.yaml as every object must have apiVersion and kind/,
+  );
+  throws(
+    () => names("apiVersion: v1\nkind: A\nmetadata: {name: yes}"),
+    /metadata.name must be text: it is true; quote it/,
   );
   throws(() => names("just text"), /every object must have apiVersion and kind/);
   throws(() => names("apiVersion: v1\nkind: A\nmetadata: {}"), /metadata.name: a A has none/);

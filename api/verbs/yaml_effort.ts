@@ -4,15 +4,15 @@ import { Lexer } from "yaml";
 
 /** Bytes. Larger objects come as JSON, for which there are no such limits. */
 const YAML_BYTES_MAX = 256 * 1024;
-/** Keys, and items between brackets, which may be keys: the parser compares every key with all before it. */
+/** Keys, and items between brackets, which may be keys: each costs the parser some ten microseconds. */
 const YAML_KEYS_MAX = 8_192;
-/** The parser looks for each from the beginning. */
+/** Real objects have a handful; the body says less than what it stands for. */
 const YAML_ALIASES_MAX = 256;
 /** The parser recurses into each. */
 const YAML_OPEN_MAX = 256;
 
 /**
- * Refuses what would keep the YAML parser busy for long: it takes the square of the number of keys and of aliases.
+ * Refuses what would keep the YAML parser busy for long.
  * @throws {DecodeError}
  */
 export function refuseLaboriousYaml(bytes: Uint8Array): void {

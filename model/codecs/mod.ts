@@ -18,4 +18,5 @@ export {
   listFrame,
 } from "./protobuf.ts";
 export { decodeMessage, decodeProtobuf } from "./protobuf_decode.ts";
-export { decodeYaml, encodeYaml, parseYaml, parseYamlDocuments, type YamlDocument } from "./yaml.ts";
+export { decodeYaml, encodeYaml } from "./yaml.ts";
+export { parseYaml, parseYamlDocuments, type YamlDocument } from "./yaml_documents.ts";

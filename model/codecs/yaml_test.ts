@@ -49,6 +49,43 @@ Deno.test("a key that stands twice is a problem, and an error when strict", () =
   );
 });
 
+Deno.test("a map may take over others: its own keys go first, then those of the first map that has them", () => {
+  const text = 'a: &a {p: 1, q: 1}\nb: &b {q: 2, r: 2}\nc:\n  <<: [*a, *b]\n  p: 3\nd: {"<<": 4}\n';
+  const { c, d } = parseYaml(text).value as Record<string, unknown>;
+  assertEquals(c, { p: 3, q: 1, r: 2 });
+  assertEquals(d, { "<<": 4 });
+});
+
+Deno.test("an alias stands for the last anchor of its name before it, and for none that holds it", () => {
+  assertEquals(parseYaml("[&a 1, *a, &a 2, *a]").value, [1, 1, 2, 2]);
+  assertEquals(parseYaml("a: &x\nb: *x").value, { a: null, b: null });
+  assertEquals(parseYaml("&k key: 1\nb: *k").value, { key: 1, b: "key" });
+  assertThrows(() => parseYaml("a: &a [*a]"), /unknown anchor 'a' referenced/);
+  assertThrows(() => parseYaml("<<: 1"), /map merge requires map/);
+});
+
+Deno.test("keys may be called as every object's are, and must be scalars", () => {
+  const value = parseYaml("__proto__: {a: 1}\nconstructor: 2\n3: 4\ntrue: 5\n").value as Record<string, unknown>;
+  assertEquals(Object.keys(value).toSorted(), ["3", "__proto__", "constructor", "true"]);
+  assertEquals(({} as { a?: number }).a, undefined);
+  assertThrows(() => parseYaml("[a, b]: 1"), /a key must be text, a number or a boolean: it is a collection/);
+  assertThrows(() => parseYaml("? ~\n: 1"), /it is null/);
+});
+
+Deno.test("keys and aliases cost no more each the more there are", () => {
+  const count = 20_000;
+  const lines = (line: (index: number) => string) =>
+    Array.from({ length: count }, (_, index) => line(index)).join("\n");
+  const keys = parseYaml(`data:\n${lines((index) => `  k${index}: v`)}`).value as { data: object };
+  assertEquals(Object.keys(keys.data).length, count);
+  const flow = parseYaml(`{${lines((index) => `k${index}: v,`)}}`).value as object;
+  assertEquals(Object.keys(flow).length, count);
+  const aliases = parseYaml(lines((index) => `- &a${index} 1\n- *a${index}`)).value as unknown[];
+  assertEquals(aliases.length, 2 * count);
+  assertEquals(parseYaml(`x:\n${lines(() => "  a: 1")}`).duplicates.length, 100);
+  assertThrows(() => parseYaml("!!x ".repeat(count)), /yaml: line 1: A node can have at most one tag/);
+});
+
 Deno.test("what is no YAML is refused", () => {
   assertThrows(() => parseYaml("a: [1"), { name: "DecodeError" });
   assertThrows(() => parseYaml("a: b: c"), { name: "DecodeError" });
