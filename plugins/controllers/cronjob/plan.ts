@@ -32,6 +32,8 @@ export interface CronJobPlan {
 const PADDING_MS = 100;
 /** So many missed at once that something must be wrong. */
 const MISSED_MAX = 100;
+/** Jobs are named after the minute in which they are due. */
+const MINUTE_MS = 60_000;
 
 /** @param jobs all of its namespace */
 export function planCronJob(cronJob: CronJob, jobs: readonly Job[], now: number): CronJobPlan {
@@ -150,11 +152,14 @@ function start(
   if (due + deadlineMs < now) {
     return tell("Warning", "MissSchedule", `Missed scheduled time to start a job: ${new Date(due).toUTCString()}`);
   }
-  const name = `${metadata.name}-${Math.floor(due / 60_000)}`;
+  const minute = Math.floor(due / MINUTE_MS);
+  const name = `${metadata.name}-${minute}`;
   const isKnown = begun.status.active?.some((reference) => reference.name === name) ?? false;
   if (isKnown || jobs.some((job) => job.metadata.name === name)) {
-    // It was made, and the one who made it was stopped before saying so.
-    return { ...rest, status: { ...begun.status, lastScheduleTime: formatTime(due) } };
+    // It was made, and the one who made it may have been stopped before saying so. Of several in a minute one counts.
+    const last = begun.status.lastScheduleTime;
+    const isTold = last !== undefined && Math.floor(parseTime(last) / MINUTE_MS) === minute;
+    return isTold ? rest : { ...rest, status: { ...begun.status, lastScheduleTime: formatTime(due) } };
   }
   const active = begun.status.active ?? [];
   if (spec.concurrencyPolicy === "Forbid" && active.length > 0) {

@@ -61,6 +61,12 @@ Deno.test("a Job that was made before anybody could say so is not made again", (
   deepEqual([made(plan), plan.status.lastScheduleTime], [[], formatTime(at(5))]);
 });
 
+Deno.test("what is due more often than every minute makes one Job a minute, and does not write for the others", () => {
+  const status = { lastScheduleTime: formatTime(at(5)) };
+  const plan = planCronJob(aCronJob({ schedule: "@every 10s" }, status), [ofCron(5, "Complete")], at(5) + 30_000);
+  deepEqual([plan.actions, plan.status.lastScheduleTime], [[], formatTime(at(5))]);
+});
+
 Deno.test("while one runs the next is made beside it, instead of it, or not at all", () => {
   const run = (concurrencyPolicy: "Allow" | "Forbid" | "Replace") => {
     const status = { lastScheduleTime: formatTime(at(5)) };
