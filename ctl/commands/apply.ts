@@ -7,6 +7,7 @@ import { type DryRun, parseDryRun } from "../dry_run.ts";
 import { readManifests } from "../manifests.ts";
 import { displayName } from "../names.ts";
 import { parseObjectFormat } from "../output/format.ts";
+import { withoutManagers } from "../output/objects.ts";
 import { explain, Problem } from "../problem.ts";
 import { ignoreMissing, locate, type Located } from "./manifest_objects.ts";
 import { tell, type WriteOptions, writeOptions } from "./written.ts";
@@ -68,7 +69,10 @@ async function applyOne(
     dryRun: dryRun === "server",
   });
   if (created) return { object: after, done: "created" };
-  const isSame = before?.metadata.resourceVersion === after.metadata.resourceVersion;
+  // A dry run gives no new version.
+  const isSame = dryRun === undefined
+    ? before?.metadata.resourceVersion === after.metadata.resourceVersion
+    : JSON.stringify(before && withoutManagers(before)) === JSON.stringify(withoutManagers(after));
   return { object: after, done: isSame ? "unchanged" : "configured" };
 }
 
