@@ -1,7 +1,8 @@
 /** Disruption budgets: what their status says of evictions (policy/v1 PodDisruptionBudget, KEP-85). */
 import { mergeConditions } from "./meta.ts";
 import { formatTime } from "./time.ts";
-import type { PodDisruptionBudget } from "./types/mod.ts";
+import { matches, SelectorError } from "./selectors/mod.ts";
+import type { Pod, PodDisruptionBudget } from "./types/mod.ts";
 
 export type DisruptionStatus = NonNullable<PodDisruptionBudget["status"]>;
 
@@ -42,4 +43,14 @@ function withDisruptionCondition(
     message,
   };
   return { ...status, conditions: [...mergeConditions(conditions, [condition], formatTime(now))] };
+}
+
+/** Whether the budget covers the pod; one whose selector cannot be read, or that has none, covers nothing. */
+export function isUnder({ spec }: PodDisruptionBudget, { metadata }: Pod): boolean {
+  try {
+    return spec.selector !== undefined && matches(spec.selector, metadata.labels);
+  } catch (error) {
+    if (error instanceof SelectorError) return false;
+    throw error;
+  }
 }

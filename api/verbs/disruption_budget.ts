@@ -9,10 +9,8 @@ import {
   formatTime,
   isReady,
   isTerminal,
-  matches,
   type Pod,
   type PodDisruptionBudget,
-  SelectorError,
   SYNC_FAILED,
   tellDisruptions,
 } from "@k3ts/model";
@@ -26,15 +24,6 @@ const BUDGETS = { group: "policy", resource: "poddisruptionbudget" };
 /** Its end disrupts nothing: it has not begun, has ended, or is on its way out. */
 export function isBeyondBudgets(pod: Pod): boolean {
   return isTerminal(pod) || pod.status?.phase === "Pending" || pod.metadata.deletionTimestamp !== undefined;
-}
-
-export function isUnder({ spec }: PodDisruptionBudget, { metadata }: Pod): boolean {
-  try {
-    return spec.selector !== undefined && matches(spec.selector, metadata.labels);
-  } catch (error) {
-    if (error instanceof SelectorError) return false;
-    throw error;
-  }
 }
 
 /** An unhealthy pod that may go without being counted, as nobody counted on it. */

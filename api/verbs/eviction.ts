@@ -5,6 +5,7 @@ import {
   equalJson,
   formatTime,
   isTerminal,
+  isUnder,
   mergeConditions,
   type Pod,
   type PodCondition,
@@ -16,7 +17,7 @@ import { conflict, internalError, notFound, severalBudgets, StatusError } from "
 import type { Verbs } from "./context.ts";
 import { decodeAs } from "./decode.ts";
 import { deleteObject } from "./delete.ts";
-import { isBeyondBudgets, isUncounted, isUnder, spend, stillProcessed } from "./disruption_budget.ts";
+import { isBeyondBudgets, isUncounted, spend, stillProcessed } from "./disruption_budget.ts";
 import { refuseOtherObject } from "./metadata.ts";
 import { type CreateRequest, type DeleteOptions, type Reply, valueReply } from "./request.ts";
 import { revise } from "./revise.ts";

@@ -2,12 +2,11 @@
 import {
   type Deployment,
   isReady,
-  matches,
+  isUnder,
   type Pod,
   type PodDisruptionBudget,
   type ReplicaSet,
   resources,
-  SelectorError,
 } from "@k3ts/model/objects";
 import { isDeepStrictEqual } from "node:util";
 import { type Action, type Controller, controller, type View } from "../../sdk/mod.ts";
@@ -25,8 +24,8 @@ export default controller<PodDisruptionBudget, {
   maps: {
     pods: {
       resource: resources.pods,
-      find: (budget, pods) => pods.list(budget.metadata.namespace).filter((pod) => selects(budget, pod)),
-      wakes: (pod, budgets) => budgets.list(pod.metadata.namespace).filter((budget) => selects(budget, pod)),
+      find: (budget, pods) => pods.list(budget.metadata.namespace).filter((pod) => isUnder(budget, pod)),
+      wakes: (pod, budgets) => budgets.list(pod.metadata.namespace).filter((budget) => isUnder(budget, pod)),
       matters: (now, before) =>
         isReady(now) !== isReady(before) || now.metadata.deletionTimestamp !== before.metadata.deletionTimestamp ||
         !isDeepStrictEqual(now.metadata.labels, before.metadata.labels) ||
@@ -43,15 +42,6 @@ export default controller<PodDisruptionBudget, {
     return { actions, status, reconsiderAt };
   },
 }) satisfies Controller;
-
-function selects({ spec }: PodDisruptionBudget, { metadata }: Pod): boolean {
-  try {
-    return spec.selector !== undefined && matches(spec.selector, metadata.labels);
-  } catch (error) {
-    if (error instanceof SelectorError) return false;
-    throw error;
-  }
-}
 
 function inNamespace<T>({ metadata }: PodDisruptionBudget, all: View<T>): readonly T[] {
   return all.list(metadata.namespace);
