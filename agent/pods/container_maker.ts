@@ -163,11 +163,19 @@ async function seccompOf(
   return defaultSeccomp(capabilities);
 }
 
-/** A file of the image; empty when it has none. Links that lead out of the image lead nowhere. */
+/** More accounts than that no image has. */
+const ACCOUNTS_BYTES_MAX = 4 * 1024 * 1024;
+
+/**
+ * A file of the image; empty when it has none. Links that lead out of the image lead nowhere, and what is no plain file,
+ * or has no end, is none: images come from strangers.
+ */
 async function readInside(rootfs: string, path: string): Promise<string> {
   try {
     const real = await Deno.realPath(`${rootfs}/${path}`);
-    return real.startsWith(`${rootfs}/`) ? await Deno.readTextFile(real) : "";
+    const { isFile, size } = await Deno.lstat(real);
+    const fits = real.startsWith(`${rootfs}/`) && isFile && size <= ACCOUNTS_BYTES_MAX;
+    return fits ? await Deno.readTextFile(real) : "";
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return "";
     throw error;

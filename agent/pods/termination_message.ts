@@ -52,7 +52,8 @@ async function endOfLog(path: string): Promise<string> {
   const options = { follow: false, timestamps: false, tailLines: LOG_LINES_MAX };
   let end = "";
   for await (const chunk of readLog(path, options, () => Promise.resolve(false), new AbortController().signal)) {
-    end += text(chunk);
+    // A line may be as long as it likes.
+    end = (end + text(chunk)).slice(-LOG_BYTES_MAX);
   }
-  return end.slice(-LOG_BYTES_MAX);
+  return end;
 }

@@ -32,10 +32,9 @@ export function defaultSeccomp(capabilities: readonly string[], architecture = D
   return {
     defaultAction: "SCMP_ACT_ERRNO",
     defaultErrnoRet: EPERM,
-    // Programs of the older, smaller machine run too.
-    architectures: node === "arm64"
-      ? ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]
-      : ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+    // Programs of the older, smaller machine run too. Those of x32 do not: nobody has any, and each architecture more
+    // costs 4 ms of every container's start.
+    architectures: node === "arm64" ? ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"] : ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
     syscalls: [
       { names: ALLOWED, action: "SCMP_ACT_ALLOW" },
       ...rows.map((row) => ({

@@ -169,10 +169,13 @@ function ownerOf(pod: Pod): Owner {
 /** core/v1 HostPathType: what must be there, and what may be made. */
 async function prepareHostPath({ name, path, type }: Extract<VolumePlan, { kind: "host" }>): Promise<void> {
   if (type === "DirectoryOrCreate") return await Deno.mkdir(path, { recursive: true, mode: 0o755 });
-  if (type === "FileOrCreate") return (await Deno.open(path, { write: true, create: true, mode: 0o644 })).close();
   if (type === "") return;
   const stat = await Deno.stat(path).catch(() => undefined);
-  const fits = (type === "Directory" && stat?.isDirectory) || (type === "File" && stat?.isFile) ||
+  if (type === "FileOrCreate" && stat === undefined) {
+    return (await Deno.open(path, { write: true, createNew: true, mode: 0o644 })).close();
+  }
+  const fits = (type === "Directory" && stat?.isDirectory) ||
+    ((type === "File" || type === "FileOrCreate") && stat?.isFile) ||
     (type === "Socket" && stat?.isSocket) || (type === "CharDevice" && stat?.isCharDevice) ||
     (type === "BlockDevice" && stat?.isBlockDevice);
   if (fits !== true) throw new ConfigError(`hostPath type check failed: ${path} is not a ${type} (volume "${name}")`);
