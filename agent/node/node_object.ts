@@ -78,11 +78,15 @@ export function nodeStatus(input: NodeInput, before: NodeStatus | undefined, now
       kubeletVersion: kubelet,
       kubeProxyVersion: kubelet,
     },
-    images: [...input.images].sort((a, b) => b.sizeBytes - a.sizeBytes).slice(0, IMAGES_MAX).map((one) => ({
-      names: [...one.digests, ...one.names],
-      sizeBytes: one.sizeBytes,
-    })),
+    images: imagesOf(input.images),
   };
+}
+
+/** None is written as the server writes it, so that the two are equal. */
+function imagesOf(images: readonly Image[]): NodeStatus["images"] {
+  if (images.length === 0) return undefined;
+  return [...images].sort((a, b) => b.sizeBytes - a.sizeBytes).slice(0, IMAGES_MAX)
+    .map(({ digests, names, sizeBytes }) => ({ names: [...digests, ...names], sizeBytes }));
 }
 
 type Words = readonly [reason: string, message: string];

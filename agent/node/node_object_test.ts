@@ -45,6 +45,19 @@ Deno.test("a sign of life is no news, a change is", () => {
   equal(broken.conditions?.find((one) => one.type === "Ready")?.lastTransitionTime, "2026-01-01T00:00:10Z");
 });
 
+Deno.test("what the server has stored of it is no news", () => {
+  const said = nodeStatus(INPUT, undefined, NOW);
+  // It leaves out what is empty.
+  const stored = JSON.parse(
+    JSON.stringify(said, (_key, value) => Array.isArray(value) && value.length === 0 ? undefined : value),
+  );
+  equal(isNewsworthy(stored, nodeStatus(INPUT, stored, NOW + 10_000)), false);
+  const image = { id: "i", names: ["a:1"], digests: [], sizeBytes: 1 } as unknown as NodeInput["images"][number];
+  const more = nodeStatus({ ...INPUT, images: [image] }, stored, NOW);
+  equal(isNewsworthy(stored, more), true);
+  equal(isNewsworthy(more, nodeStatus(INPUT, more, NOW)), true);
+});
+
 Deno.test("conditions that others write stay", () => {
   const foreign = { type: "NetworkUnavailable", status: "False" as const };
   const status = nodeStatus(INPUT, { conditions: [foreign] }, NOW);
