@@ -13,6 +13,7 @@ import {
   type User,
 } from "@k3ts/api";
 import { createResourceClient } from "@k3ts/client";
+import { keepProcessMetrics, Metrics } from "@k3ts/client/telemetry";
 import { type EngineName, openNative } from "@k3ts/ffi";
 import { KUBERNETES_VERSION, type Node, resources } from "@k3ts/model";
 import { ClusterService, NodeService } from "@k3ts/proto";
@@ -26,7 +27,11 @@ import { restFace } from "./faces/rest.ts";
 import type { OnFault } from "./faults.ts";
 import { userOf } from "./identity.ts";
 import { hostPlugins, type PluginHostLog } from "./plugin_host/host.ts";
+import { PluginState } from "./plugin_host/plugin_state.ts";
 import { diskStore } from "./stores/disk.ts";
+import type { HealthChecks } from "./telemetry/health.ts";
+import { countRequests } from "./telemetry/requests.ts";
+import { keepCacheMetrics, timedStore } from "./telemetry/store_metrics.ts";
 import { continueTrace, TRACING } from "./telemetry/tracing.ts";
 import { VERSION } from "./version.ts";
 
@@ -76,6 +81,8 @@ const onFault: OnFault = (error, call) => {
   log("error", `${call} failed: ${error instanceof Error ? error.stack ?? error.message : error}`);
 };
 
+const metrics = new Metrics();
+keepProcessMetrics(metrics);
 await using native = await openNative();
 const clusterAddress = addressAt(ranges.serviceCidr, 1);
 const pkiOptions: PkiOptions = {
@@ -98,11 +105,14 @@ const pkiOptions: PkiOptions = {
 };
 const pki = await ensurePki(pkiOptions);
 await using server = await createApiServer({
-  store: diskStore({
-    native,
-    path: `${dataDir}/store`,
-    ...(values.store !== undefined && { engine: engineOf(values.store) }),
-  }),
+  store: timedStore(
+    diskStore({
+      native,
+      path: `${dataDir}/store`,
+      ...(values.store !== undefined && { engine: engineOf(values.store) }),
+    }),
+    metrics,
+  ),
   registry: {
     tracing: TRACING,
     onStoreFailure(failure) {
@@ -111,6 +121,7 @@ await using server = await createApiServer({
     },
   },
   tokenKeys: pki.tokenKeys,
+  caCertificate: pki.ca.pem,
   issuer: `https://kubernetes.default.svc.${ranges.clusterDomain}`,
   services: { addresses: ranges.serviceCidr, reserved: [clusterAddress, ranges.dnsAddress] },
   ...(values.advertise !== undefined && { endpoint: endpointOf(values.advertise) }),
@@ -126,6 +137,12 @@ const clients = createResourceClient(
 );
 const tokens = new TokenStore(clients);
 const identify = (context: HandlerContext) => userOf(context.requestHeader, server);
+keepCacheMetrics(server, metrics);
+const pluginState = new PluginState();
+const health: HealthChecks = {
+  live: { store: () => server.registry.failure?.message },
+  ready: { plugins: () => pluginState.problem() },
+};
 const handler = dispatch(
   server,
   (router) => {
@@ -145,7 +162,7 @@ const handler = dispatch(
     );
     router.service(NodeService, nodeService({ clients, podCidr: ranges.podCidr, identify, ca: pki.ca, tokens }));
   },
-  restFace(server, { onFault }),
+  restFace(server, { onFault, own: { health, metrics: () => metrics.render() } }),
   onFault,
 );
 
@@ -167,7 +184,7 @@ const listener = Deno.serve({
     onFault(error, "a request");
     return new Response("Internal Server Error", { status: 500 });
   },
-}, handler);
+}, countRequests(handler, metrics));
 const plugins = hostPlugins({
   command: pluginCommand(),
   routes: (callerOf) => (router) =>
@@ -176,6 +193,7 @@ const plugins = hostPlugins({
   serverVersion: VERSION,
   caCertificate: pki.ca.pem,
   log,
+  state: pluginState,
 }, ending.signal);
 const renewals = keepCertificates(
   pki.ca,

@@ -30,7 +30,7 @@ import { credentialsOf } from "../identity.ts";
 import { chooseForm, PRODUCED, type Wanted } from "./negotiation.ts";
 import { type ApiPath, parseApiPath } from "./path.ts";
 import { readObjectBody, readPatchBody } from "./rest_body.ts";
-import { respondDocument } from "./rest_documents.ts";
+import { type OwnDocuments, respondDocument } from "./rest_documents.ts";
 import { deleteOptionsOf, dryRunOf, fieldValidationOf, flag, selectionOf, wholeNumber } from "./rest_query.ts";
 import { type ReplyStyle, respond, respondStatus } from "./rest_reply.ts";
 import { respondWatch } from "./rest_watch.ts";
@@ -40,6 +40,7 @@ export interface RestOptions {
   /** @default what the gateway says in its header, and the request in its own */
   credentials?: (headers: Headers) => Credentials;
   onFault?: OnFault;
+  own?: OwnDocuments;
 }
 
 /** Answers every request: refusals and faults are answers too. */
@@ -53,7 +54,7 @@ export function restFace(
     try {
       const user = await server.authenticate(readCredentials(request.headers));
       const target = parseApiPath(url.pathname);
-      if (target.type === "other") return await respondDocument(request, url.pathname, user, server);
+      if (target.type === "other") return await respondDocument(request, url.pathname, user, server, options.own);
       return await answer({ http: request, query: url.searchParams, target, user, server });
     } catch (error) {
       if (!(error instanceof StatusError) && !request.signal.aborted) {

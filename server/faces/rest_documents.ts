@@ -1,5 +1,7 @@
 /** Everything the API serves that is no resource: discovery, OpenAPI, version, health, token keys. */
 import { type ApiServer, noSuchResource, type User, versionInfo } from "@k3ts/api";
+import { METRICS_TYPE } from "@k3ts/client/telemetry";
+import { type HealthChecks, respondHealth } from "../telemetry/health.ts";
 import { wantsAggregatedDiscovery } from "./negotiation.ts";
 import { headersOf } from "./rest_reply.ts";
 
@@ -10,28 +12,43 @@ const SWAGGER_PROTOBUF = {
 };
 const AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
+/** What this process tells of itself. */
+export interface OwnDocuments {
+  health?: HealthChecks;
+  /** In Prometheus's text format. */
+  metrics?: () => Promise<string>;
+}
+
+const WELL: HealthChecks = { live: {}, ready: {} };
+
 /** @throws {StatusError} 403 or 404 */
 export async function respondDocument(
   request: Request,
   path: string,
   user: User,
   server: ApiServer,
+  own: OwnDocuments = {},
 ): Promise<Response> {
   const verb = request.method === "GET" || request.method === "HEAD" ? "get" : request.method.toLowerCase();
   server.verbs.access.require(user, { verb, path });
-  const found = verb === "get" ? await documentAt(request, trimmed(path), server) : undefined;
+  const found = verb === "get" ? await documentAt(request, trimmed(path), server, own) : undefined;
   if (found === undefined) throw noSuchResource();
   return found;
 }
 
-async function documentAt(request: Request, path: string, server: ApiServer): Promise<Response | undefined> {
+async function documentAt(
+  request: Request,
+  path: string,
+  server: ApiServer,
+  own: OwnDocuments,
+): Promise<Response | undefined> {
   const { discovery, openapi, verbs } = server;
   const accept = request.headers.get("accept") ?? "";
   const aggregated = wantsAggregatedDiscovery(accept);
   switch (path) {
     case "/":
       return json({
-        paths: ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"],
+        paths: ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"],
       });
     case "/api":
       return aggregated ? json(discovery.aggregated(true), AGGREGATED) : json(discovery.apiVersions());
@@ -39,10 +56,8 @@ async function documentAt(request: Request, path: string, server: ApiServer): Pr
       return aggregated ? json(discovery.aggregated(false), AGGREGATED) : json(discovery.groupList());
     case "/version":
       return json(versionInfo());
-    case "/healthz":
-    case "/livez":
-    case "/readyz":
-      return new Response("ok", { headers: headersOf("text/plain; charset=utf-8") });
+    case "/metrics":
+      return own.metrics && new Response(await own.metrics(), { headers: headersOf(METRICS_TYPE) });
     case "/openapi/v2":
       return accept.includes(SWAGGER_PROTOBUF.asked) || accept.includes(SWAGGER_PROTOBUF.answered)
         ? openApi(request, openapi.swaggerProtobuf(), SWAGGER_PROTOBUF.answered)
@@ -64,7 +79,8 @@ async function documentAt(request: Request, path: string, server: ApiServer): Pr
     const document = openapi.groupVersion(path.slice("/openapi/v3/".length));
     return document && openApi(request, document, "application/json");
   }
-  return discoveryAt(path, server);
+  return respondHealth(path, new URL(request.url.replace(/^http\+unix:/, "http:")).searchParams, own.health ?? WELL) ??
+    discoveryAt(path, server);
 }
 
 function discoveryAt(path: string, { discovery }: ApiServer): Response | undefined {

@@ -1,10 +1,13 @@
 /** Keeps a plugin process running: starts it, passes on what it reports, and starts it again when it has ended. */
 import { backoffMs, delay } from "@k3ts/client";
 import { type PluginController, PluginLog_Level, type RunResponse } from "@k3ts/proto";
+import type { PluginState } from "./plugin_state.ts";
 import { type PluginProcessOptions, runPluginProcess } from "./process.ts";
 
 export interface PluginHostOptions extends Omit<PluginProcessOptions, "onStarted" | "onReport"> {
   log: PluginHostLog;
+  /** Told how far the plugins are. */
+  state?: PluginState;
 }
 
 export type PluginHostLog = (level: "debug" | "info" | "warn" | "error", message: string) => void;
@@ -21,10 +24,17 @@ export async function hostPlugins(options: PluginHostOptions, signal: AbortSigna
     try {
       await runPluginProcess({
         ...options,
-        onStarted: (controllers) => options.log("info", `plugins started: ${names(controllers)}`),
-        onReport: (report) => pass(report, options.log),
+        onStarted: (controllers) => {
+          options.state?.started(controllers.map(({ name }) => name));
+          options.log("info", `plugins started: ${names(controllers)}`);
+        },
+        onReport: (report) => {
+          if (report.case === "controllerSynced") options.state?.synced(report.value);
+          pass(report, options.log);
+        },
       }, signal);
     } catch (error) {
+      options.state?.ended();
       if (signal.aborted) return;
       options.log("error", `plugins ended and start again: ${error instanceof Error ? error.message : error}`);
     }
