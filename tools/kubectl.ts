@@ -5,6 +5,8 @@
 import { CACHE } from "./paths.ts";
 import { output, run, which } from "./run.ts";
 
+/** That of the API that is served, and those a minor version around it, which Kubernetes promises to work. */
+export const KUBECTL_VERSIONS = ["1.34.4", "1.35.4", "1.36.3"] as const;
 const KUBECTL_VERSION = "1.35.4";
 
 /** @returns the path of the program */

@@ -6,7 +6,7 @@
  *   --quiet              says nothing when nothing was missing
  */
 import { parseArgs } from "node:util";
-import { ensureKubectl } from "./kubectl.ts";
+import { ensureKubectl, KUBECTL_VERSIONS } from "./kubectl.ts";
 import { ensureNative, MUSL_TARGET } from "./native.ts";
 import { ROOT } from "./paths.ts";
 import { output, run, which } from "./run.ts";
@@ -45,7 +45,7 @@ async function setup(): Promise<void> {
   await ensureRust(say);
   await ensureModules();
   await ensureNative(say);
-  if (values["for-tests"]) await ensureKubectl(undefined, say);
+  for (const version of values["for-tests"] ? KUBECTL_VERSIONS : []) await ensureKubectl(version, say);
   if (values.launcher !== undefined) await writeLauncher(values.launcher || "/usr/local/bin/k3ts", say);
   else if (!values.quiet && await which("k3ts") === undefined) {
     say("For a `k3ts` command on the PATH: deno task setup --launcher /usr/local/bin/k3ts");

@@ -1,11 +1,18 @@
 /** The first path of a newcomer, by unmodified kubectl, on one cluster. */
 import { deepEqual as assertEquals, equal, match } from "node:assert/strict";
+import { ensureKubectl, KUBECTL_VERSIONS } from "@k3ts/tools/kubectl";
 import { eventually, ROOT, TestCluster } from "./cluster.ts";
 
 const EXAMPLE = `${ROOT}/examples/hello/hello.yaml`;
 
-Deno.test("the example runs: apply, get, describe, logs, exec, scale, rollout, Services, DNS, delete", async (t) => {
+for (const version of KUBECTL_VERSIONS) {
+  const words = `kubectl ${version}: apply, get, describe, logs, exec, scale, rollout, Services, DNS, delete`;
+  Deno.test(words, (t) => runExample(version, t));
+}
+
+async function runExample(version: string, t: Deno.TestContext): Promise<void> {
   await using cluster = await TestCluster.start("--demo");
+  cluster.kubectlPath = await ensureKubectl(version);
   await cluster.says("Hello from k3ts");
   const pods = async () =>
     (await cluster.kubectl("get", "pods", "-l", "app=hello", "--field-selector", "status.phase=Running", "-o", "name"))
@@ -124,4 +131,4 @@ Deno.test("the example runs: apply, get, describe, logs, exec, scale, rollout, S
     await cluster.kubectl("delete", "-f", EXAMPLE, "--timeout=60s");
     await eventually(async () => equal(await cluster.kubectl("get", "pods", "-l", "app=hello", "-o", "name"), ""), 60);
   });
-});
+}

@@ -39,7 +39,8 @@ export class TestMachine {
     readonly name: string,
     /** The name that everything of its test begins with. */
     readonly test: string,
-    readonly kubectlPath: string,
+    /** Of another version where a test sets it. */
+    public kubectlPath: string,
   ) {
     this.namespace = networkOf(test, name);
     this.dataDir = folderOf(test, name);
