@@ -1,5 +1,6 @@
 /** What went wrong, in a sentence for a person, with what to do next; shown without a stack. */
 import { ApiError } from "@k3ts/client";
+import { printable } from "./output/printable.ts";
 
 export class Problem extends Error {
   override name = "Problem";
@@ -19,7 +20,7 @@ export function explain(error: unknown): string {
 }
 
 function sentence(message: string, next: string | undefined): string {
-  return `Error: ${message}${next === undefined ? "" : `\n${next}`}`;
+  return `Error: ${printable(message)}${next === undefined ? "" : `\n${next}`}`;
 }
 
 function hint({ code, reason, details, message }: ApiError): string | undefined {

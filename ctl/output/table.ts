@@ -1,5 +1,6 @@
 /** Tables as text, columns aligned, in the manner of kubectl. */
 import type { Table } from "@k3ts/client";
+import { printable } from "./printable.ts";
 
 const GAP = "   ";
 
@@ -37,7 +38,8 @@ export function renameRows(table: Table, rename: (name: string) => string): Tabl
  * Every column as wide as its widest cell; nothing trails the last one.
  * @param widths least ones, such as of rows shown before; grows
  */
-export function align(lines: readonly (readonly string[])[], widths: number[] = []): string {
+export function align(rows: readonly (readonly string[])[], widths: number[] = []): string {
+  const lines = rows.map((row) => row.map(printable));
   for (const line of lines) line.forEach((cell, index) => widths[index] = Math.max(widths[index] ?? 0, cell.length));
   return lines.map((line) =>
     line.map((cell, index) => index === line.length - 1 ? cell : cell.padEnd(widths[index]!)).join(GAP).trimEnd()

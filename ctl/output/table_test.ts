@@ -29,3 +29,7 @@ Deno.test("rows that are shown later keep to the columns", () => {
 Deno.test("names can be shown with their resource", () => {
   equal(renameRows(table, (name) => `pod/${name}`).rows[1]!.cells[0], "pod/b");
 });
+
+Deno.test("what others have written cannot command the terminal", () => {
+  equal(align([["a\u001b[2Jb\r", "c"]]), "a^[[2Jb\\r   c");
+});

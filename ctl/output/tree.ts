@@ -1,7 +1,13 @@
 /** Nested values as indented lines: what YAML would be if nobody had to parse it. */
 
+import { printable } from "./printable.ts";
+
 /** What is empty or not there is left out. */
 export function renderTree(value: Record<string, unknown>, indent = ""): string {
+  return printable(render(value, indent));
+}
+
+function render(value: Record<string, unknown>, indent: string): string {
   const shown = Object.entries(value).filter(([, inner]) => !isEmpty(inner));
   const width = Math.max(0, ...shown.filter(([, inner]) => isShort(inner)).map(([key]) => key.length));
   return shown.map(([key, inner]) =>
@@ -13,7 +19,7 @@ export function renderTree(value: Record<string, unknown>, indent = ""): string 
 
 function renderInner(value: unknown, indent: string): string {
   if (!isNested(value)) return String(value).trimEnd().split("\n").map((line) => `${indent}${line}`).join("\n");
-  if (!Array.isArray(value)) return renderTree(value as Record<string, unknown>, indent);
+  if (!Array.isArray(value)) return render(value as Record<string, unknown>, indent);
   return value.map((item) => `${indent}- ${renderInner(item, `${indent}  `).trimStart()}`).join("\n");
 }
 

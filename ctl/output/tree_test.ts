@@ -17,3 +17,7 @@ Deno.test("what is empty, at whatever depth, is left out", () => {
 Deno.test("text of several lines stands below its key", () => {
   equal(renderTree({ data: { "index.html": "<h1>\n</h1>\n" } }), "data:\n  index.html:\n    <h1>\n    </h1>");
 });
+
+Deno.test("what others have written cannot command the terminal", () => {
+  equal(renderTree({ note: "a\u001b[2J\nb" }), "note:\n  a^[[2J\n  b");
+});
