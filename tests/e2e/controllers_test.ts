@@ -134,15 +134,21 @@ Deno.test("kubectl rolls, undoes, pauses, drains, and runs Jobs and DaemonSets",
     await kubectl("patch", "job/long", "-p", '{"spec":{"suspend":false}}');
     await kubectl("wait", "job/long", "--for=jsonpath={.status.ready}=2", "--timeout=60s");
     await kubectl("delete", "job", "long");
-    const refused = await tryKubectl(
-      "create",
-      "job",
-      "never",
-      `--image=${IMAGE}`,
-      "--dry-run=server",
-      "--from=cronjob/no",
+  });
+
+  await t.step("a CronJob is made, suspended, and its Job run by hand", async () => {
+    await kubectl("create", "cronjob", "tick", `--image=${IMAGE}`, "--schedule=0 0 1 1 *", "--", "echo", "tick");
+    match(
+      await kubectl("get", "cronjobs"),
+      /NAME +SCHEDULE +TIMEZONE +SUSPEND +ACTIVE +LAST SCHEDULE +AGE\ntick +0 0 1 1 \* +<none> +False +0 +<none> /,
     );
-    equal(refused.code, 1);
+    await kubectl("create", "job", "by-hand", "--from=cronjob/tick");
+    await kubectl("wait", "job/by-hand", "--for=condition=complete", "--timeout=60s");
+    await kubectl("patch", "cronjob/tick", "-p", '{"spec":{"suspend":true}}');
+    const refused = await tryKubectl("patch", "cronjob/tick", "-p", '{"spec":{"schedule":"never"}}');
+    match(refused.stderr, /spec.schedule: Invalid value: "never": expected exactly 5 fields, found 1/);
+    await kubectl("delete", "cronjob", "tick");
+    await kubectl("wait", "job/by-hand", "--for=delete", "--timeout=60s");
   });
 
   await t.step("a DaemonSet is rolled out, its history told, undone and restarted", async () => {
