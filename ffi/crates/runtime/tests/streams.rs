@@ -178,6 +178,49 @@ fn a_client_that_does_not_read_stops_neither_the_container_nor_its_log() {
 }
 
 #[test]
+fn who_only_looks_on_ends_no_input_and_who_came_to_give_it_does() {
+    let node = Node::new();
+    let mut container = node.container("a", &["sh", "-c", "cat; exit 3"]);
+    (container.request.stdin, container.request.stdin_once) = (true, true);
+    container.run();
+    let (looks_on, mut gives) = (container.attach(), container.attach());
+    gives.send(5, b"");
+    gives.type_text("a");
+    gives.read_until("a");
+    drop(looks_on);
+    gives.type_text("b");
+    gives.read_until("b");
+    assert_eq!(container.status(), Some(ContainerStatus::Running));
+    drop(gives);
+    assert_eq!(
+        (container.wait_for_exit().exit_code, container.text()),
+        (3, "ab".to_owned())
+    );
+}
+
+#[test]
+fn a_client_that_reads_late_gets_everything_as_the_container_waits() {
+    const BYTES: usize = 8_000_000;
+    let node = Node::new();
+    let mut container = node.container(
+        "a",
+        &["sh", "-c", &format!("read line; yes | head -c {BYTES}; read line")],
+    );
+    container.request.stdin = true;
+    container.run();
+    let mut client = container.attach();
+    client.type_text("go\n");
+    // Long enough for everything to fill up.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let mut seen = 0;
+    while seen < BYTES {
+        seen += client.frame().expect("the client was dropped").data.len();
+    }
+    client.type_text("end\n");
+    assert_eq!(client.finish().exit, Some(0));
+}
+
+#[test]
 fn a_container_may_have_a_terminal() {
     let node = Node::new();
     let mut container = node.container("a", &["sh"]);
