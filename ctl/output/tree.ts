@@ -1,5 +1,4 @@
 /** Nested values as indented lines: what YAML would be if nobody had to parse it. */
-
 import { printable } from "./printable.ts";
 
 /** What is empty or not there is left out. */
