@@ -29,7 +29,7 @@ export class Api implements Disposable {
   }
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    return await fetch(`http://api${path}`, { ...init, client: this.#client } as RequestInit);
+    return await orBroken(fetch(`http://api${path}`, { ...init, client: this.#client } as RequestInit));
   }
 
   async list(selector = ""): Promise<{ items: ConfigMap[]; metadata: { resourceVersion: string } }> {
@@ -59,14 +59,14 @@ export class Writer {
       let write: Write | undefined;
       try {
         const found = await api.fetch(`${COLLECTION}/${name}`);
-        const present = found.status === 200 ? await found.json() as ConfigMap : undefined;
-        if (present === undefined) await found.body?.cancel();
+        const present = found.status === 200 ? await orBroken<ConfigMap>(found.json()) : undefined;
+        if (present === undefined) await orBroken(found.text());
         write = this.#next(name, present);
         const { status, text } = await this.#send(api, write, present);
         ok(status === 200 || status === 201, `${write.type} of ${name}: ${status} ${text}`);
         this.acknowledged.push(write);
       } catch (error) {
-        if (!isBroken(error)) throw error;
+        if (!(error instanceof Broken)) throw error;
         if (write !== undefined) this.unknown.push(write);
         return;
       }
@@ -94,7 +94,7 @@ export class Writer {
       ...(type !== "DELETED" && { body }),
     });
     // The answer counts when the whole of it is there.
-    return { status: response.status, text: await response.text() };
+    return { status: response.status, text: await orBroken(response.text()) };
   }
 }
 
@@ -123,15 +123,16 @@ export class Watcher {
     try {
       const response = await api.fetch(`${COLLECTION}?${query}`);
       equal(response.status, 200);
-      const lines = response.body!.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
-      for await (const line of lines) {
-        // Without the line feed at its end it may have been cut off.
-        if (!line.endsWith("}")) return;
-        this.#take(JSON.parse(line));
-        if (this.revision >= until) return;
+      const lines = response.body!.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()).getReader();
+      for (;;) {
+        const { value: line, done } = await orBroken(lines.read());
+        const event = done ? undefined : parsed(line);
+        if (event === undefined) return;
+        this.#take(event);
+        if (this.revision >= until) return await lines.cancel();
       }
     } catch (error) {
-      if (!isBroken(error)) throw error;
+      if (!(error instanceof Broken)) throw error;
     }
   }
 
@@ -145,9 +146,23 @@ export class Watcher {
   }
 }
 
-/** Whether the other side has gone. */
-function isBroken(error: unknown): boolean {
-  return error instanceof TypeError || error instanceof Deno.errors.Http ||
-    error instanceof Deno.errors.ConnectionReset ||
-    error instanceof SyntaxError;
+/** The other side has gone. */
+class Broken extends Error {}
+
+/** @throws {Broken} whatever it fails with: only for what a connection can do */
+async function orBroken<T>(result: Promise<T>): Promise<T> {
+  try {
+    return await result;
+  } catch (cause) {
+    throw new Broken("the connection broke", { cause });
+  }
+}
+
+/** @returns undefined for what was cut off in the middle */
+function parsed(line: string): { type: string; object: ConfigMap } | undefined {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
 }
