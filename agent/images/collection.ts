@@ -4,7 +4,7 @@
  */
 import { statfs } from "node:fs/promises";
 import { delay } from "@k3ts/client";
-import type { Log } from "../log.ts";
+import type { Log } from "@k3ts/client/telemetry";
 import type { Images } from "./images.ts";
 
 /** As the kubelet has them. */
@@ -99,10 +99,10 @@ export async function collectImages(parts: CollectionParts): Promise<void> {
         // Whoever has come to use one meanwhile keeps it.
         const again = parts.used();
         const ids = remove.filter((id) => !again.has(id));
-        log.info(`Removing ${ids.length} images that nobody uses`);
+        log.info("Removing images that nobody uses", { images: ids.length });
         await images.remove(new Set(ids));
       }
-      if (missingBytes > 0) log.warn(`Images that nobody uses make too little room: ${missingBytes} bytes are missing`);
+      if (missingBytes > 0) log.warn("Images that nobody uses make too little room", { missingBytes });
     } catch (error) {
       log.error("Cannot remove images that nobody uses", error);
     }

@@ -2,6 +2,8 @@
 import type { Pod } from "@k3ts/model/objects";
 import { text } from "../pods/text.ts";
 import type { Data, References } from "../sync/references.ts";
+import { digestOf } from "./blobs.ts";
+import type { Image } from "./index.ts";
 import { parseReference } from "./reference.ts";
 import { credentialsOf } from "./registries.ts";
 import type { Credentials } from "./registry.ts";
@@ -24,6 +26,19 @@ export function credentialsFor(pod: Pod, image: string, references: References):
     }
   }
   return found.sort((a, b) => b.key.length - a.key.length).map((one) => one.credentials);
+}
+
+/** What a password is remembered as: nobody learns it from there. */
+export function digestOfCredentials({ username, password }: Credentials): string {
+  return digestOf(new TextEncoder().encode(JSON.stringify([username, password])));
+}
+
+/** Whether the pod may use an image that is here: one that a password opened is for those who have such a password. */
+export function mayUse(pod: Pod, name: string, image: Pick<Image, "openedBy">, references: References): boolean {
+  const { registry, repository } = parseReference(name);
+  const opened = image.openedBy?.[`${registry}/${repository}`];
+  if (opened === undefined) return true;
+  return credentialsFor(pod, name, references).some((one) => opened.includes(digestOfCredentials(one)));
 }
 
 /** Of a kubernetes.io/dockerconfigjson Secret, or of the older kubernetes.io/dockercfg. */

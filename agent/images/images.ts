@@ -6,8 +6,8 @@
  */
 import type { ImageService } from "@k3ts/proto";
 import type { Client } from "@connectrpc/connect";
+import { explain } from "@k3ts/client/telemetry";
 import { removeIfThere } from "../files.ts";
-import { explain } from "../log.ts";
 import { Blobs, digestOf } from "./blobs.ts";
 import { type Image, ImageIndex } from "./index.ts";
 import {
@@ -21,6 +21,7 @@ import {
   machineArchitecture,
   type Manifest,
 } from "./oci.ts";
+import { digestOfCredentials } from "./credentials.ts";
 import { readLayout } from "./layout.ts";
 import { canonical, canonicalName, type ImageReference, parseReference } from "./reference.ts";
 import { endpointsFor, readRegistries } from "./registries.ts";
@@ -102,7 +103,7 @@ export class Images {
       const all = [...own, ...(endpoint.credentials === undefined ? [] : [endpoint.credentials])];
       try {
         using registry = await Registry.open(reference, endpoint, all);
-        return await this.#pullFrom(registry, reference, signal);
+        return await this.#pullFrom(registry, reference, own, signal);
       } catch (error) {
         signal.throwIfAborted();
         errors.push(error);
@@ -116,7 +117,13 @@ export class Images {
     );
   }
 
-  async #pullFrom(registry: Registry, reference: ImageReference, signal: AbortSignal): Promise<Image> {
+  /** @param own the passwords that are the pod's and not the node's */
+  async #pullFrom(
+    registry: Registry,
+    reference: ImageReference,
+    own: readonly Credentials[],
+    signal: AbortSignal,
+  ): Promise<Image> {
     const top = await registry.manifest(reference.digest ?? reference.tag!, signal);
     let document = readDocument(top.bytes);
     if (isIndex(document)) {
@@ -128,16 +135,19 @@ export class Images {
     }
     await registry.blob(document.config, DOCUMENT_BYTES_MAX, this.blobs, signal);
     const manifest = document;
+    const repository = `${reference.registry}/${reference.repository}`;
+    const used = registry.used !== undefined && own.includes(registry.used) ? registry.used : undefined;
     return await this.#takeIn(manifest, {
       names: [canonicalName(reference)],
-      digests: [`${reference.registry}/${reference.repository}@${top.digest}`],
+      digests: [`${repository}@${top.digest}`],
+      ...(used !== undefined && { openedBy: { [repository]: [digestOfCredentials(used)] } }),
     }, (layer) => registry.blob(layer, LAYER_BYTES_MAX, this.blobs, signal));
   }
 
   /** Brings in layer by layer, unpacks each, and only then lets the image be found. */
   async #takeIn(
     manifest: Manifest,
-    called: { names: string[]; digests: string[] },
+    called: Pick<Image, "names" | "digests" | "openedBy">,
     bring: (layer: Descriptor) => Promise<void>,
   ): Promise<Image> {
     const file = await this.blobs.readJson<ImageFile>(manifest.config.digest);

@@ -15,6 +15,11 @@ export interface Image {
   blobs: string[];
   sizeBytes: number;
   config: ImageConfig;
+  /**
+   * Which passwords opened the repositories that it was fetched from (digests of them, by registry and repository).
+   * What is not named here is there for everybody (KEP-2535).
+   */
+  openedBy?: Record<string, string[]>;
 }
 
 interface File {
@@ -57,6 +62,8 @@ export class ImageIndex {
       names: [...new Set([...(before?.names ?? []), ...image.names])].sort(),
       digests: [...new Set([...(before?.digests ?? []), ...image.digests])].sort(),
     };
+    delete merged.openedBy;
+    Object.assign(merged, openedBy(before, image));
     const others = this.#images.filter((one) => one.id !== image.id).map((one) => ({
       ...one,
       names: one.names.filter((name) => !merged.names.includes(name)),
@@ -77,4 +84,23 @@ export class ImageIndex {
     this.#writing = this.#writing.catch(() => {}).then(() => writeAtomically(this.#path, content));
     await this.#writing;
   }
+}
+
+/** One more password opens a repository; where none was needed, none is. */
+function openedBy(before: Image | undefined, image: Image): Pick<Image, "openedBy"> {
+  const all = { ...before?.openedBy };
+  const known = new Set([...(before?.names ?? []), ...(before?.digests ?? [])].map(repositoryOf));
+  for (const repository of new Set([...image.names, ...image.digests].map(repositoryOf))) {
+    const now = image.openedBy?.[repository];
+    if (now === undefined) delete all[repository];
+    // What was there for everybody stays so.
+    else if (!known.has(repository) || all[repository] !== undefined) {
+      all[repository] = [...new Set([...(all[repository] ?? []), ...now])];
+    }
+  }
+  return Object.keys(all).length === 0 ? {} : { openedBy: all };
+}
+
+function repositoryOf(name: string): string {
+  return name.replace(/@.*$|:[^/]*$/, "");
 }

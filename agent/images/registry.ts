@@ -27,9 +27,10 @@ export class Registry implements Disposable {
   readonly #endpoint: Endpoint;
   readonly #base: string;
   /** Those that may fit, in the order in which they are tried. */
-  readonly #credentials: Credentials[];
+  readonly #credentials: readonly Credentials[];
   readonly #client: Deno.HttpClient | undefined;
   #authorization?: string;
+  #used?: Credentials;
 
   private constructor(
     reference: ImageReference,
@@ -40,7 +41,7 @@ export class Registry implements Disposable {
     this.#reference = reference;
     this.#endpoint = endpoint;
     this.#base = `${endpoint.base}/${endpoint.repository}`;
-    this.#credentials = [...credentials];
+    this.#credentials = credentials;
     this.#client = client;
   }
 
@@ -62,6 +63,11 @@ export class Registry implements Disposable {
 
   [Symbol.dispose](): void {
     this.#client?.close();
+  }
+
+  /** What opened it; undefined where nothing was asked for. */
+  get used(): Credentials | undefined {
+    return this.#used;
   }
 
   /** The document behind a tag or digest, verified, with its digest and type. */
@@ -116,6 +122,7 @@ export class Registry implements Disposable {
         continue;
       }
       response = await this.#send(url, headers, signal);
+      if (response.status !== 401 && credentials !== undefined) this.#used = credentials;
     }
     if (response.status === 401 && refused !== undefined) throw refused;
     return this.#accept(response, url);

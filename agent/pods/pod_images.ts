@@ -1,8 +1,8 @@
 /** Which images a pod has, lacks or waits for, and fetching them in the background. */
+import { explain } from "@k3ts/client/telemetry";
 import type { Pod } from "@k3ts/model/objects";
-import { credentialsFor } from "../images/credentials.ts";
+import { credentialsFor, mayUse } from "../images/credentials.ts";
 import { InvalidImageName } from "../images/reference.ts";
-import { explain } from "../log.ts";
 import { growBackoffMs } from "./backoff.ts";
 import { containersOf, pullPolicyOf } from "./container_rules.ts";
 import type { NodeParts } from "./machine_parts.ts";
@@ -38,7 +38,7 @@ export class PodImages {
   states(pod: Pod): Map<string, ImageState> {
     const states = new Map<string, ImageState>();
     const add = (reference: string, policy: string) => {
-      const state = this.#stateOf(reference, policy === "Always");
+      const state = this.#stateOf(pod, reference, policy === "Always");
       // Where one container asks for more than another of the same image, the more counts.
       if (states.get(reference)?.state !== "absent") states.set(reference, state);
     };
@@ -54,12 +54,14 @@ export class PodImages {
     return states;
   }
 
-  #stateOf(reference: string, always: boolean): ImageState {
+  #stateOf(pod: Pod, reference: string, always: boolean): ImageState {
     const fetch = this.#fetches.get(reference);
     try {
       const image = this.#parts.images.find(reference);
       // Also when a fetch has failed: it may have been imported since.
-      if (image !== undefined && (!always || this.#fresh.has(reference))) return { state: "present", id: image.id };
+      const isFor = image !== undefined &&
+        (this.#fresh.has(reference) || (!always && mayUse(pod, reference, image, this.#parts.references)));
+      if (isFor) return { state: "present", id: image.id };
     } catch (error) {
       if (!(error instanceof InvalidImageName)) throw error;
       return { state: "failed", failure: { reason: "InvalidImageName", message: error.message, retryAt: Infinity } };

@@ -85,6 +85,17 @@ Deno.test("images come from where they are to come from", async (t) => {
     );
     await pods.ready("knows");
     await pods.ready("account");
+    // What a password has opened is not there for those who have none.
+    const uses = (name: string, imagePullPolicy: string, spec: Record<string, unknown> = {}) =>
+      pod(name, { ...spec, containers: [sleeper({ image, imagePullPolicy })] });
+    await pods.apply(
+      uses("takes", "IfNotPresent"),
+      uses("takes-never", "Never"),
+      uses("may-take", "Never", { imagePullSecrets: [{ name: "right" }] }),
+    );
+    await pods.ready("may-take");
+    await eventually(async () => match(await waiting("takes"), /ErrImagePull|ImagePullBackOff/));
+    await eventually(async () => equal(await waiting("takes-never"), "ErrImageNeverPull"));
     for (const name of ["nobody", "guesses"]) {
       assert(/ErrImagePull|ImagePullBackOff/.test(await waiting(name)), "Always asks");
     }
