@@ -64,7 +64,7 @@ export async function startContainer(parts: NodeParts, pod: Pod, options: StartO
     await parts.table.add(record);
     await mountRoot(parts, directory, image);
     record.user = await writeSpec(parts, pod, paths, id, options);
-    await parts.table.markUser(id, record.user);
+    parts.table.markUser(id, record.user);
     await Deno.mkdir(`${paths.logs}/${container.name}`, { recursive: true, mode: 0o755 });
     await parts.runtime.createContainer({
       id,

@@ -56,9 +56,7 @@ export function containerStatus(
     ...(resources?.requests !== undefined && { allocatedResources: resources.requests }),
     ...(resources !== undefined && { resources }),
     ...(container.volumeMounts !== undefined && { volumeMounts: container.volumeMounts.map(mountStatus) }),
-    ...(latest?.user !== undefined && {
-      user: { linux: { uid: latest.user.uid, gid: latest.user.gid, supplementalGroups: latest.user.groups } },
-    }),
+    ...userOf(latest, known),
   };
 }
 
@@ -106,6 +104,20 @@ function stateOf(container: ObservedContainer, creating: string): ContainerState
       containerID: `k3ts://${container.id}`,
     },
   };
+}
+
+/** KEP-3619: who it runs as. A restarted agent goes on with what was said before. */
+function userOf(
+  latest: ObservedContainer | undefined,
+  known: ContainerStatus | undefined,
+): Pick<ContainerStatus, "user"> {
+  if (latest === undefined) return {};
+  if (latest.user !== undefined) {
+    const { uid, gid, groups } = latest.user;
+    return { user: { linux: { uid, gid, supplementalGroups: groups } } };
+  }
+  const same = known?.containerID === `k3ts://${latest.id}`;
+  return same && known.user !== undefined ? { user: known.user } : {};
 }
 
 /** KEP-3857: whether what is mounted below a read-only mount is read-only too. */

@@ -141,8 +141,10 @@ export class ContainerTable {
     await this.#change(id, (stored) => stored.askedAt === undefined && { askedAt: now });
   }
 
-  async markUser(id: string, user: NonNullable<ContainerRecord["user"]>): Promise<void> {
-    await this.#change(id, () => ({ user }));
+  /** Who it runs as. Written with the next change: until then the server knows it. */
+  markUser(id: string, user: NonNullable<ContainerRecord["user"]>): void {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) entry.stored = { ...entry.stored, user };
   }
 
   async #change(id: string, change: (stored: StoredRecord) => Partial<StoredRecord> | false): Promise<void> {

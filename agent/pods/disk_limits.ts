@@ -4,12 +4,13 @@
  */
 import type { Client } from "@connectrpc/connect";
 import { delay } from "@k3ts/client";
+import type { Log } from "@k3ts/client/telemetry";
 import type { Pod } from "@k3ts/model/objects";
 import type { ImageService } from "@k3ts/proto";
-import type { Log } from "../log.ts";
 import { type Paths, podPathsOf } from "../paths.ts";
 import { amountOf } from "./amount.ts";
 import type { ContainerTable } from "./container_table.ts";
+import { podName } from "./text.ts";
 
 const LOOK_MS = 10_000;
 const STORAGE = "ephemeral-storage";
@@ -90,7 +91,7 @@ export async function watchDiskLimits(parts: DiskParts): Promise<void> {
         const message = exceeded(limits, await measure(parts, pod));
         if (message !== undefined) parts.evict(pod.metadata.uid, { reason: "Evicted", message });
       } catch (error) {
-        log.error(`Cannot measure what pod ${pod.metadata.uid} has on the disk`, error);
+        log.error("Cannot measure what a pod has on the disk", error, { pod: podName(pod) });
       }
     }
     await delay(LOOK_MS, signal).catch(() => {});

@@ -1,7 +1,8 @@
 /** Tells people what happens to pods, as Events (core/v1). Best effort: what cannot be sent is only logged. */
 import { isNotFound, type ResourceClient } from "@k3ts/client";
+import { explain, type Log } from "@k3ts/client/telemetry";
 import { type coreV1, formatTime, type Pod } from "@k3ts/model/objects";
-import { explain, type Log } from "../log.ts";
+import { podName } from "./text.ts";
 
 type CoreEvent = coreV1.Event;
 
@@ -55,7 +56,7 @@ export class Events {
     this.#sending++;
     const sent = (same?.sent ?? Promise.resolve())
       .then(() => send(client, event, count, now))
-      .catch((error) => this.#log.warn(`Cannot send event ${reason}: ${explain(error)}`))
+      .catch((error) => this.#log.warn("Cannot send an event", { pod: podName(pod), reason, error: explain(error) }))
       .finally(() => this.#sending--);
     this.#said.delete(key);
     this.#said.set(key, { event, count, at: now, sent });

@@ -4,8 +4,8 @@
  */
 import { basename, dirname } from "node:path";
 import { delay } from "@k3ts/client";
+import type { Log } from "@k3ts/client/telemetry";
 import { namesIn, removeIfThere } from "../files.ts";
-import type { Log } from "../log.ts";
 import { logPathOf, type Paths, podPathsOf } from "../paths.ts";
 import type { ContainerTable } from "./container_table.ts";
 
@@ -26,7 +26,7 @@ export async function rotateLogs(
     for (const one of table.all()) {
       if (one.state !== "running") continue;
       const path = logPathOf(podPathsOf(paths, one.podUid), one.container, one.attempt);
-      await rotateIfLarge(path, BYTES_MAX, now()).catch((error) => log.error(`Cannot rotate "${path}"`, error));
+      await rotateIfLarge(path, BYTES_MAX, now()).catch((error) => log.error("Cannot rotate a log", error, { path }));
     }
     await delay(LOOK_MS, signal).catch(() => {});
   }

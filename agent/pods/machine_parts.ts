@@ -1,10 +1,10 @@
 /** What pods are looked after with: everything of a node that a worker needs, as `main.ts` puts it together. */
 import type { Client } from "@connectrpc/connect";
 import type { ResourceClient } from "@k3ts/client";
+import type { Log } from "@k3ts/client/telemetry";
 import type { Pod, Service } from "@k3ts/model/objects";
 import type { ImageService, RuntimeService } from "@k3ts/proto";
 import type { Images } from "../images/images.ts";
-import type { Log } from "../log.ts";
 import type { NodeNetwork } from "../network/node_network.ts";
 import type { Paths } from "../paths.ts";
 import type { References } from "../sync/references.ts";

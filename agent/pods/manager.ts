@@ -1,12 +1,13 @@
 /** One worker for each pod of this node, for as long as there is anything of it here. */
+import type { Log } from "@k3ts/client/telemetry";
 import { equalJson, type Pod } from "@k3ts/model/objects";
 import { namesIn } from "../files.ts";
-import type { Log } from "../log.ts";
 import { podPathsOf } from "../paths.ts";
 import { keyOf, type Reference, referencesOf } from "../sync/references.ts";
 import type { NodeParts } from "./machine_parts.ts";
 import { PodMachine } from "./pod_machine.ts";
 import type { DesiredPod } from "./plan.ts";
+import { podName } from "./text.ts";
 import { PodWorker } from "./worker.ts";
 
 interface Followed {
@@ -71,7 +72,7 @@ export class PodManager {
       if (wanted.has(uid) || this.#followed.has(uid)) continue;
       const record = this.#record(uid);
       const pod = record?.pod ?? withoutSpec(uid);
-      this.#log.info(`Ending pod "${pod.metadata.namespace}/${pod.metadata.name}" as the server no longer has it`);
+      this.#log.info("Ending a pod as the server no longer has it", { pod: podName(pod) });
       this.#follow({ pod, gone: true, seenAt: record?.seenAt ?? 0, hostAddress: this.#parts.node.address });
     }
   }
@@ -123,7 +124,7 @@ export class PodManager {
     const worker = new PodWorker(desired, machine, parts.now, this.#log, parts.signal);
     this.#followed.set(uid, { worker, machine });
     worker.done
-      .catch((error) => this.#log.error(`Cannot follow pod ${uid} any longer`, error))
+      .catch((error) => this.#log.error("Cannot follow a pod any longer", error, { pod: podName(desired.pod) }))
       .finally(() => this.#followed.delete(uid));
   }
 
@@ -133,7 +134,9 @@ export class PodManager {
       const record = JSON.parse(Deno.readTextFileSync(podPathsOf(this.#parts.paths, uid).record)) as PodRecord;
       return record.version === 1 ? record : undefined;
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) this.#log.error(`Cannot read what is known of pod ${uid}`, error);
+      if (!(error instanceof Deno.errors.NotFound)) {
+        this.#log.error("Cannot read what is known of a pod", error, { uid });
+      }
       return undefined;
     }
   }

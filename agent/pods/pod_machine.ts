@@ -1,7 +1,7 @@
 /** Does on this node what the plans of pods say, and tells what it is like. */
 import { isConflict, isNotFound } from "@k3ts/client";
+import { explain } from "@k3ts/client/telemetry";
 import type { Container, LifecycleHandler, Pod } from "@k3ts/model/objects";
-import { explain } from "../log.ts";
 import { exists, removeIfThere, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { runExec } from "../runtime/exec.ts";
@@ -14,6 +14,7 @@ import type { ProbeTarget } from "./probe.ts";
 import type { Action, DesiredPod, PodPlan } from "./plan.ts";
 import { PodImages } from "./pod_images.ts";
 import { createSandbox, isPinned, readSandbox, removeSandbox, type Sandbox } from "./sandboxes.ts";
+import { podName } from "./text.ts";
 import type { Machine } from "./worker.ts";
 
 const SIGKILL = 9;
@@ -240,9 +241,11 @@ export class PodMachine implements Machine {
         if (signal.aborted) return;
         table.markPostStart(id, "failed");
         // What it said is for the node's own eyes: it may hold secrets.
-        log.warn(
-          `The postStart hook of container "${container.name}" in pod ${pod.metadata.uid} failed: ${explain(error)}`,
-        );
+        log.warn("A postStart hook failed", {
+          pod: podName(pod),
+          container: container.name,
+          error: explain(error),
+        });
         events.tell(pod, "Warning", "FailedPostStartHook", "PostStartHook failed", container.name);
       },
     ).finally(() => poke(pod.metadata.uid));
@@ -263,9 +266,7 @@ export class PodMachine implements Machine {
     const until = AbortSignal.any([signal, AbortSignal.timeout(graceSeconds * 1000)]);
     runHook(hook, this.#targetOf(container, id), until).catch((error) => {
       if (signal.aborted) return;
-      log.warn(
-        `The preStop hook of container "${container.name}" in pod ${pod.metadata.uid} failed: ${explain(error)}`,
-      );
+      log.warn("A preStop hook failed", { pod: podName(pod), container: container.name, error: explain(error) });
       events.tell(pod, "Warning", "FailedPreStopHook", "PreStopHook failed", container.name);
     }).finally(() => {
       table.markHook(id, false);

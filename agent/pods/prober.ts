@@ -1,7 +1,7 @@
 /** Runs the probes of running containers, each on its own clock, and keeps what they found. */
 import { delay } from "@k3ts/client";
+import { explain } from "@k3ts/client/telemetry";
 import type { Probe } from "@k3ts/model/objects";
-import { explain } from "../log.ts";
 import type { ProbeResult } from "./observed.ts";
 import { type Answer, probe, type ProbeTarget } from "./probe.ts";
 

@@ -1,3 +1,5 @@
+import type { Pod } from "@k3ts/model/objects";
+
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
@@ -8,4 +10,9 @@ export function text(bytes: Uint8Array): string {
 
 export function bytes(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
+}
+
+/** How logs call a pod. */
+export function podName({ metadata: { namespace, name } }: Pod): string {
+  return `${namespace ?? "default"}/${name}`;
 }

@@ -4,11 +4,11 @@
  * Serial: one round at a time. Long work (fetching images) is only begun here. What fails is held back with a backoff
  * of its own, so that the rest goes on.
  */
-import { currentTrace, traced, untraced, withinTrace } from "@k3ts/client/telemetry";
-import { explain, type Log } from "../log.ts";
+import { currentTrace, explain, type Log, traced, untraced, withinTrace } from "@k3ts/client/telemetry";
 import { ConfigError } from "./config_error.ts";
 import type { Failure, ObservedPod } from "./observed.ts";
 import { type Action, type DesiredPod, planPod, type PodPlan } from "./plan.ts";
+import { podName } from "./text.ts";
 
 /** What a worker can see and do on this node. */
 export interface Machine {
@@ -92,7 +92,7 @@ export class PodWorker {
         plan = await this.#round();
         if (plan === undefined) return;
       } catch (error) {
-        this.#log.error(`Cannot look after pod ${nameOf(this.#desired)}`, error);
+        this.#log.error("Cannot look after a pod", error, { pod: podName(this.#desired.pod) });
       }
       if (plan !== undefined && plan.actions.length > 0 && rounds < ROUNDS_MAX) continue;
       rounds = 0;
@@ -117,13 +117,16 @@ export class PodWorker {
 
   async #perform(action: Action, desired: DesiredPod, plan: PodPlan): Promise<void> {
     const what = subjectOf(action, desired);
+    const fields = { pod: podName(desired.pod), ...("container" in action && { container: action.container }) };
+    const began = performance.now();
     try {
       await traced(
         this.#traceNow(),
         `pod ${action.do}`,
-        { pod: nameOf(desired), ...("container" in action && { container: action.container }) },
+        fields,
         () => this.#machine.perform(action, desired, plan),
       );
+      this.#log.debug(`Did ${action.do} for a pod`, { ...fields, ms: Math.round(performance.now() - began) });
       this.#failures.delete(what);
     } catch (error) {
       const tries = (this.#failures.get(what)?.tries ?? 0) + 1;
@@ -131,7 +134,7 @@ export class PodWorker {
       const message = explain(error);
       const reason = reasonOf(action, error);
       this.#failures.set(what, { reason, message, retryAt: this.#now() + wait, tries });
-      this.#log.error(`Cannot ${action.do} for pod ${nameOf(desired)}`, error);
+      this.#log.error(`Cannot ${action.do} for a pod`, error, fields);
       this.#warn(action, desired, message);
     }
   }
@@ -170,10 +173,6 @@ export class PodWorker {
     signal.removeEventListener("abort", wake);
     clearTimeout(timer);
   }
-}
-
-function nameOf({ pod }: DesiredPod): string {
-  return `"${pod.metadata.namespace ?? "default"}/${pod.metadata.name}"`;
 }
 
 /** What a failure is filed under: where the planner looks for it. */

@@ -1,6 +1,6 @@
 import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
+import { createLog } from "@k3ts/client/telemetry";
 import { aPod } from "@k3ts/model/testing";
-import { createLog } from "../log.ts";
 import type { ObservedPod } from "./observed.ts";
 import type { Action, DesiredPod, PodPlan } from "./plan.ts";
 import { type Machine, PodWorker } from "./worker.ts";
