@@ -1,10 +1,12 @@
 /**
- * `deno task soak [--minutes 30] [--seed S]`: the whole kill matrix on a cluster that is used, and then get, apply,
- * exec and delete in a loop for the rest of the time, in which no process may grow.
+ * `deno task soak [--minutes 30] [--away 10] [--seed S]`: the whole kill matrix on a cluster that is used, and then get,
+ * apply, exec and delete in a loop for the rest of the time, in which no process may grow. Beside that, another cluster
+ * whose server is away for some minutes (0: none).
  */
 import { parseArgs } from "node:util";
 import { memoryOf } from "@k3ts/tools/processes";
 import { TestCluster } from "../e2e/cluster.ts";
+import { serverAway } from "./away.ts";
 import { type Growth, growthOf } from "./flat.ts";
 import { UsedCluster } from "./kills.ts";
 import { turn } from "./loop.ts";
@@ -15,17 +17,27 @@ const SAMPLE_EVERY_MS = 10_000;
 const MANAGED_MS_MAX = 5_000;
 
 const { values } = parseArgs({
-  options: { minutes: { type: "string", default: "30" }, seed: { type: "string" } },
+  options: {
+    minutes: { type: "string", default: "30" },
+    away: { type: "string", default: "10" },
+    seed: { type: "string" },
+  },
 });
 const until = Date.now() + Number(values.minutes) * 60_000;
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
 const complaints: string[] = [];
 
 console.log(`seed ${seed}`);
+const away = Number(values.away) === 0 ? undefined : serverAway(Number(values.away));
+away?.catch(() => {}); // told below
 await using cluster = await TestCluster.start("--demo");
 await killAll();
 const samples = await useUntil();
 for (const [name, sizes] of samples) report(name, growthOf(sizes));
+await away?.then(
+  (requests) => console.log(`server away for ${values.away} min: nothing changed, ${requests} requests answered`),
+  (error) => complaints.push(`server away: ${error.message}`),
+);
 console.log(complaints.length === 0 ? "sound" : complaints.join("\n"));
 Deno.exitCode = complaints.length === 0 ? 0 : 1;
 

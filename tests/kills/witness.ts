@@ -20,13 +20,17 @@ export class Witness implements AsyncDisposable {
     const port = await of(".spec.ports[0].nodePort", "service", "hello");
     // A NodePort is not served on loopback, which is all that the machine has beside the pods' bridge.
     const bridge = (await of(".spec.podCIDR", "node", "n1")).replace(/0\/\d+$/, "1");
-    const resolver = /^dns: +(\S+)/m.exec(await cluster.k3ts("cluster", "info"))![1]!;
-    const script = ["--config", `${ROOT}/deno.json`, `${ROOT}/tests/kills/witness_main.ts`];
-    const name = ["--name", "hello.default.svc.cluster.local", "--resolver", resolver];
     const urls = [`http://${address}/`, `http://${bridge}:${port}/`];
+    return await Witness.of(cluster, urls, "hello.default.svc.cluster.local");
+  }
+
+  /** Fetches pages on a machine, and asks its resolver for a name. */
+  static async of(machine: TestMachine, urls: readonly string[], name: string): Promise<Witness> {
+    const resolver = /^dns: +(\S+)/m.exec(await machine.k3ts("cluster", "info"))![1]!;
+    const script = ["--config", `${ROOT}/deno.json`, `${ROOT}/tests/kills/witness_main.ts`];
+    const words = [...script, "--name", name, "--resolver", resolver, ...urls];
     return new Witness(
-      cluster.command([Deno.execPath(), "run", "--quiet", "-A", ...script, ...name, ...urls], { stdin: "null" })
-        .spawn(),
+      machine.command([Deno.execPath(), "run", "--quiet", "-A", ...words], { stdin: "null" }).spawn(),
     );
   }
 
