@@ -131,6 +131,7 @@ async function up(options: ServerOptions & NodeOptions & { demo?: boolean }): Pr
       `export KUBECONFIG=${dataDir}/admin.kubeconfig`,
       "",
       "Next: kubectl get nodes (or: k3ts get nodes). Ctrl-C stops k3ts and leaves the containers running.",
+      ...(api.outside === undefined ? [] : hintToJoin(api.outside, port)),
     ].join("\n"));
     // The cluster is there for whoever wants to find out why its demo is not.
     if (options.demo) await showDemo(connection, dataDir, signal).catch((error) => tellUnless(signal, error));
@@ -151,10 +152,16 @@ async function server(options: ServerOptions): Promise<void> {
       "",
       `export KUBECONFIG=${dataDir}/admin.kubeconfig`,
       "",
-      "Next, for a machine to join: make a token with `k3ts token create`, and there run",
-      `  ${joinCommand(`https://${api.outside ?? "127.0.0.1"}:${port}`)}`,
+      ...hintToJoin(api.outside ?? "127.0.0.1", port),
     ].join("\n"));
   });
+}
+
+function hintToJoin(address: string, port: number): string[] {
+  return [
+    "For a machine to join: make a token with `k3ts token create`, and there run",
+    `  ${joinCommand(`https://${address}:${port}`)}`,
+  ];
 }
 
 async function agent(options: NodeOptions & TokenOptions & { server: string }): Promise<void> {

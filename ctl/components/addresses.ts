@@ -36,6 +36,13 @@ export function apiAddresses(listen: readonly string[], names: readonly string[]
     if (isIP(address) === 0) {
       throw new Problem(`--listen must be an address of this machine, such as 10.0.0.1: it is "${address}".`);
     }
+    const isOwn = isIP(address) === 6 || isLoopback(address) || EVERY.includes(address);
+    if (!isOwn && !machine.addresses.includes(address)) {
+      throw new Problem(
+        `--listen must be an address of this machine, which has ${machine.addresses.join(", ") || "none"}: ` +
+          `it is "${address}".`,
+      );
+    }
   }
   const everywhere = listen.some((address) => EVERY.includes(address));
   const reachable = listen.filter((address) => !isLoopback(address));

@@ -33,5 +33,9 @@ Deno.test("everywhere: one socket, a certificate for every address, the way out 
 
 Deno.test("what is no address, or none that pods can reach, is refused", () => {
   throws(() => apiAddresses(["localhost"], [], machine), /--listen must be an address of this machine/);
+  throws(
+    () => apiAddresses(["192.0.2.9"], [], machine),
+    /which has 192\.0\.2\.1, 198\.51\.100\.1: it is "192\.0\.2\.9"/,
+  );
   throws(() => apiAddresses(["2001:db8::1"], [], machine), /--listen must also have an IPv4 address/);
 });

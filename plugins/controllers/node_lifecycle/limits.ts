@@ -19,6 +19,11 @@ export interface NodeLimits {
 const MONITOR_EVERY_MS = 5_000;
 
 export function nodeLimits(monitorGraceMs: number = 50_000): NodeLimits {
+  if (!(monitorGraceMs >= 1_000)) {
+    throw new RangeError(
+      `Cannot watch over nodes as their grace must be a second or more: it is ${monitorGraceMs} milliseconds`,
+    );
+  }
   return {
     monitorGraceMs,
     startupGraceMs: Math.max(60_000, monitorGraceMs),

@@ -34,8 +34,15 @@ pub fn sync_routes(request: &SyncRoutesRequest) -> Result<SyncRoutesResponse, Rp
         let present = list(&handle).await?;
         let mut response = SyncRoutesResponse::default();
         for (range, message) in &present {
-            if !wanted.iter().any(|(one, _)| one == range) && remove(&handle, message).await? {
-                response.removed += 1;
+            if wanted.iter().any(|(one, _)| one == range) {
+                continue;
+            }
+            match remove(&handle, message).await {
+                Ok(was_there) => response.removed += u32::from(was_there),
+                Err(error) => response.failures.push(RouteFailure {
+                    destination: range.to_string(),
+                    message: format!("Cannot remove the route to {range}: {error}"),
+                }),
             }
         }
         for (range, gateway) in &wanted {
@@ -177,11 +184,11 @@ async fn set(handle: &Handle, range: Range, gateway: Ipv4Addr, replace: bool) ->
 }
 
 /// Returns whether it was still there.
-async fn remove(handle: &Handle, message: &RouteMessage) -> Result<bool, RpcError> {
+async fn remove(handle: &Handle, message: &RouteMessage) -> Result<bool, io::Error> {
     match handle.route().del(message.clone()).execute().await.map_err(io_error) {
         Ok(()) => Ok(true),
         // It went with its interface.
         Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(false),
-        Err(error) => Err(RpcError::internal("Cannot remove a route").caused_by(&error)),
+        Err(error) => Err(error),
     }
 }

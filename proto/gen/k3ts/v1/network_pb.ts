@@ -295,7 +295,7 @@ export type SyncRoutesResponse = Message<"k3ts.v1.SyncRoutesResponse"> & {
   removed: number;
 
   /**
-   * In the order of the request; what is already as it should be, or could be made so, has none.
+   * What could not be taken away, then what could not be set, in the order of the request.
    *
    * @generated from field: repeated k3ts.v1.RouteFailure failures = 3;
    */

@@ -1661,7 +1661,7 @@ pub struct SyncRoutesResponse {
     pub set: u32,
     #[prost(uint32, tag = "2")]
     pub removed: u32,
-    /// In the order of the request; what is already as it should be, or could be made so, has none.
+    /// What could not be taken away, then what could not be set, in the order of the request.
     #[prost(message, repeated, tag = "3")]
     pub failures: ::prost::alloc::vec::Vec<RouteFailure>,
 }
@@ -2580,6 +2580,9 @@ pub struct WatchEvent {
     /// The object, or its last state for a deletion, or one with nothing but a resourceVersion for a bookmark.
     #[prost(bytes = "bytes", tag = "2")]
     pub object: ::prost::bytes::Bytes,
+    /// W3C Trace Context of the write that led to it, where that is traced: what is done because of it belongs there.
+    #[prost(string, tag = "3")]
+    pub traceparent: ::prost::alloc::string::String,
 }
 impl ::prost::Name for WatchEvent {
     const NAME: &'static str = "WatchEvent";
