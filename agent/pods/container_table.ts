@@ -110,7 +110,7 @@ export class ContainerTable {
     const common = {
       ...record,
       ...(entry.killedAt !== undefined && { killedAt: entry.killedAt }),
-      ...(entry.hookRuns === true && { hookRuns: true }),
+      ...(entry.hookRuns !== undefined && { hookRuns: entry.hookRuns }),
       ...(entry.postStart !== undefined && { postStart: entry.postStart }),
     };
     if (retired !== undefined) return { ...common, state: "retired", ...retired };

@@ -47,7 +47,7 @@ export interface ObservedContainer extends ContainerRecord {
   stoppingSince?: number;
   /** When it was first asked to end, by a signal: after its preStop hook, and after those that it serves. */
   askedAt?: number;
-  /** Its preStop hook is under way. */
+  /** Its preStop hook is under way, or false when that has ended; undefined when none was begun. */
   hookRuns?: boolean;
   /** What its postStart hook does; absent when it has none, or it went well. */
   postStart?: "running" | "failed";

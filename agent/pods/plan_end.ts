@@ -1,5 +1,5 @@
 /** A pod's way out, and how any of its containers is stopped (docs: "Termination of Pods"). Pure. */
-import { isRunning, isSidecar } from "./container_rules.ts";
+import { containerSpecOf, isRunning, isSidecar } from "./container_rules.ts";
 import type { Draft } from "./draft.ts";
 import type { ObservedContainer } from "./observed.ts";
 
@@ -78,11 +78,14 @@ export function stop(plan: Draft, one: ObservedContainer, { graceSeconds, becaus
     return;
   }
   if (plan.heldBack(one.container) !== undefined) return;
-  if (one.stoppingSince === undefined) {
+  const graceEnds = (one.stoppingSince ?? plan.now) + graceSeconds * 1000;
+  // A hook that an agent before this one has begun is begun again, as the kubelet does.
+  const lacksHook = one.hookRuns === undefined && one.askedAt === undefined && plan.now < graceEnds &&
+    containerSpecOf(plan.pod, one.container)?.lifecycle?.preStop !== undefined;
+  if (one.stoppingSince === undefined || lacksHook) {
     plan.actions.push({ do: "stop", id: one.id, because, graceSeconds });
     return;
   }
-  const graceEnds = one.stoppingSince + graceSeconds * 1000;
   if (one.askedAt === undefined && graceSeconds > 0) {
     if ((one.hookRuns === true || waits) && plan.now < graceEnds) plan.at(graceEnds);
     else plan.actions.push({ do: "signal", id: one.id, signal: "term" });

@@ -89,6 +89,18 @@ Deno.test("a hook has the grace that there is, and its container two seconds mor
   assertEquals(at({ stoppingSince: NOW - 8000, askedAt: NOW - 2000 }), [["kill"], undefined]);
 });
 
+Deno.test("a hook that an agent before this one has begun is begun again, once", () => {
+  const container = { name: "main", image: IMAGE, lifecycle: { preStop: { exec: { command: ["x"] } } } };
+  const ending = desired({ containers: [container] }, { deleted: "2026-01-01T00:00:30Z" });
+  const does = (over: Partial<ObservedContainer>) =>
+    planPod(ending, { ...READY, containers: [running("main", { stoppingSince: NOW - 1000, ...over })] }, NOW)
+      .actions.map((one) => one.do);
+  assertEquals(does({}), ["stop"]);
+  assertEquals(does({ hookRuns: true }), []);
+  assertEquals(does({ hookRuns: false }), ["signal"]);
+  assertEquals(does({ askedAt: NOW - 500 }), []);
+});
+
 Deno.test("one whose postStart hook runs is not up yet, and those after it wait", () => {
   const spec = { containers: [{ name: "main", image: IMAGE }, { name: "next", image: IMAGE }] };
   const busy = planPod(desired(spec), { ...READY, containers: [running("main", { postStart: "running" })] }, NOW);

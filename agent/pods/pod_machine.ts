@@ -256,14 +256,16 @@ export class PodMachine implements Machine {
     const { table, events, now, log, signal, poke } = this.#parts;
     const one = table.of(pod.metadata.uid).find((each) => each.id === id);
     if (one === undefined) return;
-    events.tell(pod, "Normal", "Killing", because, one.container);
-    // First noted, so that the grace begins once, however often the agent does.
-    await table.markStopping(id, now());
+    const since = one.stoppingSince ?? now();
+    if (one.stoppingSince === undefined) events.tell(pod, "Normal", "Killing", because, one.container);
+    // Noted, so that the grace begins once, however often the agent does; a disk that is full keeps nobody alive.
+    await table.markStopping(id, since).catch((error) => log.error(`Cannot note that "${id}" is being stopped`, error));
     const container = containerSpecOf(pod, one.container);
     const hook = container?.lifecycle?.preStop;
     if (container === undefined || hook === undefined || graceSeconds <= 0) return;
     table.markHook(id, true);
-    const until = AbortSignal.any([signal, AbortSignal.timeout(graceSeconds * 1000)]);
+    const left = Math.max(0, since + graceSeconds * 1000 - now());
+    const until = AbortSignal.any([signal, AbortSignal.timeout(left)]);
     runHook(hook, this.#targetOf(container, id), until).catch((error) => {
       if (signal.aborted) return;
       log.warn("A preStop hook failed", { pod: podName(pod), container: container.name, error: explain(error) });
@@ -290,11 +292,11 @@ export class PodMachine implements Machine {
     const one = table.of(pod.metadata.uid).find((each) => each.id === action.id);
     if (one === undefined) return;
     const kill = action.signal === "kill";
-    if (kill) table.markKilled(action.id, now());
-    else await table.markAsked(action.id, now());
     const said = containerSpecOf(pod, one.container)?.lifecycle?.stopSignal;
     const signal = kill ? SIGKILL : stopSignalOf(said ?? images.index.find(one.imageId)?.config.StopSignal);
     await runtime.signalContainer({ id: action.id, signal, all: kill });
+    if (kill) table.markKilled(action.id, now());
+    else await table.markAsked(action.id, now());
   }
 
   /** The last status, then the object itself, if it is still this one. */
