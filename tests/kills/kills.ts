@@ -1,7 +1,7 @@
 /** Kills processes of a cluster that is being used, and says what its users saw. */
 import { delay } from "@k3ts/client";
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { eventually, type TestCluster } from "../e2e/cluster.ts";
+import { eventually, type TestMachine } from "../e2e/machine.ts";
 import { breaksStreams, type Round } from "./matrix.ts";
 import { FollowedLog, HeldExec } from "./streams.ts";
 import { Witness, type Witnessed } from "./witness.ts";
@@ -23,7 +23,10 @@ export class UsedCluster implements AsyncDisposable {
   #pods = 0;
 
   private constructor(
-    readonly cluster: TestCluster,
+    /** Where users sit: with the server. */
+    readonly cluster: TestMachine,
+    /** Where the pods are that they use, and whose processes are killed. */
+    readonly node: TestMachine,
     readonly witness: Witness,
     readonly exec: HeldExec,
     /** Our own command, which resumes by itself. */
@@ -34,11 +37,11 @@ export class UsedCluster implements AsyncDisposable {
     readonly containers: string,
   ) {}
 
-  /** @param cluster started with `--demo` */
-  static async start(cluster: TestCluster): Promise<UsedCluster> {
-    const witness = await Witness.start(cluster);
-    await applyPod(cluster, "counter", "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.1; done");
-    await applyPod(cluster, "held", "sleep 1000000");
+  /** @param cluster started with `--demo` @param node the one that has the pods, and the image for them */
+  static async start(cluster: TestMachine, node: TestMachine = cluster): Promise<UsedCluster> {
+    const witness = await Witness.start(cluster, node);
+    await applyPod(cluster, node, "counter", "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.1; done");
+    await applyPod(cluster, node, "held", "sleep 1000000");
     await cluster.kubectl("wait", "--for=condition=Ready", "pod", "counter", "held", "--timeout=60s");
     const k3tsLog = new FollowedLog(cluster, () => cluster.k3tsCommand("logs", "-f", "counter"));
     const kubectlLog = new FollowedLog(
@@ -54,6 +57,7 @@ export class UsedCluster implements AsyncDisposable {
     );
     const used = new UsedCluster(
       cluster,
+      node,
       witness,
       new HeldExec(cluster, "held"),
       k3tsLog,
@@ -71,20 +75,20 @@ export class UsedCluster implements AsyncDisposable {
 
   /** Kills, waits until all is there again, and checks that nobody was harmed. @throws what was wrong */
   async kill(round: Round): Promise<RoundOutcome> {
-    const { cluster } = this;
+    const { cluster, node } = this;
     const breaks = this.exec.breaks;
-    const pids = new Map(await Promise.all(round.map(async (name) => [name, await cluster.pidOf(name)] as const)));
+    const pids = new Map(await Promise.all(round.map(async (name) => [name, await node.pidOf(name)] as const)));
     const killed = performance.now();
     for (const pid of pids.values()) Deno.kill(pid, "SIGKILL");
     await eventually(async () => {
       for (const [name, pid] of pids) {
-        const now = await cluster.pidOf(name);
+        const now = await node.pidOf(name);
         ok(now !== pid && await isRunning(now), `${name} is not back`);
       }
     }, BACK_SECONDS_MAX);
     const back = performance.now();
     const name = `new-${++this.#pods}`;
-    await eventually(() => applyPod(cluster, name, "sleep 1000000"), MANAGED_SECONDS_MAX);
+    await eventually(() => applyPod(cluster, node, name, "sleep 1000000"), MANAGED_SECONDS_MAX);
     await eventually(async () => {
       equal(
         await cluster.kubectl(
@@ -132,8 +136,9 @@ export class UsedCluster implements AsyncDisposable {
   }
 }
 
-async function applyPod(cluster: TestCluster, name: string, script: string): Promise<void> {
+async function applyPod(cluster: TestMachine, node: TestMachine, name: string, script: string): Promise<void> {
   const spec = {
+    nodeName: node.name,
     terminationGracePeriodSeconds: 0,
     containers: [{ name: "c", image: "busybox:1.37", command: ["sh", "-c", script] }],
   };
@@ -143,7 +148,7 @@ async function applyPod(cluster: TestCluster, name: string, script: string): Pro
 }
 
 /** Ids and restart counts of what was there from the beginning. */
-async function containersOf(cluster: TestCluster): Promise<string> {
+async function containersOf(cluster: TestMachine): Promise<string> {
   const template =
     '{range .items[*]}{.metadata.name}{range .status.containerStatuses[*]} {.containerID} {.restartCount}{end}{"\\n"}{end}';
   const all = await cluster.kubectl("get", "pods", "-o", `jsonpath=${template}`);

@@ -1,7 +1,7 @@
 /** Streams that last: an exec whose program answers line by line, and logs that are followed over every break. */
 import { delay } from "@k3ts/client";
 import { TextLineStream } from "@k3ts/tools/lines";
-import type { TestCluster } from "../e2e/cluster.ts";
+import type { TestMachine } from "../e2e/machine.ts";
 import { endIfAlive } from "./witness.ts";
 
 /** How long after a break the next attempt is made, milliseconds. */
@@ -15,7 +15,7 @@ export class HeldExec implements AsyncDisposable {
   #child: Deno.ChildProcess | undefined;
   #running: Promise<void>;
 
-  constructor(readonly cluster: TestCluster, readonly pod: string) {
+  constructor(readonly cluster: TestMachine, readonly pod: string) {
     this.#running = this.#hold();
   }
 
@@ -65,7 +65,7 @@ export class FollowedLog implements AsyncDisposable {
   #running: Promise<void>;
 
   /** @param resume the words of a command that follows from the time of the last line that came; empty at first */
-  constructor(readonly cluster: TestCluster, readonly resume: (since: string) => string[]) {
+  constructor(readonly cluster: TestMachine, readonly resume: (since: string) => string[]) {
     this.#running = this.#follow();
   }
 

@@ -11,17 +11,20 @@ export interface Witnessed {
 export class Witness implements AsyncDisposable {
   private constructor(readonly child: Deno.ChildProcess) {}
 
-  /** Fetches the page by ClusterIP and by NodePort, and asks for the Service's name. @param cluster its first machine, n1, started with `--demo` */
-  static async start(cluster: TestMachine): Promise<Witness> {
+  /**
+   * Fetches the page by ClusterIP and by NodePort, and asks for the Service's name.
+   * @param cluster its first machine, started with `--demo` @param on where clients sit
+   */
+  static async start(cluster: TestMachine, on: TestMachine = cluster): Promise<Witness> {
     await cluster.says("Hello from k3ts");
     await cluster.kubectl("patch", "service", "hello", "-p", '{"spec":{"type":"NodePort"}}');
     const of = (path: string, ...object: string[]) => cluster.kubectl("get", ...object, "-o", `jsonpath={${path}}`);
     const address = await of(".spec.clusterIP", "service", "hello");
     const port = await of(".spec.ports[0].nodePort", "service", "hello");
     // A NodePort is not served on loopback, which is all that the machine has beside the pods' bridge.
-    const bridge = (await of(".spec.podCIDR", "node", "n1")).replace(/0\/\d+$/, "1");
+    const bridge = (await of(".spec.podCIDR", "node", on.name)).replace(/0\/\d+$/, "1");
     const urls = [`http://${address}/`, `http://${bridge}:${port}/`];
-    return await Witness.of(cluster, urls, "hello.default.svc.cluster.local");
+    return await Witness.of(on, urls, "hello.default.svc.cluster.local");
   }
 
   /** Fetches pages on a machine, and asks its resolver for a name. */
