@@ -2,7 +2,9 @@
 import { deepEqual as assertEquals, equal, match, ok as assert } from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
+import { createLog } from "@k3ts/client/telemetry";
 import { concatBytes } from "@k3ts/model/objects";
+import { createLog } from "@k3ts/client/telemetry";
 import type { Pod } from "@k3ts/model/objects";
 import { serve, type ServeParts } from "./http.ts";
 import { SocketPipe } from "./pipe.ts";
@@ -70,7 +72,7 @@ async function agent(kind: "echo" | "flood" = "echo") {
     imagesChanged: () => {},
     pods: () => [pod],
     table: { of: () => [] },
-    log: { info: () => {}, warn: (text) => warnings.push(text), error: (text) => warnings.push(text) },
+    log: createLog((line) => warnings.push(line), () => 0, { level: "warn" }),
     now: Date.now,
     signal: stop.signal,
   });

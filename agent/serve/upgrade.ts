@@ -1,7 +1,7 @@
 /** Requests whose connection becomes something else: exec, attach and port-forward over SPDY/3.1 or a WebSocket. */
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { explain, type Log } from "../log.ts";
+import { explain, type Log } from "@k3ts/client/telemetry";
 import { Attachment } from "../runtime/attach.ts";
 import { type ExecNative, startExec } from "../runtime/exec.ts";
 import { acceptUpgrade, type Answer, failure, headerOf, listHeader, refuseUpgrade, textAnswer } from "./answer.ts";
@@ -21,8 +21,10 @@ import { type Pipe, SocketPipe } from "./pipe.ts";
 import { type ByteStream, forwardPort } from "./port_forward.ts";
 import { FORWARD_PROTOCOL, servePortForwardSpdy } from "./port_forward_spdy.ts";
 import { FORWARD_SUBPROTOCOLS, readPorts, servePortForwardWebSocket } from "./port_forward_websocket.ts";
+import { SpdyError } from "./spdy/frames.ts";
 import { StreamError, type Target, type Targets } from "./targets.ts";
 import { acceptOf, TunnelPipe, WebSocketConnection } from "./websocket/connection.ts";
+import { WebSocketError } from "./websocket/frames.ts";
 
 export interface UpgradeParts {
   targets: Targets;
@@ -59,7 +61,10 @@ export async function serveUpgrade(
   try {
     await accepted.serve(pipe);
   } catch (error) {
-    parts.log.warn(`A stream of ${url.pathname} has ended early: ${explain(error)}`);
+    // What a client breaks is its own affair: it was told, and could fill the log with it.
+    if (!(error instanceof SpdyError || error instanceof WebSocketError)) {
+      parts.log.warn("A stream has ended early", { path: url.pathname, error: explain(error) });
+    }
   } finally {
     // All that was to be said was written by now; who goes on for ever is cut off.
     pipe.end();
