@@ -17,7 +17,7 @@ export async function serverAway(minutes: number): Promise<number> {
   await nodes.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=60s");
   const address = await nodes.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
   const before = { pods: await podsOf(nodes, "app=web"), containers: await second.containerPids() };
-  await using witness = await Witness.of(second, [`http://${address}/`], "web.default.svc.cluster.local");
+  await using witness = await Witness.of(nodes.first, second, [`http://${address}/`], "web.default.svc.cluster.local");
 
   await nodes.first.interrupt();
   await delay(minutes * 60_000);

@@ -24,16 +24,16 @@ export class Witness implements AsyncDisposable {
     // A NodePort is not served on loopback, which is all that the machine has beside the pods' bridge.
     const bridge = (await of(".spec.podCIDR", "node", on.name)).replace(/0\/\d+$/, "1");
     const urls = [`http://${address}/`, `http://${bridge}:${port}/`];
-    return await Witness.of(on, urls, "hello.default.svc.cluster.local");
+    return await Witness.of(cluster, on, urls, "hello.default.svc.cluster.local");
   }
 
   /** Fetches pages on a machine, and asks its resolver for a name. */
-  static async of(machine: TestMachine, urls: readonly string[], name: string): Promise<Witness> {
-    const resolver = /^dns: +(\S+)/m.exec(await machine.k3ts("cluster", "info"))![1]!;
+  static async of(cluster: TestMachine, on: TestMachine, urls: readonly string[], name: string): Promise<Witness> {
+    const resolver = /^dns: +(\S+)/m.exec(await cluster.k3ts("cluster", "info"))![1]!;
     const script = ["--config", `${ROOT}/deno.json`, `${ROOT}/tests/kills/witness_main.ts`];
     const words = [...script, "--name", name, "--resolver", resolver, ...urls];
     return new Witness(
-      machine.command([Deno.execPath(), "run", "--quiet", "-A", ...words], { stdin: "null" }).spawn(),
+      on.command([Deno.execPath(), "run", "--quiet", "-A", ...words], { stdin: "null" }).spawn(),
     );
   }
 
