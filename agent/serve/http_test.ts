@@ -2,7 +2,6 @@
 import { deepEqual as assertEquals, equal, match, ok as assert } from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
-import { createLog } from "@k3ts/client/telemetry";
 import { concatBytes } from "@k3ts/model/objects";
 import { createLog } from "@k3ts/client/telemetry";
 import type { Pod } from "@k3ts/model/objects";
