@@ -118,13 +118,19 @@ export function refusalPath(dataDir: string): string {
 /** The server elsewhere, as the node that has joined it. @throws {Problem} when it does not let this machine in */
 export async function nodeJoined(dataDir: string, url: string, signal: AbortSignal): Promise<Connection> {
   const read = (file: string) => Deno.readTextFile(`${dataDir}/node/${file}`);
-  while (!await exists(`${dataDir}/node/node.crt`)) {
+  while (!await hasIdentity(`${dataDir}/node`)) {
     const refusal = await Deno.readTextFile(refusalPath(dataDir)).catch(() => "");
     if (refusal !== "") throw new Problem(`${refusal}.`);
     await delay(LOOK_EVERY_MS, signal);
   }
   const [caCertificate, certificate, key] = await Promise.all([read("ca.crt"), read("node.crt"), read("node.key")]);
   return connectTo({ context: "node", namespace: "default", url, caCertificate, certificate, key });
+}
+
+/** The certificate comes before its key, which until then lies beside its place. */
+async function hasIdentity(node: string): Promise<boolean> {
+  const there = await Promise.all(["ca.crt", "node.crt", "node.key"].map((file) => exists(`${node}/${file}`)));
+  return there.every(Boolean) && !await exists(`${node}/node.key.next`);
 }
 
 /** @param since milliseconds since the epoch: what a node said in an earlier life does not count */
