@@ -111,6 +111,28 @@ Deno.test("containers live and end as they are asked to", async (t) => {
     equal(await Deno.readTextFile(`${notes}/all`), "started\nstopping\nterm\n");
   });
 
+  await t.step("an agent that is killed while a hook runs begins it anew, and the pod ends in order", async () => {
+    const notes = `${pods.cluster.dataDir}/killed`;
+    await Deno.mkdir(notes);
+    const hook = "echo begun >> /notes/all; sleep 2; echo done >> /notes/all";
+    await pods.apply(pod("interrupted", {
+      terminationGracePeriodSeconds: 60,
+      containers: [
+        script("trap 'echo term >> /notes/all; exit 0' TERM; sleep 3600 & wait", {
+          volumeMounts: [{ name: "notes", mountPath: "/notes" }],
+          lifecycle: { preStop: { exec: { command: ["sh", "-c", hook] } } },
+        }),
+      ],
+      volumes: [{ name: "notes", hostPath: { path: notes } }],
+    }));
+    await pods.ready("interrupted");
+    await pods.delete("interrupted", "--wait=false");
+    await eventually(async () => match(await Deno.readTextFile(`${notes}/all`), /begun/));
+    Deno.kill(await pods.cluster.pidOf("agent"), "SIGKILL");
+    await pods.cluster.kubectl("wait", "--for=delete", "pod/interrupted", "--timeout=60s");
+    match(await Deno.readTextFile(`${notes}/all`), /^begun\n(begun\n|done\n)*done\nterm\n$/);
+  });
+
   await t.step("a hook that fails ends its container, and is told of without what it said", async () => {
     const lifecycle = { postStart: { exec: { command: ["sh", "-c", "echo secret; exit 7"] } } };
     await pods.apply(pod("bad-hook", { containers: [sleeper({ lifecycle })] }));
