@@ -7,9 +7,9 @@
 import { dirname } from "node:path";
 import type { Client } from "@connectrpc/connect";
 import { createResourceClient, delay, type RenewableTransport } from "@k3ts/client";
+import type { Log } from "@k3ts/client/telemetry";
 import type { DnsService, ImageService, NetworkService, RuntimeService } from "@k3ts/proto";
 import { readClusterState } from "./cluster_state.ts";
-import type { Log } from "./log.ts";
 import type { MachineFacts } from "./node/facts.ts";
 import type { NodeInput } from "./node/node_object.ts";
 import { PressureWatch, readHeadroom } from "./node/pressure.ts";

@@ -4,9 +4,9 @@
  */
 import { createClient } from "@connectrpc/connect";
 import { backoffMs, delay, type KeyPair, type RenewableTransport, renewalAt, validityOf } from "@k3ts/client";
+import type { Log } from "@k3ts/client/telemetry";
 import { NodeService } from "@k3ts/proto";
 import { replaceCertificate } from "./identity.ts";
-import type { Log } from "./log.ts";
 import type { Paths } from "./paths.ts";
 
 export interface RenewalParts {
@@ -47,7 +47,7 @@ export async function keepCertificate(parts: RenewalParts, certificate: string):
       validity = validityOf(pair.certificate);
       due = renewalAt(validity, random());
       failures = 0;
-      log.info(`The node's certificate is renewed and holds until ${new Date(validity.notAfter).toISOString()}`);
+      log.info("The node's certificate is renewed", { until: new Date(validity.notAfter).toISOString() });
     } catch (error) {
       if (signal.aborted) return;
       failures++;

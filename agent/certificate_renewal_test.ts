@@ -1,11 +1,11 @@
 import { equal, match, ok } from "node:assert/strict";
 import { createRouterTransport } from "@connectrpc/connect";
 import { type KeyPair, readKeyPair, type RenewableTransport, validityOf } from "@k3ts/client";
+import { createLog } from "@k3ts/client/telemetry";
 import { NodeService } from "@k3ts/proto";
 import "reflect-metadata";
 import { PemConverter, Pkcs10CertificateRequest, X509CertificateGenerator } from "@peculiar/x509";
 import { keepCertificate } from "./certificate_renewal.ts";
-import { createLog } from "./log.ts";
 import { pathsOf } from "./paths.ts";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };

@@ -7,12 +7,12 @@ import { createHash } from "node:crypto";
 import { connect as connectTls, type DetailedPeerCertificate } from "node:tls";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { backoffMs, createHttp2Transport, delay } from "@k3ts/client";
+import type { Log } from "@k3ts/client/telemetry";
 import { ClusterService, type JoinResponse } from "@k3ts/proto";
 import "reflect-metadata"; // @peculiar/x509 resolves its parts with it
 import { PemConverter, Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { exists, readTextIfThere, removeIfThere, writeAtomically } from "./files.ts";
 import { type Identity, replaceCertificate } from "./identity.ts";
-import type { Log } from "./log.ts";
 import type { Paths } from "./paths.ts";
 
 export interface JoinToken {
@@ -78,7 +78,7 @@ export async function join(options: JoinOptions): Promise<{ identity: Identity; 
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof JoinRefused) throw error;
-      log.error(`Cannot join the cluster at ${options.server} yet`, error);
+      log.error("Cannot join the cluster yet", error, { server: options.server });
       await delay(Math.max(200, backoffMs(failures, { initialMs: 500, maxMs: 5_000 })), signal);
     }
   }
@@ -87,7 +87,7 @@ export async function join(options: JoinOptions): Promise<{ identity: Identity; 
 /** The server writes it when it has started; or somebody brings it. */
 async function waitForToken({ tokenFile, log, signal }: JoinOptions): Promise<void> {
   for (let looks = 1; !await exists(tokenFile); looks++) {
-    if (looks === 1) log.info(`Waiting for a join token in "${tokenFile}"`);
+    if (looks === 1) log.info("Waiting for a join token", { file: tokenFile });
     await delay(Math.min(100 * looks, 2_000), signal);
   }
 }

@@ -10,6 +10,7 @@
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { createRenewableTransport } from "@k3ts/client";
+import { type Log, processLog } from "@k3ts/client/telemetry";
 import { openImages, openNative, openNetwork, openRuntime, shimProgram } from "@k3ts/ffi";
 import { runAgent } from "./agent.ts";
 import { keepCertificate } from "./certificate_renewal.ts";
@@ -17,7 +18,6 @@ import { removeAll } from "./cleanup.ts";
 import { exists, readTextIfThere, removeIfThere, writeAtomically } from "./files.ts";
 import { type Identity, readIdentity } from "./identity.ts";
 import type { JoinOptions } from "./join.ts";
-import { createLog, explain, type Log } from "./log.ts";
 import { dataplaneAt } from "./network/dataplane.ts";
 import { addressSources, findNodeAddress } from "./node/address.ts";
 import { readMachineFacts } from "./node/facts.ts";
@@ -28,7 +28,7 @@ import about from "./deno.json" with { type: "json" };
 
 const DATA_DIR = "/var/lib/k3ts";
 
-async function main(): Promise<number> {
+async function main(log: Log): Promise<number> {
   const { values } = parseArgs({
     options: {
       "data-dir": { type: "string", default: DATA_DIR },
@@ -42,7 +42,6 @@ async function main(): Promise<number> {
       "remove-all": { type: "boolean", default: false },
     },
   });
-  const log = createLog((line) => console.error(line), Date.now);
   const dataDir = values["data-dir"];
   await Deno.mkdir(`${dataDir}/node`, { recursive: true, mode: 0o700 });
   await Deno.mkdir(`${dataDir}/run`, { recursive: true, mode: 0o700 });
@@ -143,18 +142,19 @@ function untilTold(log: Log): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(name, () => {
-      log.info(`Ending on ${name}; containers go on`);
+      log.info("Ending; containers go on", { signal: name });
       controller.abort(new Error(`Ended by ${name}`));
     });
   }
   return controller.signal;
 }
 
+const log = processLog();
 try {
-  Deno.exit(await main());
+  Deno.exit(await main(log));
 } catch (error) {
   // An end that was asked for, before everything had begun.
   if (error instanceof Error && /^Ended by SIG/.test(error.message)) Deno.exit(0);
-  console.error(explain(error));
+  log.error("The agent ends", error);
   Deno.exit(1);
 }

@@ -1,7 +1,7 @@
 /** What this node knows without asking anybody: objects that the server has said, and images. */
+import type { Log } from "@k3ts/client/telemetry";
 import type { EndpointSlice, Pod, Service } from "@k3ts/model/objects";
 import { type ImageNative, Images } from "./images/images.ts";
-import type { Log } from "./log.ts";
 import type { Paths } from "./paths.ts";
 import { ReferenceWatch } from "./sync/reference_watch.ts";
 import { SavedObjects } from "./sync/saved_objects.ts";

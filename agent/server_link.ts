@@ -1,6 +1,7 @@
 /** Everything between this node and the server: who it is, what it wants, how the node is. */
 import { createClient } from "@connectrpc/connect";
 import { delay, Informer, type ResourceClients } from "@k3ts/client";
+import { explain } from "@k3ts/client/telemetry";
 import { type EndpointSlice, type Node, type Pod, resources, type Service } from "@k3ts/model/objects";
 import { ClusterService, NodeService } from "@k3ts/proto";
 import type { AgentParts } from "./agent.ts";
@@ -59,7 +60,9 @@ export async function followServer(
   outbox.connect(pods, signal);
   events.connect(clients.of(resources.events));
   saved.references.connect(clients);
-  const nodes = new Informer(clients.of<Node>(resources.nodes), { onError: (error) => log.warn(error.message) });
+  const nodes = new Informer(clients.of<Node>(resources.nodes), {
+    onError: (error) => log.warn("Cannot follow the server", { error: explain(error), resource: "nodes" }),
+  });
   routes.follow(nodes);
   const own = follow(pods, { fieldSelector: `spec.nodeName=${nodeName}` }, saved.pods, log, signal);
   const services = follow(clients.of<Service>(resources.services), {}, saved.services, log, signal);

@@ -7,10 +7,10 @@
 import { toBinary } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 import { delay } from "@k3ts/client";
+import { explain, type Log } from "@k3ts/client/telemetry";
 import type { EndpointSlice, Service } from "@k3ts/model/objects";
 import { type DnsService, DnsSnapshotSchema, type NetworkService } from "@k3ts/proto";
 import { writeAtomically } from "../files.ts";
-import { explain, type Log } from "../log.ts";
 import { parseResolvConf } from "../runtime/pod_files.ts";
 import { Addresses, gatewayOf } from "./addresses.ts";
 import { planDns } from "./dns.ts";
@@ -225,7 +225,7 @@ export class NodeNetwork {
     this.#names = version;
     // A dataplane that is not there reads the file when it starts.
     await this.#dns.loadSnapshot({}).catch((error) =>
-      this.#log.warn(`Cannot tell the dataplane of new names: ${explain(error)}`)
+      this.#log.warn("Cannot tell the dataplane of new names", { error: explain(error) })
     );
   }
 }

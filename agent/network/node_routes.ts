@@ -4,10 +4,10 @@
  */
 import type { Client } from "@connectrpc/connect";
 import { delay, type Informer } from "@k3ts/client";
+import type { Log } from "@k3ts/client/telemetry";
 import type { Node } from "@k3ts/model/objects";
 import type { NetworkService } from "@k3ts/proto";
 import { readJsonIfThere, writeAtomically } from "../files.ts";
-import type { Log } from "../log.ts";
 import { type OwnPlace, planRoutes, type Route } from "./routes.ts";
 
 const LOOK_MS = 60_000;

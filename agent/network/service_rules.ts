@@ -3,8 +3,8 @@
  * endpoints which are gone.
  */
 import type { Client } from "@connectrpc/connect";
+import { explain, type Log } from "@k3ts/client/telemetry";
 import type { NetworkService } from "@k3ts/proto";
-import type { Log } from "../log.ts";
 import { staleFlows } from "./flows.ts";
 import { type PacketTable, planChange, unknownTable } from "./packet_table.ts";
 import { deleteFlows, findTable, listFlows } from "./programs.ts";
@@ -37,7 +37,7 @@ export class ServiceRules {
       this.#table = undefined; // until it is known what has become of it
       await this.native.applyRules({ script: change }).catch(async (error) => {
         if (before === undefined) throw error;
-        this.log.warn(`Replacing all packet rules as a change of them was refused: ${(error as Error).message}`);
+        this.log.warn("Replacing all packet rules as a change of them was refused", { error: explain(error) });
         await this.native.applyRules({ script: planChange(TABLE, undefined, desired) });
       });
     }

@@ -1,7 +1,7 @@
 /** The node's sign of life (coordination/v1 Lease), on a timer of its own, whatever the pods do. */
 import { delay, isConflict, isNotFound, type NewObject, type ResourceClient } from "@k3ts/client";
+import type { Log } from "@k3ts/client/telemetry";
 import { formatMicroTime, type Lease } from "@k3ts/model/objects";
-import type { Log } from "../log.ts";
 
 const NAMESPACE = "kube-node-lease";
 /** As the kubelet: four renewals in the time that one is good for. */

@@ -4,9 +4,9 @@
  */
 import type { Client } from "@connectrpc/connect";
 import { backoffMs, delay, type Informer, type ResourceClient, retryOnConflict } from "@k3ts/client";
+import type { Log } from "@k3ts/client/telemetry";
 import type { Node } from "@k3ts/model/objects";
 import type { NodeService } from "@k3ts/proto";
-import type { Log } from "../log.ts";
 import { isNewsworthy, type NodeInput, nodeObject, nodeStatus } from "./node_object.ts";
 
 const LOOK_MS = 10_000;
@@ -29,7 +29,7 @@ export async function register(
       return JSON.parse(new TextDecoder().decode(node)) as Node;
     } catch (error) {
       signal.throwIfAborted();
-      log.error(`Cannot register node "${input.name}"`, error);
+      log.error("Cannot register the node", error, { node: input.name });
       await delay(backoffMs(failures, { initialMs: 500, maxMs: 10_000 }), signal);
     }
   }

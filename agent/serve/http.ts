@@ -4,8 +4,8 @@
  * socket. It is served by `node:http`, which hands upgraded connections over as they are.
  */
 import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { Log } from "@k3ts/client/telemetry";
 import { removeIfThere } from "../files.ts";
-import type { Log } from "../log.ts";
 import type { ExecNative } from "../runtime/exec.ts";
 import { type Answer, clientSignal, failure, sendAnswer } from "./answer.ts";
 import { connectFace } from "./connect_face.ts";

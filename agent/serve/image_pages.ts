@@ -1,8 +1,8 @@
 /** Images for root on this machine only: what the gateway sends bears an identity, and finds nothing here. */
 import type { IncomingMessage } from "node:http";
+import { explain } from "@k3ts/client/telemetry";
 import type { Images } from "../images/images.ts";
 import type { Image } from "../images/index.ts";
-import { explain } from "../log.ts";
 import { type Answer, jsonAnswer, textAnswer } from "./answer.ts";
 
 export interface ImagePageParts {

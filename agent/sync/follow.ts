@@ -1,6 +1,6 @@
 /** Keeps saved objects like what the server has, for as long as it can be asked. */
 import { Informer, type KubernetesObject, type ResourceClient, type Selection } from "@k3ts/client";
-import type { Log } from "../log.ts";
+import { explain, type Log } from "@k3ts/client/telemetry";
 import type { SavedObjects } from "./saved_objects.ts";
 
 /**
@@ -14,9 +14,12 @@ export function follow<T extends KubernetesObject>(
   log: Log,
   signal: AbortSignal,
 ): { synced: Promise<void>; done: Promise<void> } {
-  const informer = new Informer(client, { ...selection, onError: (error) => log.warn(error.message) });
-  const failed = (error: unknown) =>
-    log.error(`Cannot save what the server says of ${client.resource.resource}`, error);
+  const { resource } = client.resource;
+  const informer = new Informer(client, {
+    ...selection,
+    onError: (error) => log.warn("Cannot follow the server", { error: explain(error), resource }),
+  });
+  const failed = (error: unknown) => log.error("Cannot save what the server says", error, { resource });
   informer.onChange((type, object) => {
     (type === "deleted" ? saved.remove(object) : saved.put(object)).catch(failed);
   });

@@ -3,9 +3,9 @@
  * the rest. What is known of each is saved, also that there is none.
  */
 import { Informer, type ResourceClients } from "@k3ts/client";
+import { explain, type Log } from "@k3ts/client/telemetry";
 import { type ConfigMap, type Pod, resources, type Secret } from "@k3ts/model/objects";
 import { namesIn, readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
-import type { Log } from "../log.ts";
 import { keyOf, type Known, type Reference, References, referencesOf } from "./references.ts";
 
 interface File {
@@ -86,7 +86,8 @@ export class ReferenceWatch {
     const options = {
       namespace: reference.namespace,
       fieldSelector: `metadata.name=${reference.name}`,
-      onError: (error: Error) => this.#log.warn(error.message),
+      onError: (error: Error) =>
+        this.#log.warn("Cannot follow what pods refer to", { object: key, error: explain(error) }),
     };
     const informer: Informer<ConfigMap | Secret> = reference.kind === "ConfigMap"
       ? new Informer<ConfigMap | Secret>(clients.of<ConfigMap | Secret>(resources.configmaps), options)
@@ -97,7 +98,9 @@ export class ReferenceWatch {
       informer.onChange(take);
       take();
     }, () => {});
-    informer.start(stop.signal).catch((error) => this.#log.error(`Cannot follow ${key}`, error));
+    informer.start(stop.signal).catch((error) =>
+      this.#log.error("Cannot follow what pods refer to", error, { object: key })
+    );
   }
 
   #take(key: string, reference: Reference, object: ConfigMap | Secret | null, signal: AbortSignal): void {

@@ -5,9 +5,9 @@
  * stay on disk until the server has taken the last one. Bounded by the pods of this node.
  */
 import { backoffMs, delay, isNotFound, type ResourceClient, retryOnConflict } from "@k3ts/client";
-import { currentTrace, withinTrace } from "@k3ts/client/telemetry";
+import { currentTrace, type Log, withinTrace } from "@k3ts/client/telemetry";
 import { equalJson, type Pod, type PodStatus } from "@k3ts/model/objects";
-import type { Log } from "../log.ts";
+import { podName } from "../pods/text.ts";
 
 /** Statuses that are sent at the same time. */
 const SENDERS = 4;
@@ -82,10 +82,7 @@ export class StatusOutbox {
     } catch (error) {
       if (signal.aborted) return;
       const failures = letter.failures + 1;
-      this.#log.error(
-        `Cannot send the status of pod "${letter.pod.metadata.namespace}/${letter.pod.metadata.name}"`,
-        error,
-      );
+      this.#log.error("Cannot send the status of a pod", error, { pod: podName(letter.pod) });
       await delay(backoffMs(failures), signal).catch(() => {});
       if (!this.#waiting.has(uid)) this.#waiting.set(uid, { ...letter, failures });
     }

@@ -1,8 +1,8 @@
 import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
 import { ApiError, type ResourceClient } from "@k3ts/client";
+import { createLog } from "@k3ts/client/telemetry";
 import type { Pod } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
-import { createLog } from "../log.ts";
 import { StatusOutbox } from "./status_outbox.ts";
 
 const QUIET = createLog(() => {}, () => 0);

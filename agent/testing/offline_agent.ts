@@ -5,10 +5,10 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { RenewableTransport } from "@k3ts/client";
+import { createLog } from "@k3ts/client/telemetry";
 import { openImages, openNative, openNetwork, openRuntime, shimProgram } from "@k3ts/ffi";
 import { runAgent } from "../agent.ts";
 import { exists } from "../files.ts";
-import { createLog } from "../log.ts";
 import { readMachineFacts } from "../node/facts.ts";
 import { LEASE_SECONDS } from "../node/lease.ts";
 import { pathsOf } from "../paths.ts";

@@ -21,6 +21,15 @@ export interface LogOptions {
   level?: Level;
 }
 
+/** Names the least level that a process of ours says, the native ones too; "info" where it does not. */
+export const LOG_LEVEL_VARIABLE = "K3TS_LOG_LEVEL";
+
+/** On standard error, at the level that the environment names. @throws {TypeError} for a level that is none */
+export function processLog(): Log {
+  const level = Deno.env.get(LOG_LEVEL_VARIABLE) || undefined;
+  return createLog((line) => console.error(line), Date.now, level === undefined ? {} : { level: levelOf(level) });
+}
+
 export function createLog(write: (line: string) => void, now: () => number, { level = "info" }: LogOptions = {}): Log {
   const least = LEVELS.indexOf(level);
   const say = (level: Level, message: string, fields: Fields = {}) => {
