@@ -49,16 +49,25 @@ export async function askHttp(question: HttpQuestion, signal: AbortSignal): Prom
         return { result: "warning", message: `Probe terminated redirects, Response body: ${body}` };
       }
       if (redirects === REDIRECTS_MAX) {
-        return { result: "failure", message: `Get "${url}": stopped after ${REDIRECTS_MAX} redirects` };
+        return { result: "failure", message: `Get "${spelled(url)}": stopped after ${REDIRECTS_MAX} redirects` };
       }
       url = next;
     }
   } catch (error) {
     const because = signal.aborted
       ? "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-      : `dial tcp ${url.host}: ${plainWords(error)}`;
-    return { result: "failure", message: `Get "${url}": ${because}` };
+      : `dial tcp ${addressOf(url)}: ${plainWords(error)}`;
+    return { result: "failure", message: `Get "${spelled(url)}": ${because}` };
   }
+}
+
+/** With its port, which a URL leaves out where it is the usual one. */
+function addressOf(url: URL): string {
+  return `${url.hostname}:${url.port || (url.protocol === "https:" ? 443 : 80)}`;
+}
+
+function spelled(url: URL): string {
+  return `${url.protocol}//${addressOf(url)}${url.pathname}${url.search}`;
 }
 
 interface Response {

@@ -183,3 +183,10 @@ Deno.test("what was said of a container that has ended stays said when its recor
   assertEquals(after.status.containerStatuses, last.containerStatuses);
   equal(after.status.phase, "Succeeded");
 });
+
+Deno.test("what keeps a container from starting is said also while it is tried again", () => {
+  const failure = { reason: "CreateContainerError", message: "no such program", retryAt: NOW - 1 };
+  const plan = planPod(desired({}), { ...READY, failures: new Map([["main", failure]]) }, NOW);
+  assertEquals(plan.actions.map((one) => one.do), ["start"]);
+  equal(plan.status.containerStatuses?.[0]?.state?.waiting?.reason, "CreateContainerError");
+});

@@ -87,7 +87,9 @@ function planContainer(
   if (backoffMs !== undefined && backsOff(plan, container, counted!, backoffMs)) return;
   const imageReady = ensureImage(plan, container, counted);
   const held = plan.heldBack(container.name);
-  if (held !== undefined) plan.waiting.set(container.name, held);
+  // Also while it is tried again: what went wrong is what it waits for until it goes well.
+  const failure = observed.failures.get(container.name);
+  if (failure !== undefined && imageReady) plan.waiting.set(container.name, failure);
   if (!imageReady || held !== undefined || observed.sandbox === undefined) return;
   if (!observed.referencesKnown || observed.volumes !== "mounted" || !volumeImagesReady(plan)) return;
   plan.actions.push({

@@ -131,7 +131,7 @@ export class PodWorker {
     } catch (error) {
       const tries = (this.#failures.get(what)?.tries ?? 0) + 1;
       const wait = Math.min(RETRY_MS_FIRST * 2 ** (tries - 1), RETRY_MS_MAX);
-      const message = explain(error);
+      const message = wordsOf(error);
       const reason = reasonOf(action, error);
       this.#failures.set(what, { reason, message, retryAt: this.#now() + wait, tries });
       this.#log.error(`Cannot ${action.do} for a pod`, error, fields);
@@ -204,6 +204,11 @@ function subjectOf(action: Action, desired: DesiredPod): string {
 /** A container's name out of its id. */
 function containerOf(id: string, { pod }: DesiredPod): string {
   return id.slice(pod.metadata.uid.length + 1).replace(/-\d+$/, "");
+}
+
+/** Without the code of a call to the native parts, which says nothing to people. */
+function wordsOf(error: unknown): string {
+  return explain(error).replace(/^\[[a-z_]+\] /, "");
 }
 
 function reasonOf(action: Action, error: unknown): string {
