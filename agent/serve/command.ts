@@ -62,7 +62,7 @@ export interface CommandClient {
 }
 
 /** A terminal's size comes on its own way: a program that starts at once would see none. */
-const SIZE_MS_MAX = 200;
+const SIZE_MS_MAX = 500;
 
 export interface Process {
   /** What failed, in the words of the status: `executing command in container`. */

