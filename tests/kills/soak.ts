@@ -56,7 +56,7 @@ async function killAll(): Promise<void> {
   console.log(
     `log lines followed: k3ts ${used.k3tsLog.numbers.length}, kubectl ${used.kubectlLog.numbers.length}, none lost`,
   );
-  complaints.push(...failures);
+  complaints.push(...failures.map(({ at, what, message }) => `${new Date(at).toISOString()} ${what}: ${message}`));
 }
 
 /** @returns what each process held, MB, sampled evenly */

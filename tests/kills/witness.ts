@@ -3,9 +3,17 @@ import { ROOT, type TestMachine } from "../e2e/machine.ts";
 import type { Seen } from "./witness_main.ts";
 
 export interface Witnessed {
-  /** By URL, and `dns`. */
+  /** By URL; and `dns`, and `connect` where there is an API. */
   seen: Record<string, Seen>;
-  failures: string[];
+  failures: Failure[];
+}
+
+export interface Failure {
+  /** Milliseconds since the epoch. */
+  at: number;
+  /** As in {@link Witnessed.seen}. */
+  what: string;
+  message: string;
 }
 
 export class Witness implements AsyncDisposable {
@@ -31,7 +39,8 @@ export class Witness implements AsyncDisposable {
   static async of(cluster: TestMachine, on: TestMachine, urls: readonly string[], name: string): Promise<Witness> {
     const resolver = /^dns: +(\S+)/m.exec(await cluster.k3ts("cluster", "info"))![1]!;
     const script = ["--config", `${ROOT}/deno.json`, `${ROOT}/tests/kills/witness_main.ts`];
-    const words = [...script, "--name", name, "--resolver", resolver, ...urls];
+    const api = on === cluster ? ["--api", "6443"] : [];
+    const words = [...script, "--name", name, "--resolver", resolver, ...api, ...urls];
     return new Witness(
       on.command([Deno.execPath(), "run", "--quiet", "-A", ...words], { stdin: "null" }).spawn(),
     );
@@ -42,7 +51,11 @@ export class Witness implements AsyncDisposable {
     this.child.kill("SIGTERM");
     const { stdout } = await this.child.output();
     const lines = new TextDecoder().decode(stdout).trim().split("\n");
-    return { seen: JSON.parse(lines.at(-1)!), failures: lines.slice(0, -1) };
+    const failures = lines.slice(0, -1).map((line) => {
+      const [, at, what, message] = /^(\S+) (\S+): (.*)$/.exec(line) ?? [, "", line, ""];
+      return { at: Date.parse(at!), what: what!, message: message! };
+    });
+    return { seen: JSON.parse(lines.at(-1)!), failures };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,8 +1,8 @@
 /**
- * What clients of a node see: fetches each URL ten times a second, over a new connection each time, and asks the
- * resolver for a name as often.
+ * What clients of a node see: fetches each URL ten times a second, over a new connection each time, asks the resolver
+ * for a name as often, and connects to the API.
  *
- *     deno run -A witness.ts --name NAME --resolver ADDRESS URL…
+ *     deno run -A witness_main.ts --name NAME --resolver ADDRESS --api PORT URL…
  *
  * Prints every failure as it happens and, at SIGTERM, what it counted.
  */
@@ -23,7 +23,7 @@ export interface Seen {
 }
 
 const { values, positionals: urls } = parseArgs({
-  options: { name: { type: "string" }, resolver: { type: "string" } },
+  options: { name: { type: "string" }, resolver: { type: "string" }, api: { type: "string" } },
   allowPositionals: true,
 });
 const seen: Record<string, Seen> = {};
@@ -43,6 +43,12 @@ async function fetchPage(url: string): Promise<void> {
   const response = await fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(FETCH_MS_MAX) });
   await response.text();
   if (!response.ok) throw new Error(`status ${response.status}`);
+}
+
+/** Whether the connection is taken; who answers on it is not asked. */
+async function connect(port: number): Promise<void> {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  connection.close();
 }
 
 async function resolveName(name: string, resolver: string): Promise<void> {
@@ -75,6 +81,7 @@ function askOnce(name: string, resolver: string): Promise<Uint8Array | undefined
 
 const timer = setInterval(() => {
   for (const url of urls) count(url, () => fetchPage(url));
+  if (values.api !== undefined) count("connect", () => connect(Number(values.api)));
   if (values.name !== undefined) count("dns", () => resolveName(values.name!, values.resolver!));
 }, EVERY_MS);
 
