@@ -85,7 +85,9 @@ function spawnDetached(program: string, args: string[], log: string): Promise<st
   }
 }
 
-/** The last line, without the program's name. */
+/** What the last line of its log says. */
 function sentence(complaint: string): string | undefined {
-  return complaint.split("\n").at(-1)?.replace(/^k3ts-supervisor: /, "") || undefined;
+  const last = complaint.split("\n").at(-1);
+  const message = / msg=("(?:[^"\\]|\\.)*")/.exec(last ?? "")?.[1];
+  return message === undefined ? last || undefined : JSON.parse(message);
 }

@@ -5,6 +5,7 @@ export * from "./k3ts/v1/echo_pb.ts";
 export * from "./k3ts/v1/frame_pb.ts";
 export * from "./k3ts/v1/gateway_pb.ts";
 export * from "./k3ts/v1/image_pb.ts";
+export * from "./k3ts/v1/metrics_pb.ts";
 export * from "./k3ts/v1/network_pb.ts";
 export * from "./k3ts/v1/node_pb.ts";
 export * from "./k3ts/v1/plugin_pb.ts";

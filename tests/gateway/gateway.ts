@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import http2 from "node:http2";
 import { join } from "node:path";
 import { Http2SessionManager } from "@connectrpc/connect-node";
-import { GatewayService, SupervisedSocket_Protocol as Protocol } from "@k3ts/proto";
+import { GatewayService, MetricsService, SupervisedSocket_Protocol as Protocol } from "@k3ts/proto";
 import { type Client, createClient } from "@connectrpc/connect";
 import { dial, freePort, nativeProgram, Supervised } from "../supervisor/supervised.ts";
 import { type Authority, createAuthority, type Credentials } from "./pki.ts";
@@ -78,6 +78,14 @@ export class Gateway implements AsyncDisposable {
 
   async reload(): Promise<void> {
     await ask(this.supervised, (gateway) => gateway.reloadCertificates({}));
+  }
+
+  /** One figure that it keeps; undefined when it has none of that name and labels. */
+  async metric(series: string): Promise<number | undefined> {
+    await using connection = await dial(this.supervised.path("run/gateway.sock"));
+    const { text } = await createClient(MetricsService, connection.transport).getMetrics({});
+    const line = text.split("\n").find((line) => line.startsWith(`${series} `));
+    return line === undefined ? undefined : Number(line.slice(series.length));
   }
 
   /** One HTTP/2 connection. */

@@ -308,3 +308,42 @@ Deno.test("the gateway is replaced without a connect that is refused or a reques
   await failed;
   equal(pids.size, 5);
 });
+
+Deno.test("the gateway counts what it does", async () => {
+  await using gateway = await Gateway.start();
+  await using _server = serve(gateway.serverSocket);
+  using connection = gateway.connect(gateway.admin);
+  for (let round = 0; round < 3; round++) await connection.get("/whoami");
+  await connection.get("/nothing");
+  {
+    using stranger = await Deno.connect({ hostname: "127.0.0.1", port: gateway.port });
+    await stranger.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+    await stranger.read(new Uint8Array(100));
+  }
+  const requests = (code: string) => gateway.metric(`k3ts_gateway_requests_total{protocol="http/2",code="${code}"}`);
+  equal(await requests("2xx"), 3);
+  equal(await requests("4xx"), 1);
+  equal(await gateway.metric('k3ts_gateway_request_duration_seconds_count{protocol="http/2"}'), 4);
+  equal(await gateway.metric("k3ts_gateway_connections"), 1);
+  equal(await gateway.metric('k3ts_gateway_handshake_failures_total{reason="tls"}'), 1);
+  assert((await gateway.metric('k3ts_gateway_bytes_total{direction="sent"}') ?? 0) > 100);
+  assert((await gateway.metric("process_resident_memory_bytes") ?? 0) > 1e6);
+});
+
+Deno.test("an early answer to a large upload is heard, over HTTP/1.1 and HTTP/2, also by who sends on", async () => {
+  await using gateway = await Gateway.start();
+  await using _server = serve(gateway.serverSocket, () => new Response("enough", { status: 401 }));
+  const { cert, key } = gateway.admin;
+  for (const http2 of [true, false]) {
+    using client = Deno.createHttpClient({ caCerts: [gateway.authority.cert], cert, key, http2, http1: !http2 });
+    for (const [type, status] of [["application/x-tar", 401], ["application/json", 413]] as const) {
+      for (let round = 0; round < 10; round++) {
+        const body = new Uint8Array(16 * MIB);
+        const options = { client, method: "POST", body, headers: { "content-type": type } };
+        const response = await fetch(`${gateway.url}/upload`, options);
+        equal(response.status, status);
+        await response.text();
+      }
+    }
+  }
+});

@@ -89,6 +89,32 @@ Deno.test("new certificates are used by new connections, and open ones stay", as
   equal((await before.get("/whoami")).status, 200);
 });
 
+Deno.test("renewed files are noticed, and a stream that is open goes on", async () => {
+  await using gateway = await Gateway.start();
+  const { readable, writable } = new TransformStream<Uint8Array<ArrayBuffer>>();
+  await using _server = serve(
+    gateway.serverSocket,
+    (_request, path) => path === "/log" ? new Response(readable) : undefined,
+  );
+  const writer = writable.getWriter();
+  using raw = await RawConnection.open(gateway.port, gateway.authority.cert);
+  await raw.write("GET /log HTTP/1.1\r\nhost: a\r\n\r\n");
+  await writer.write(new TextEncoder().encode("before\n"));
+  await raw.readUntil("before\n");
+  const stranger = await createAuthority("another");
+  const { cert, key } = await stranger.issue("CN=server", { serving: true });
+  await Deno.writeTextFile(gateway.supervised.path("pki/server.key"), key);
+  await Deno.writeTextFile(gateway.supervised.path("pki/server.crt"), cert);
+  await until("new connections see it", async () => {
+    using connection = await RawConnection.open(gateway.port, stranger.cert);
+    await connection.write("GET /whoami HTTP/1.1\r\nhost: a\r\n\r\n");
+    return /200/.test(await connection.readUntil("\r\n"));
+  });
+  await writer.write(new TextEncoder().encode("after\n"));
+  await raw.readUntil("after\n");
+  await writer.close();
+});
+
 async function adminHeaders(gateway: Gateway): Promise<{ headers: string }> {
   using connection = gateway.connect(gateway.admin);
   return { headers: JSON.parse((await connection.get("/headers")).text)["k3ts-identity"] };

@@ -137,14 +137,14 @@ Deno.test("a port in use and a second supervisor each end in one sentence", asyn
   await Deno.writeTextFile(`${folder}/run/supervisor.json`, `{"sockets": [${socket}]}`);
   match(
     await failure(folder),
-    /^k3ts-supervisor: Cannot listen on .* as the port must be free: process \d+ \(deno.*\) holds it\n$/,
+    /^time=\S+ level=error msg="Cannot listen on .* as the port must be free: process \d+ \(deno.*\) holds it"\n$/,
   );
   await Deno.remove(folder, { recursive: true });
 
   await using supervised = await Supervised.start(() => ({ processes: [] }));
   match(
     await failure(supervised.folder),
-    new RegExp(`as one supervisor at a time .*: process ${supervised.pid} holds it\n$`),
+    new RegExp(`as one supervisor at a time .*: process ${supervised.pid} holds it"\n$`),
   );
 });
 

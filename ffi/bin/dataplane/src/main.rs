@@ -12,7 +12,9 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use k3ts_frames::{CancellationToken, Router, serve_unix};
-use k3ts_proto::v1::DnsServiceServer;
+use k3ts_proto::v1::{DnsServiceServer, MetricsServiceServer};
+use k3ts_supervisor::exposed::Exposed;
+use k3ts_supervisor::metrics::Exposition;
 use k3ts_supervisor::start::{self, Arguments, EndSignals};
 use k3ts_supervisor::{control, handed, log, ready};
 use tokio::runtime::Builder;
@@ -53,13 +55,18 @@ async fn run(Arguments { data, .. }: Arguments) -> Result<(), String> {
         return Err("Cannot start as sockets named \"dns-udp\" and \"dns-tcp\" must be handed over in LISTEN_FDS: there are none".to_owned());
     }
     let ending = CancellationToken::new();
-    let router = Arc::new(Router::new().with(DnsServiceServer(snapshots)));
+    let counted = front.clone();
+    let metrics = Exposed(move |text: &mut Exposition| counted.write_metrics(text));
+    let router = Router::new()
+        .with(DnsServiceServer(snapshots))
+        .with(MetricsServiceServer(metrics));
+    let router = Arc::new(router);
     tokio::spawn(serve_unix(
         control::listen(&data.join("run/dataplane.sock"))?,
         router,
         ending.clone(),
     ));
-    log::line(PROGRAM, "serves");
+    log::info("serves", &[]);
     ready::tell();
     signals.received().await;
     // Whoever comes next takes what is asked from here on; what was taken before is answered.

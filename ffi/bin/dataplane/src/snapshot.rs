@@ -12,7 +12,6 @@ use k3ts_proto::v1 as pb;
 use k3ts_supervisor::log;
 use prost::Message;
 
-use crate::PROGRAM;
 use crate::forward::Forwarder;
 use crate::handler::Served;
 use crate::zone::Zone;
@@ -40,7 +39,7 @@ impl Snapshots {
             serial: AtomicU32::new(0),
         };
         if let Err(error) = snapshots.load() {
-            log::line(PROGRAM, &error);
+            log::error(&error, &[]);
         }
         Ok(snapshots)
     }
@@ -54,14 +53,9 @@ impl Snapshots {
         let snapshot = self.read()?;
         let zone = Zone::new(&snapshot, self.serial.fetch_add(1, Ordering::Relaxed) + 1)?;
         if !zone.skipped.is_empty() {
-            log::line(
-                PROGRAM,
-                &format!(
-                    "Cannot serve {} names as they must be well-formed: {:?}",
-                    zone.skipped.len(),
-                    zone.skipped.first()
-                ),
-            );
+            let message = "Cannot serve all names as they must be well-formed";
+            let first = zone.skipped.first().cloned().unwrap_or_default();
+            log::warn(message, &[("skipped", &zone.skipped.len()), ("first", &first)]);
         }
         let upstreams = snapshot.upstreams.iter().map(|address| {
             address

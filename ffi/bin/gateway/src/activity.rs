@@ -1,17 +1,11 @@
 //! What a connection is doing, and from it whether it has taken too long over something.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_rustls::server::TlsStream;
 
 use crate::limits;
 
@@ -92,7 +86,8 @@ impl Activity {
         )
     }
 
-    fn note_read(&self) {
+    /// Bytes have arrived over HTTP/1.1.
+    pub fn note_read(&self) {
         if self.in_flight.load(Ordering::Relaxed) == 0 {
             // Fails when the head has begun to arrive before.
             let _ = self
@@ -126,57 +121,6 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.busy_at.store(now(), Ordering::Relaxed);
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Tells when bytes arrive, and has them acknowledged at once: a client that gathers small writes (Nagle) sends the rest
-/// of a request only then, and Linux would let it wait for 40 ms.
-pub struct Watched {
-    pub stream: TlsStream<TcpStream>,
-    /// None where bytes need not be the beginning of a request: HTTP/2 has frames of other kinds.
-    pub activity: Option<Arc<Activity>>,
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        // Holds for a while only. It fails on a socket that is gone, which whoever reads is told anyway.
-        let _ = self.stream.get_ref().0.set_quickack(true);
-        if let (Some(activity), true) = (&self.activity, buffer.filled().len() > before) {
-            activity.note_read();
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 }
 

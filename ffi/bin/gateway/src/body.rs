@@ -115,7 +115,7 @@ impl Pump {
         self.broken.get().copied()
     }
 
-    fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         self.task.is_finished()
     }
 }

@@ -20,11 +20,12 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::activity::{Activity, Verdict, Watched};
+use crate::activity::{Activity, Verdict};
 use crate::identity;
 use crate::limits;
 use crate::proxy::{Gateway, Peer};
 use crate::tls::Certificates;
+use crate::watched::Watched;
 use crate::{tcp, tunnel};
 
 /// After a failed accept, which fails again at once while the process is out of descriptors.
@@ -36,8 +37,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(15);
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const SEND_BUFFER: usize = 256 * 1024;
-/// What of a request or an answer is in memory over HTTP/1.1: more than its head, so that one too large has an answer.
-const HTTP1_BUFFER: usize = 128 * 1024;
 /// Streams that a client has opened and reset before they were looked at: more, and it is attacking.
 const RESET_STREAMS_MAX: usize = 20;
 const LOCAL_RESETS_MAX: usize = 256;
@@ -78,9 +77,13 @@ impl Front {
         tcp::prepare(&stream);
         let tls = self.certificates.current();
         let handshake = TlsAcceptor::from(tls.config.clone()).accept(stream);
-        let Ok(Ok(stream)) = timeout(limits::HANDSHAKE, handshake).await else {
-            return;
+        let metrics = &self.gateway.metrics;
+        let stream = match timeout(limits::HANDSHAKE, handshake).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(_)) => return metrics.handshakes_failed.add(1),
+            Err(_) => return metrics.handshakes_slow.add(1),
         };
+        metrics.connections_total.add(1);
         let (_, session) = stream.get_ref();
         let identity = identity::identify(remote, session.peer_certificates(), tls.clients.as_ref());
         let protocol = session.alpn_protocol().unwrap_or_default().to_vec();
@@ -88,15 +91,16 @@ impl Front {
         drop(tls);
         if protocol == tunnel::ALPN {
             // Anybody may ask for it, and only nodes are answered.
-            if let Some(node) = tunnel::node_of(&identity) {
-                tunnel::listen(stream, node, &self.gateway.nodes.tunnels).await;
+            match tunnel::node_of(&identity) {
+                Some(node) => tunnel::listen(stream, node, &self.gateway.nodes.tunnels).await,
+                None => metrics.tunnels_refused.add(1),
             }
             return;
         }
         let peer = Arc::new(Peer {
             identity: identity::encode(&identity),
             activity: Activity::begin(),
-            _held: (place, self.gateway.counters.connection()),
+            _held: (place, metrics.count(|metrics| &metrics.connections)),
         });
         if protocol == b"h2" {
             self.serve_http2(stream, peer).await
@@ -107,17 +111,14 @@ impl Front {
 
     async fn serve_http1(&self, stream: TlsStream<TcpStream>, peer: Arc<Peer>) {
         let activity = peer.activity.clone();
-        let io = Watched {
-            stream,
-            activity: Some(activity.clone()),
-        };
+        let io = Watched::new(stream, &self.gateway.metrics).for_http1(activity.clone(), peer.clone());
         let mut builder = http1::Builder::new();
         // The activity has its own opinion of slow heads, which lets a connection rest between requests.
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(None)
-            .max_header_size(limits::HEADER_BYTES_MAX as usize)
-            .max_buf_size(HTTP1_BUFFER);
+            .max_header_size(limits::HEAD_BUFFER)
+            .max_buf_size(limits::HEAD_BUFFER);
         let connection = builder
             .serve_connection(TokioIo::new(io), service(&self.gateway, peer))
             .with_upgrades();
@@ -136,12 +137,12 @@ impl Front {
 
     async fn serve_http2(&self, stream: TlsStream<TcpStream>, peer: Arc<Peer>) {
         let activity = peer.activity.clone();
-        let io = Watched { stream, activity: None };
+        let io = Watched::new(stream, &self.gateway.metrics);
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits::STREAMS_MAX)
-            .max_header_list_size(limits::HEADER_BYTES_MAX)
+            .max_header_list_size(limits::HEAD_BUFFER as u32)
             .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
             .max_local_error_reset_streams(LOCAL_RESETS_MAX)
             .keep_alive_interval(PING_EVERY)

@@ -61,7 +61,7 @@ pub fn code_of(status: StatusCode) -> u32 {
         401 => 16,
         403 => 7,
         404 | 405 | 415 => 12,
-        413 => 8,
+        413 | 431 => 8,
         408 | 429 | 502 | 503 | 504 => UNAVAILABLE,
         _ => UNKNOWN,
     }

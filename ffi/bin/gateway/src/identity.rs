@@ -18,9 +18,13 @@ pub const IDENTITY: HeaderName = HeaderName::from_static("k3ts-identity");
 /// Headers that only the gateway, or the server's answers to it, may set.
 const RESERVED: [&str; 4] = ["k3ts-identity", "k3ts-splice", "k3ts-ask", "x-remote-"];
 
-/// Removes what would let a client speak for somebody else.
+/// Removes what would let a client speak for somebody else, also spelt with underscores, which some readers take for
+/// dashes.
 pub fn strip(headers: &mut HeaderMap) {
-    let reserved = |name: &&HeaderName| RESERVED.iter().any(|prefix| name.as_str().starts_with(prefix));
+    let reserved = |name: &&HeaderName| {
+        let name = name.as_str().replace('_', "-");
+        RESERVED.iter().any(|prefix| name.starts_with(prefix))
+    };
     let names: Vec<HeaderName> = headers.keys().filter(reserved).cloned().collect();
     for name in names {
         headers.remove(name);
@@ -99,6 +103,8 @@ mod tests {
             "k3ts-splice-node",
             "k3ts-ask",
             "x-remote-user",
+            "x_remote-user",
+            "k3ts_identity",
             "k3ts-pod",
             "accept",
         ];

@@ -5,11 +5,14 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 
 /// Connections at a time; more wait in the sockets' backlogs.
-pub const CONNECTIONS_MAX: usize = 10_000;
+pub const CONNECTIONS_MAX: usize = 16_384;
 /// Streams of one HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 250;
-/// All header fields of a request together.
-pub const HEADER_BYTES_MAX: u32 = 64 * 1024;
+/// All header fields of a request together, each with what HTTP/2 counts on top of it.
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+pub const HEADER_FIELD_BYTES: usize = 32;
+/// Of a head that is received at all: more than may be in it, so that one that is too large has an answer.
+pub const HEAD_BUFFER: usize = 2 * HEADER_BYTES_MAX;
 /// A resource, in any encoding: what Kubernetes accepts.
 const RESOURCE_BYTES_MAX: u64 = 3 * 1024 * 1024;
 /// A message of a unary call: what a frame may carry.
@@ -21,6 +24,9 @@ pub const HANDSHAKE: Duration = Duration::from_secs(10);
 pub const HEAD: Duration = Duration::from_secs(10);
 /// Between two pieces of a body that has a limit.
 pub const BODY_PROGRESS: Duration = Duration::from_secs(30);
+/// For a client to hear an answer that came before its request had ended, as it would not if the connection were closed
+/// on what it still sends.
+pub const LINGER: Duration = Duration::from_secs(2);
 /// Without any request in flight.
 pub const IDLE: Duration = Duration::from_secs(300);
 /// For clients to ask once more on what they have open when the gateway is told to end, and so to learn of it with an

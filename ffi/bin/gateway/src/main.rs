@@ -15,6 +15,7 @@ mod credential_files;
 mod grpc;
 mod identity;
 mod limits;
+mod metrics;
 mod proxy;
 mod reply;
 mod socket;
@@ -25,14 +26,17 @@ mod tunnel;
 mod unix_io;
 mod upgrade;
 mod upstream;
+mod watched;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use k3ts_frames::{CancellationToken, Router, serve_unix};
-use k3ts_proto::v1::GatewayServiceServer;
+use k3ts_proto::v1::{GatewayServiceServer, MetricsServiceServer};
+use k3ts_supervisor::exposed::Exposed;
 use k3ts_supervisor::handed::{self, HandedSocket};
+use k3ts_supervisor::metrics::Exposition;
 use k3ts_supervisor::start::{self, Arguments, EndSignals};
 use k3ts_supervisor::{control as control_socket, log, ready};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -42,13 +46,13 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::connection::Front;
-use crate::control::{Control, Counters};
+use crate::control::Control;
 use crate::credential_files::CredentialFiles;
 use crate::proxy::Gateway;
 use crate::socket::Socket;
 use crate::splice::Nodes;
 use crate::tls::Certificates;
-use crate::tunnel::ServerUrl;
+use crate::tunnel::{ServerUrl, Tunnels};
 use crate::upstream::Upstream;
 
 const PROGRAM: &str = "k3ts-gateway";
@@ -83,7 +87,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
 async fn serve(data: &Path, listeners: Vec<HandedSocket>, signals: &mut EndSignals) -> Result<(), String> {
     let pki = data.join("pki");
     let certificates = tokio::select! {
-        certificates = Certificates::wait(&pki, |error| log::line(PROGRAM, error)) => Arc::new(certificates),
+        certificates = Certificates::wait(&pki, |error| log::error(error, &[])) => Arc::new(certificates),
         () = signals.received() => return Ok(()),
     };
     let ending = CancellationToken::new();
@@ -96,13 +100,13 @@ async fn serve(data: &Path, listeners: Vec<HandedSocket>, signals: &mut EndSigna
     let reload = certificates.clone();
     let control = Control {
         reload: Box::new(move || reload.reload()),
-        counters: front.gateway.counters.clone(),
+        metrics: front.gateway.metrics.clone(),
         server,
         tunnels: tunnels.clone(),
     };
     answer_control(data, control, &ending)?;
     tokio::spawn(async move { certificates.follow(report_certificates).await });
-    log::line(PROGRAM, "serves");
+    log::info("serves", &[]);
     ready::tell();
     signals.received().await;
     ending.cancel();
@@ -127,19 +131,20 @@ async fn join(data: &Path, server: ServerUrl, signals: &mut EndSignals) -> Resul
         agent: Socket::new(data.join("run/agent.sock")),
         renew: renew.clone(),
         tasks: TaskTracker::new(),
+        metrics: Arc::default(),
     };
     let control = Control {
         reload: Box::new(move || {
             renew.notify_one();
             Ok(())
         }),
-        counters: Arc::default(),
+        metrics: node.metrics.clone(),
         server: node.agent.clone(),
-        tunnels: Arc::default(),
+        tunnels: Tunnels::new(&node.metrics),
     };
     answer_control(data, control, &ending)?;
     tokio::select! {
-        () = tunnel::hold_open(&node, &ending, |line| log::line(PROGRAM, line)) => {}
+        () = tunnel::hold_open(&node, &ending) => {}
         () = signals.received() => {}
     }
     ending.cancel();
@@ -149,14 +154,15 @@ async fn join(data: &Path, server: ServerUrl, signals: &mut EndSignals) -> Resul
 
 /// What all connections share. They drain when `ending` is cancelled.
 fn front(data: &Path, server: &Arc<Socket>, certificates: Arc<Certificates>, ending: &CancellationToken) -> Front {
+    let metrics = Arc::default();
     let gateway = Gateway {
         server: Upstream::socket(server.clone()),
         nodes: Nodes {
             name_file: data.join("node/name"),
             own: Upstream::socket(Socket::new(data.join("run/agent.sock"))),
-            tunnels: Arc::default(),
+            tunnels: Tunnels::new(&metrics),
         },
-        counters: Arc::new(Counters::default()),
+        metrics,
     };
     Front {
         gateway: Arc::new(gateway),
@@ -169,7 +175,14 @@ fn front(data: &Path, server: &Arc<Socket>, certificates: Arc<Certificates>, end
 
 /// Answers questions about the gateway on a unix socket for as long as it serves.
 fn answer_control(data: &Path, control: Control, ending: &CancellationToken) -> Result<(), String> {
-    let router = Arc::new(Router::new().with(GatewayServiceServer(control)));
+    let (metrics, server, tunnels) = (control.metrics.clone(), control.server.clone(), control.tunnels.clone());
+    let exposed = Exposed(move |text: &mut Exposition| {
+        metrics.write(text, server.waiting() + tunnels.waiting(), tunnels.count());
+    });
+    let router = Router::new()
+        .with(GatewayServiceServer(control))
+        .with(MetricsServiceServer(exposed));
+    let router = Arc::new(router);
     let listener = control_socket::listen(&data.join("run/gateway.sock"))?;
     tokio::spawn(serve_unix(listener, router, ending.clone()));
     Ok(())
@@ -177,8 +190,8 @@ fn answer_control(data: &Path, control: Control, ending: &CancellationToken) -> 
 
 fn report_certificates(outcome: Result<(), String>) {
     match outcome {
-        Ok(()) => log::line(PROGRAM, "uses new certificates"),
-        Err(error) => log::line(PROGRAM, &error),
+        Ok(()) => log::info("uses new certificates", &[]),
+        Err(error) => log::error(&error, &[]),
     }
 }
 

@@ -1,9 +1,11 @@
 //! What happens to a request, from its head to the answer's.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -11,8 +13,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::activity::Activity;
 use crate::body::{Broken, CutShort, Pump, ReplyBody, RequestBody};
-use crate::control::{Counted, Counters};
-use crate::limits::{BodyRule, body_rule};
+use crate::limits::{self, BodyRule, body_rule};
+use crate::metrics::{Counted, Metrics};
 use crate::reply::{Dialect, refuse};
 use crate::splice::{self, Nodes};
 use crate::upstream::{Head, SendError, Upstream};
@@ -22,7 +24,7 @@ use crate::{connect_stream, grpc, identity, upgrade};
 pub struct Gateway {
     pub server: Arc<Upstream>,
     pub nodes: Nodes,
-    pub counters: Arc<Counters>,
+    pub metrics: Arc<Metrics>,
 }
 
 /// The connection that a request came by.
@@ -57,17 +59,34 @@ struct Answer {
 
 impl Gateway {
     pub async fn handle(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<ReplyBody> {
-        let kept = (peer.activity.request(), self.counters.request(), peer.clone());
-        let dialect = Dialect::of(request.headers());
+        let begun = Instant::now();
+        let in_flight = self.metrics.count(|metrics| &metrics.requests_in_flight);
+        let kept = (peer.activity.request(), in_flight, peer.clone());
+        let (version, dialect) = (request.version(), Dialect::of(request.headers()));
+        let bodyless = request.body().is_end_stream();
         let answered = match prepare(request, &peer.identity, dialect) {
-            Ok(asked) => self.answer(asked, kept).await,
+            Ok(asked) => self.answer(asked, version, kept).await,
             Err(refusal) => Err(refusal),
         };
-        answered.unwrap_or_else(|refusal| refuse(dialect, refusal.status, &refusal.message))
+        let response = answered.unwrap_or_else(|refusal| {
+            let mut response = refuse(dialect, refusal.status, &refusal.message);
+            if !bodyless {
+                close_after(version, response.headers_mut());
+            }
+            response
+        });
+        self.metrics
+            .answered(version, dialect, response.status(), begun.elapsed());
+        response
     }
 
     /// `kept` is given up once the answer has been sent whole, or the upgraded connection has ended.
-    async fn answer(&self, asked: Asked, kept: impl Send + Sync + 'static) -> Result<Response<ReplyBody>, Refusal> {
+    async fn answer(
+        &self,
+        asked: Asked,
+        version: Version,
+        kept: impl Send + Sync + 'static,
+    ) -> Result<Response<ReplyBody>, Refusal> {
         let Asked {
             head,
             body,
@@ -113,10 +132,16 @@ impl Gateway {
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let client =
                 upgrade.ok_or_else(|| bad_gateway("Cannot upgrade as the client must have asked for it".to_owned()))?;
-            return Ok(upgrade::switch(client, answer.response, kept));
+            let upgraded = self.metrics.count(|metrics| &metrics.upgraded);
+            return Ok(upgrade::switch(client, answer.response, (kept, upgraded)));
         }
+        let is_early = unsent.is_some() || answer.cut_short.pump.as_ref().is_some_and(|pump| !pump.is_done());
         // A body that nobody wanted is kept to the answer's end, so that the client hears the answer before the reset.
-        Ok(pass(answer, dialect).map(|body| body.with((kept, unsent))))
+        let mut response = pass(answer, dialect);
+        if is_early {
+            close_after(version, response.headers_mut());
+        }
+        Ok(response.map(|body| body.with((kept, unsent))))
     }
 }
 
@@ -128,6 +153,7 @@ fn prepare(mut request: Request<Incoming>, identity: &HeaderValue, dialect: Dial
             message,
         });
     }
+    well_formed(&request)?;
     let wanted = upgrade::wanted(&request);
     let upgrade = wanted.is_some().then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
@@ -142,6 +168,60 @@ fn prepare(mut request: Request<Incoming>, identity: &HeaderValue, dialect: Dial
             dialect,
             upgrade,
         }),
+    }
+}
+
+/// Tells a client that sends more than anybody will read that its connection is of no further use. HTTP/2 has streams for
+/// that, and no such header.
+fn close_after(version: Version, headers: &mut HeaderMap) {
+    if version < Version::HTTP_2 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// Refuses heads that those behind the gateway could read in another way than the gateway does, and those that are too
+/// large: RFC 9112, sections 3.2 and 3.2.2, RFC 9113, section 8.3.1.
+fn well_formed<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let bad = |requirement: &str| {
+        Err(Refusal {
+            status: StatusCode::BAD_REQUEST,
+            message: format!("Cannot accept the request as {requirement}"),
+        })
+    };
+    let bytes: usize = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + limits::HEADER_FIELD_BYTES)
+        .sum();
+    if bytes > limits::HEADER_BYTES_MAX {
+        let limit = limits::HEADER_BYTES_MAX;
+        return Err(Refusal {
+            status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            message: format!("Cannot accept the request as its header may have {limit} bytes at most"),
+        });
+    }
+    let uri = request.uri();
+    let is_http1 = request.version() < Version::HTTP_2;
+    if !uri.path().starts_with('/') || (is_http1 && uri.authority().is_some()) {
+        return bad("its target must be a path");
+    }
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() || (is_http1 && request.version() == Version::HTTP_11 && host.is_none()) {
+        return bad("it must have one Host header");
+    }
+    let is_authority = |text: &str| Authority::try_from(text).is_ok_and(|host| !host.as_str().contains('@'));
+    if let Some(host) = host
+        && !host.to_str().is_ok_and(|host| host.is_empty() || is_authority(host))
+    {
+        return bad("its Host must be a name or an address, and may have a port");
+    }
+    match (host, uri.authority()) {
+        (_, Some(authority)) if authority.as_str().contains('@') => bad("its authority must be without a user"),
+        (Some(host), Some(authority)) if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => {
+            bad("its Host must be its authority")
+        }
+        _ => Ok(()),
     }
 }
 

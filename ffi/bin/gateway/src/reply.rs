@@ -62,6 +62,7 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
         StatusCode::BAD_REQUEST => ("invalid_argument", "BadRequest"),
         StatusCode::METHOD_NOT_ALLOWED => ("unimplemented", "MethodNotAllowed"),
         StatusCode::REQUEST_TIMEOUT => ("deadline_exceeded", "Timeout"),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => ("resource_exhausted", "RequestHeaderFieldsTooLarge"),
         StatusCode::PAYLOAD_TOO_LARGE => ("resource_exhausted", "RequestEntityTooLarge"),
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY => ("unavailable", "ServiceUnavailable"),
         _ => ("internal", "InternalError"),

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use k3ts_frames::{CancellationToken, Router, serve_unix};
-use k3ts_proto::v1::SupervisorServiceServer;
+use k3ts_proto::v1::{MetricsServiceServer, SupervisorServiceServer};
 use k3ts_supervisor::start::{self, Arguments, EndSignals};
 use k3ts_supervisor::{control, log};
 use tokio::runtime::Builder;
@@ -46,20 +46,23 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let (mut supervisor, mut events) = Supervisor::adopt(paths.clone())?;
     let (requests, mut asked) = mpsc::channel(REQUESTS_MAX);
     for failure in supervisor.apply(&config).await? {
-        log::line(PROGRAM, &failure);
+        log::error(&failure, &[]);
     }
     // Not before: whoever can connect may take it that the sockets are bound and the processes begun.
     let control = control::listen(&paths.control())?;
-    log::line(
-        PROGRAM,
-        &format!(
-            "holds {} sockets and {} processes",
-            config.sockets.len(),
-            config.processes.len()
-        ),
+    log::info(
+        "holds what is configured",
+        &[
+            ("sockets", &config.sockets.len()),
+            ("processes", &config.processes.len()),
+        ],
     );
 
-    let router = Arc::new(Router::new().with(SupervisorServiceServer(Service { requests })));
+    let service = Service { requests };
+    let router = Router::new()
+        .with(MetricsServiceServer(service.clone()))
+        .with(SupervisorServiceServer(service));
+    let router = Arc::new(router);
     let ending = CancellationToken::new();
     let serving = tokio::spawn(serve_unix(control, router, ending.clone()));
     tokio::select! {

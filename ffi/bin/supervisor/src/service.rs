@@ -1,7 +1,8 @@
-//! `SupervisorService`: turns calls into requests to the one task that holds everything.
+//! `SupervisorService` and `MetricsService`: turns calls into requests to the one task that holds everything.
 
 use k3ts_frames::{CallContext, Code, RpcError};
 use k3ts_proto::v1 as pb;
+use k3ts_supervisor::metrics::Exposition;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Config;
@@ -17,6 +18,7 @@ pub enum Request {
     Stop(oneshot::Receiver<()>),
 }
 
+#[derive(Clone)]
 pub struct Service {
     pub requests: mpsc::Sender<Request>,
 }
@@ -28,6 +30,52 @@ impl Service {
         self.requests.send(request(reply)).await.map_err(|_| ending())?;
         answer.await.map_err(|_| ending())
     }
+}
+
+impl pb::MetricsService for Service {
+    async fn get_metrics(&self, _: CallContext, _: pb::GetMetricsRequest) -> Result<pb::GetMetricsResponse, RpcError> {
+        let status = self.ask(Request::Status).await?;
+        let mut text = Exposition::default();
+        text.process();
+        write(&status.processes, &mut text);
+        Ok(pb::GetMetricsResponse { text: text.into_text() })
+    }
+}
+
+fn write(processes: &[pb::ProcessStatus], text: &mut Exposition) {
+    let names: Vec<_> = processes
+        .iter()
+        .map(|process| [("process", process.name.as_str())])
+        .collect();
+    let each = |value: fn(&pb::ProcessStatus) -> u64| {
+        let labels = names.iter().map(|labels| &labels[..]);
+        labels.zip(processes.iter().map(value)).collect::<Vec<_>>()
+    };
+    let help = "Whether the process runs.";
+    text.gauge(
+        "k3ts_supervisor_process_running",
+        help,
+        each(|process| process.running.into()),
+    );
+    let help = "How often the process was started again.";
+    text.counter(
+        "k3ts_supervisor_process_restarts_total",
+        help,
+        each(|process| process.restarts.into()),
+    );
+    let help = "Resident memory of the process.";
+    text.gauge(
+        "k3ts_supervisor_process_memory_bytes",
+        help,
+        each(|process| process.memory_bytes),
+    );
+    let help = "When the process was last started, since the epoch.";
+    let started = names.iter().zip(processes).filter(|(_, process)| process.running);
+    text.gauge(
+        "k3ts_supervisor_process_start_time_seconds",
+        help,
+        started.map(|(labels, process)| (&labels[..], process.started_at_ms as f64 / 1000.0)),
+    );
 }
 
 impl pb::SupervisorService for Service {

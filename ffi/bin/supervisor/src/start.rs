@@ -62,7 +62,7 @@ pub fn run(
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            log::line(program, &message);
+            log::error(&message, &[]);
             ExitCode::FAILURE
         }
     }

@@ -7,7 +7,6 @@ use k3ts_proto::v1 as pb;
 use k3ts_supervisor::log;
 use tokio::sync::mpsc;
 
-use crate::PROGRAM;
 use crate::config::{Config, Process};
 use crate::files::{Paths, Record, RecordedSocket};
 use crate::logs;
@@ -158,6 +157,7 @@ impl Supervisor {
                 next.restarts = managed.restarts + 1;
                 next.last_exit = managed.last_exit.clone();
                 std::mem::swap(managed, &mut next);
+                log::info("a process was replaced", &[("process", name), ("pid", &pid)]);
             }
             self.leaving.extend(next.leave());
         }
@@ -259,13 +259,14 @@ impl Supervisor {
             return;
         }
         let delay = managed.note_end();
-        log::line(
-            PROGRAM,
-            &format!(
-                "{name} (process {pid}) has ended: {}; starting it in {delay:?}",
-                managed.last_exit
-            ),
-        );
+        let milliseconds = delay.as_millis();
+        let fields: log::Fields = &[
+            ("process", &name),
+            ("pid", &pid),
+            ("how", &managed.last_exit),
+            ("restartInMs", &milliseconds),
+        ];
+        log::warn("a process has ended", fields);
         self.start_after(name, delay);
         self.write_record();
     }
@@ -282,7 +283,7 @@ impl Supervisor {
     /// Starts a process, or plans the next attempt when it cannot be started.
     fn start(&mut self, name: &str) {
         if let Err(error) = self.try_start(name) {
-            log::line(PROGRAM, &error);
+            log::error(&error, &[]);
             if let Some(managed) = self.find(name) {
                 let delay = managed.note_end();
                 managed.last_exit = error;
@@ -336,7 +337,7 @@ impl Supervisor {
             .filter(|managed| !managed.process.log_path.is_empty())
         {
             if let Err(error) = logs::rotate(Path::new(&managed.process.log_path), logs::LOG_BYTES_MAX) {
-                log::line(PROGRAM, &format!("Cannot rotate {}: {error}", managed.process.log_path));
+                log::error(&format!("Cannot rotate {}: {error}", managed.process.log_path), &[]);
             }
         }
     }
@@ -377,7 +378,7 @@ impl Supervisor {
                 .collect(),
         };
         if let Err(error) = self.paths.write_record(&record) {
-            log::line(PROGRAM, &error);
+            log::error(&error, &[]);
         }
     }
 }

@@ -9,6 +9,8 @@ use bytes::{Buf, Bytes};
 use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::metrics::Counted;
+
 /// Asked of the flow control at once.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 
@@ -17,15 +19,17 @@ pub struct StreamIo {
     receive: RecvStream,
     unread: Bytes,
     ended: bool,
+    _counted: Counted,
 }
 
 impl StreamIo {
-    pub fn new(send: SendStream<Bytes>, receive: RecvStream) -> Self {
+    pub fn new(send: SendStream<Bytes>, receive: RecvStream, counted: Counted) -> Self {
         Self {
             send,
             receive,
             unread: Bytes::new(),
             ended: false,
+            _counted: counted,
         }
     }
 }

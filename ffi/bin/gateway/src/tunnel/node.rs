@@ -8,7 +8,7 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{Method, Request, Response, StatusCode};
-use k3ts_supervisor::ready;
+use k3ts_supervisor::{log, ready};
 use tokio::io::copy_bidirectional;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
@@ -19,6 +19,7 @@ use super::dial::{Dialled, ServerUrl, dial};
 use super::{AGENT, ANOTHER, StreamIo, beat};
 use crate::credential_files::{CredentialFiles, WrittenAt};
 use crate::limits;
+use crate::metrics::Metrics;
 use crate::socket::Socket;
 
 /// Between two attempts to open a tunnel, less a random part of it.
@@ -39,6 +40,7 @@ pub struct Node {
     pub renew: Arc<Notify>,
     /// All tunnels, and their streams.
     pub tasks: TaskTracker,
+    pub metrics: Arc<Metrics>,
 }
 
 enum Event {
@@ -48,9 +50,8 @@ enum Event {
     Another,
 }
 
-/// Opens a tunnel, and another one whenever it ends or the certificate is another, until told to drain. `report` hears
-/// what is worth a line in a log.
-pub async fn hold_open(node: &Node, draining: &CancellationToken, report: impl Fn(&str)) {
+/// Opens a tunnel, and another one whenever it ends or the certificate is another, until told to drain.
+pub async fn hold_open(node: &Node, draining: &CancellationToken) {
     let (tell, mut events) = mpsc::channel(EVENTS_MAX);
     let mut seen = None;
     if node.files.written_at().is_none() {
@@ -75,7 +76,7 @@ pub async fn hold_open(node: &Node, draining: &CancellationToken, report: impl F
             Ok(dialled) => {
                 ids += 1;
                 last_failure.clear();
-                report(&format!("holds tunnel {ids} to {}", node.server));
+                log::info("holds a tunnel", &[("server", &node.server), ("tunnel", &ids)]);
                 let before = current.replace(Held::begin(ids, dialled, node, draining, tell.clone()));
                 // Otherwise it takes no more streams, and goes on until its last one has ended.
                 if std::mem::take(&mut keep) && kept.len() < KEPT_MAX {
@@ -84,7 +85,7 @@ pub async fn hold_open(node: &Node, draining: &CancellationToken, report: impl F
             }
             Err(failure) => {
                 if failure != last_failure {
-                    report(&failure);
+                    log::warn(&failure, &[]);
                     last_failure = failure;
                 }
                 pause_or_renewed(node, &mut seen, pause).await;
@@ -141,9 +142,15 @@ impl Drop for Held {
 impl Held {
     fn begin(id: u64, dialled: Dialled, node: &Node, draining: &CancellationToken, tell: mpsc::Sender<Event>) -> Self {
         let drain = draining.child_token();
-        let (agent, tasks, drained) = (node.agent.clone(), node.tasks.clone(), drain.clone());
+        let streams = Streams {
+            agent: node.agent.clone(),
+            tasks: node.tasks.clone(),
+            metrics: node.metrics.clone(),
+            tell: tell.clone(),
+        };
+        let drained = drain.clone();
         node.tasks.spawn(async move {
-            serve(dialled, &agent, &tasks, &drained, &tell).await;
+            streams.serve(dialled, &drained).await;
             // Fails only when the gateway ends.
             let _ = tell.send(Event::Ended(id)).await;
         });
@@ -151,67 +158,68 @@ impl Held {
     }
 }
 
-/// Answers streams until the tunnel ends.
-async fn serve(
-    mut tunnel: Dialled,
-    agent: &Arc<Socket>,
-    tasks: &TaskTracker,
-    drain: &CancellationToken,
-    tell: &mpsc::Sender<Event>,
-) {
-    let mut beating = Box::pin(beat(tunnel.ping_pong()));
-    let mut draining = false;
-    loop {
-        tokio::select! {
-            stream = tunnel.accept() => match stream {
-                Some(Ok((request, respond))) => {
-                    tasks.spawn(answer(request, respond, agent.clone(), tell.clone()));
-                }
-                // It was cut, or has ended.
-                Some(Err(_)) | None => return,
-            },
-            () = drain.cancelled(), if !draining => {
-                draining = true;
-                tunnel.graceful_shutdown();
-            }
-            () = &mut beating => return,
-        }
-    }
+/// What streams need.
+#[derive(Clone)]
+struct Streams {
+    agent: Arc<Socket>,
+    tasks: TaskTracker,
+    metrics: Arc<Metrics>,
+    tell: mpsc::Sender<Event>,
 }
 
-async fn answer(
-    request: Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
-    agent: Arc<Socket>,
-    tell: mpsc::Sender<Event>,
-) {
-    let to = request.uri().authority().map(|authority| authority.as_str());
-    let known = request.method() == Method::CONNECT;
-    match to {
-        Some(AGENT) if known => {}
-        Some(ANOTHER) if known => {
-            refuse(&mut respond, StatusCode::NO_CONTENT, "");
-            // Fails when there is so much to hear of that another tunnel will be opened anyway.
-            let _ = tell.try_send(Event::Another);
-            return;
+impl Streams {
+    /// Answers them until the tunnel ends.
+    async fn serve(&self, mut tunnel: Dialled, drain: &CancellationToken) {
+        let mut beating = Box::pin(beat(tunnel.ping_pong()));
+        let mut draining = false;
+        loop {
+            tokio::select! {
+                stream = tunnel.accept() => match stream {
+                    Some(Ok((request, respond))) => {
+                        self.tasks.spawn(self.clone().answer(request, respond));
+                    }
+                    // It was cut, or has ended.
+                    Some(Err(_)) | None => return,
+                },
+                () = drain.cancelled(), if !draining => {
+                    draining = true;
+                    tunnel.graceful_shutdown();
+                }
+                () = &mut beating => return,
+            }
         }
-        _ => return refuse(&mut respond, StatusCode::NOT_FOUND, "there is nothing of that name"),
     }
-    let connecting = agent.connect(Instant::now() + limits::SERVER_WAIT);
-    let connected = tokio::select! {
-        connected = connecting => connected,
-        // Nobody wants it any more.
-        _ = std::future::poll_fn(|context| respond.poll_reset(context)) => return,
-    };
-    let mut socket = match connected {
-        Ok((socket, _)) => socket,
-        Err(reason) => return refuse(&mut respond, StatusCode::SERVICE_UNAVAILABLE, &reason),
-    };
-    // Fails when nobody wants it any more.
-    if let Ok(send) = respond.send_response(Response::new(()), false) {
-        let mut stream = StreamIo::new(send, request.into_body());
-        // Either side may go at any time; then the other one is cut too.
-        let _ = copy_bidirectional(&mut stream, &mut socket).await;
+
+    async fn answer(self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        let to = request.uri().authority().map(|authority| authority.as_str());
+        let known = request.method() == Method::CONNECT;
+        match to {
+            Some(AGENT) if known => {}
+            Some(ANOTHER) if known => {
+                refuse(&mut respond, StatusCode::NO_CONTENT, "");
+                // Fails when there is so much to hear of that another tunnel will be opened anyway.
+                let _ = self.tell.try_send(Event::Another);
+                return;
+            }
+            _ => return refuse(&mut respond, StatusCode::NOT_FOUND, "there is nothing of that name"),
+        }
+        let counted = self.metrics.count(|metrics| &metrics.tunnel_streams);
+        let connecting = self.agent.connect(Instant::now() + limits::SERVER_WAIT);
+        let connected = tokio::select! {
+            connected = connecting => connected,
+            // Nobody wants it any more.
+            _ = std::future::poll_fn(|context| respond.poll_reset(context)) => return,
+        };
+        let mut socket = match connected {
+            Ok((socket, _)) => socket,
+            Err(reason) => return refuse(&mut respond, StatusCode::SERVICE_UNAVAILABLE, &reason),
+        };
+        // Fails when nobody wants it any more.
+        if let Ok(send) = respond.send_response(Response::new(()), false) {
+            let mut stream = StreamIo::new(send, request.into_body(), counted);
+            // Either side may go at any time; then the other one is cut too.
+            let _ = copy_bidirectional(&mut stream, &mut socket).await;
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! The tunnels that nodes have opened to this gateway.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::client::SendRequest;
+use h2::{RecvStream, SendStream};
 use http::{Method, Request, StatusCode, Uri};
 use k3ts_proto::v1::VerifiedIdentity;
 use tokio::sync::{Semaphore, watch};
@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{AGENT, ANOTHER, REASON_BYTES_MAX, StreamIo};
 use crate::limits::{NODE_WAIT, SERVER_WAIT, WAITING_MAX};
+use crate::metrics::Metrics;
 
 const GROUP: &str = "system:nodes";
 const USER: &str = "system:node:";
@@ -33,6 +34,7 @@ pub struct Tunnels {
     ids: AtomicU64,
     /// One for each request that may wait for a node.
     places: Semaphore,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Clone)]
@@ -48,18 +50,17 @@ pub struct Registered<'a> {
     id: u64,
 }
 
-impl Default for Tunnels {
-    fn default() -> Self {
-        Self {
+impl Tunnels {
+    pub fn new(metrics: &Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
             open: Mutex::default(),
             opened: watch::Sender::new(0),
             ids: AtomicU64::new(0),
             places: Semaphore::new(WAITING_MAX),
-        }
+            metrics: metrics.clone(),
+        })
     }
-}
 
-impl Tunnels {
     /// The newest tunnel of a node is the one that is used, as the node may know better than we that the old one is dead.
     pub fn register<'a>(&'a self, node: &'a str, streams: SendRequest<Bytes>) -> Registered<'a> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
@@ -97,7 +98,10 @@ impl Tunnels {
             if let Some(open) = self.find(node) {
                 // The node itself waits for an agent that restarts, and then says so.
                 match timeout_at(deadline + SERVER_WAIT, connect(open.streams)).await {
-                    Ok(Ok(pipe)) => return Ok(pipe),
+                    Ok(Ok((send, receive))) => {
+                        let counted = self.metrics.count(|metrics| &metrics.tunnel_streams);
+                        return Ok(StreamIo::new(send, receive, counted));
+                    }
                     Ok(Err(Refused::ByNode(reason))) => return Err(failed(&reason)),
                     Ok(Err(Refused::Lost)) => self.remove(node, open.id),
                     Err(_) => return Err(failed("it does not answer")),
@@ -161,13 +165,13 @@ enum Refused {
     Lost,
 }
 
-async fn connect(streams: SendRequest<Bytes>) -> Result<StreamIo, Refused> {
+async fn connect(streams: SendRequest<Bytes>) -> Result<(SendStream<Bytes>, RecvStream), Refused> {
     let lost = |_| Refused::Lost;
     let mut streams = streams.ready().await.map_err(lost)?;
     let (answer, send) = streams.send_request(request(AGENT), false).map_err(lost)?;
     let (head, body) = answer.await.map_err(lost)?.into_parts();
     match head.status {
-        StatusCode::OK => Ok(StreamIo::new(send, body)),
+        StatusCode::OK => Ok((send, body)),
         _ => Err(Refused::ByNode(reason(body).await)),
     }
 }

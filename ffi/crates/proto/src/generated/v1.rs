@@ -1456,6 +1456,94 @@ impl ImageServiceClient {
         self.0.call_unary("k3ts.v1.ImageService/ListMounts", request, options).await
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetMetricsRequest {}
+impl ::prost::Name for GetMetricsRequest {
+    const NAME: &'static str = "GetMetricsRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.GetMetricsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.GetMetricsRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetMetricsResponse {
+    /// In Prometheus's text format, version 0.0.4.
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetMetricsResponse {
+    const NAME: &'static str = "GetMetricsResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.GetMetricsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.GetMetricsResponse".into()
+    }
+}
+/// Spoken to each native process over its unix socket, beside its own service.
+pub trait MetricsService: Send + Sync + 'static {
+    /// What the process counts of itself.
+    fn get_metrics(
+        &self,
+        context: ::k3ts_frames::CallContext,
+        request: GetMetricsRequest,
+    ) -> impl ::core::future::Future<
+        Output = Result<GetMetricsResponse, ::k3ts_frames::RpcError>,
+    > + Send;
+}
+/// Puts a [`MetricsService`] into a router.
+pub struct MetricsServiceServer<T>(pub T);
+impl<T: MetricsService> ::k3ts_frames::Service for MetricsServiceServer<T> {
+    fn name(&self) -> &'static str {
+        "k3ts.v1.MetricsService"
+    }
+    fn call<'a>(
+        &'a self,
+        method: &'a str,
+        context: ::k3ts_frames::CallContext,
+        request: ::prost::bytes::Bytes,
+        responses: ::k3ts_frames::ServerStream<::prost::bytes::Bytes>,
+    ) -> ::k3ts_frames::CallFuture<'a> {
+        match method {
+            "GetMetrics" => {
+                Box::pin(async move {
+                    let request = ::prost::Message::decode(request)?;
+                    responses
+                        .of()
+                        .send(self.0.get_metrics(context, request).await?)
+                        .await
+                })
+            }
+            _ => {
+                Box::pin(async move {
+                    Err(
+                        ::k3ts_frames::RpcError::unimplemented(
+                            format!(
+                                "Cannot call \"k3ts.v1.MetricsService/{method}\" as it is not served here"
+                            ),
+                        ),
+                    )
+                })
+            }
+        }
+    }
+}
+/// Calls a [`MetricsService`] over a channel.
+#[derive(Clone)]
+pub struct MetricsServiceClient(pub ::k3ts_frames::Channel);
+impl MetricsServiceClient {
+    pub async fn get_metrics(
+        &self,
+        request: &GetMetricsRequest,
+        options: ::k3ts_frames::CallOptions,
+    ) -> Result<GetMetricsResponse, ::k3ts_frames::RpcError> {
+        self.0.call_unary("k3ts.v1.MetricsService/GetMetrics", request, options).await
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnsureBridgeRequest {
     #[prost(string, tag = "1")]
@@ -2018,6 +2106,92 @@ impl ::prost::Name for RenewCertificateResponse {
         "/k3ts.v1.RenewCertificateResponse".into()
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReportUsageRequest {
+    #[prost(message, optional, tag = "1")]
+    pub node: ::core::option::Option<Usage>,
+    /// Those that run; of others that the node names nothing is kept.
+    #[prost(message, repeated, tag = "2")]
+    pub pods: ::prost::alloc::vec::Vec<PodUsage>,
+}
+impl ::prost::Name for ReportUsageRequest {
+    const NAME: &'static str = "ReportUsageRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.ReportUsageRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.ReportUsageRequest".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportUsageResponse {}
+impl ::prost::Name for ReportUsageResponse {
+    const NAME: &'static str = "ReportUsageResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.ReportUsageResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.ReportUsageResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PodUsage {
+    #[prost(string, tag = "1")]
+    pub uid: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub containers: ::prost::alloc::vec::Vec<ContainerUsage>,
+}
+impl ::prost::Name for PodUsage {
+    const NAME: &'static str = "PodUsage";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.PodUsage".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.PodUsage".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContainerUsage {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub usage: ::core::option::Option<Usage>,
+}
+impl ::prost::Name for ContainerUsage {
+    const NAME: &'static str = "ContainerUsage";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.ContainerUsage".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.ContainerUsage".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Usage {
+    /// For how long, until now, processor time was measured, in milliseconds.
+    #[prost(uint32, tag = "1")]
+    pub window_ms: u32,
+    /// Billionths of a core: the average.
+    #[prost(uint64, tag = "2")]
+    pub cpu_nanocores: u64,
+    /// The working set: what cannot be given back without harm.
+    #[prost(uint64, tag = "3")]
+    pub memory_bytes: u64,
+}
+impl ::prost::Name for Usage {
+    const NAME: &'static str = "Usage";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.Usage".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.Usage".into()
+    }
+}
 /// What a node's agent asks of the server beyond reading and writing objects.
 pub trait NodeService: Send + Sync + 'static {
     /// Makes or finds the Node object and gives the node its pod range.
@@ -2035,6 +2209,14 @@ pub trait NodeService: Send + Sync + 'static {
         request: RenewCertificateRequest,
     ) -> impl ::core::future::Future<
         Output = Result<RenewCertificateResponse, ::k3ts_frames::RpcError>,
+    > + Send;
+    /// What the node that calls and its pods use. The server keeps the newest of each node for a while, in memory.
+    fn report_usage(
+        &self,
+        context: ::k3ts_frames::CallContext,
+        request: ReportUsageRequest,
+    ) -> impl ::core::future::Future<
+        Output = Result<ReportUsageResponse, ::k3ts_frames::RpcError>,
     > + Send;
 }
 /// Puts a [`NodeService`] into a router.
@@ -2063,6 +2245,15 @@ impl<T: NodeService> ::k3ts_frames::Service for NodeServiceServer<T> {
                     responses
                         .of()
                         .send(self.0.renew_certificate(context, request).await?)
+                        .await
+                })
+            }
+            "ReportUsage" => {
+                Box::pin(async move {
+                    let request = ::prost::Message::decode(request)?;
+                    responses
+                        .of()
+                        .send(self.0.report_usage(context, request).await?)
                         .await
                 })
             }
@@ -2097,6 +2288,13 @@ impl NodeServiceClient {
         options: ::k3ts_frames::CallOptions,
     ) -> Result<RenewCertificateResponse, ::k3ts_frames::RpcError> {
         self.0.call_unary("k3ts.v1.NodeService/RenewCertificate", request, options).await
+    }
+    pub async fn report_usage(
+        &self,
+        request: &ReportUsageRequest,
+        options: ::k3ts_frames::CallOptions,
+    ) -> Result<ReportUsageResponse, ::k3ts_frames::RpcError> {
+        self.0.call_unary("k3ts.v1.NodeService/ReportUsage", request, options).await
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2152,6 +2350,9 @@ pub struct RunRequest {
     /// The cluster's root CA (PEM) and ranges, for those controllers that hand them out.
     #[prost(string, tag = "1")]
     pub ca_certificate: ::prost::alloc::string::String,
+    /// What is below it is not reported. Unspecified: info.
+    #[prost(enumeration = "plugin_log::Level", tag = "2")]
+    pub least_level: i32,
 }
 impl ::prost::Name for RunRequest {
     const NAME: &'static str = "RunRequest";
@@ -2197,6 +2398,12 @@ pub struct PluginLog {
     pub controller: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub message: ::prost::alloc::string::String,
+    /// What it is about: `default/web`. Empty: nothing in particular.
+    #[prost(string, tag = "4")]
+    pub object: ::prost::alloc::string::String,
+    /// What went wrong, followed by what led to it.
+    #[prost(string, tag = "5")]
+    pub error: ::prost::alloc::string::String,
 }
 /// Nested message and enum types in `PluginLog`.
 pub mod plugin_log {
