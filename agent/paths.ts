@@ -27,7 +27,7 @@ export interface Paths {
   containers: string;
   /** What the container runtime keeps. */
   runtimeState: string;
-  /** Which runtime that is: crun, runc, youki or the path of one. */
+  /** Which runtime that is: crun, runc or the path of one. */
   runtimeName: string;
   /** The cgroup that those of pods are in, below the root of every hierarchy. */
   cgroupParent: string;

@@ -83,7 +83,7 @@ export function registerUp(program: Command): void {
     command
       .option("--node-name <name>", "this machine's name in the cluster (default: its host name)")
       .option("--node-ip <address>", "where other nodes reach it (default: its address on the way to the server)")
-      .option("--runtime <program>", "what runs containers: crun, runc, youki, or the path of one (default: crun)")
+      .option("--runtime <program>", "what runs containers: crun, runc, or the path of one (default: crun)")
       .option("--cgroup-parent <name>", "the cgroup that its pods' cgroups are in (default: k3ts)")
       .option("--node-lease-duration <duration>", "four signs of life are sent in this time (default: 40s)");
 
