@@ -5,7 +5,7 @@
  * port, and from there at random to one of its endpoints (Kubernetes documentation: "Virtual IPs and Service
  * Proxies"; nft(8)). Equal input gives an equal table, so that nothing is replaced that has not changed.
  */
-import type { EndpointSlice, Service } from "@k3ts/model/objects";
+import { type EndpointSlice, isInIPv4Range, parseIPv4, parseIPv4Range, type Service } from "@k3ts/model/objects";
 import type { Backend } from "./endpoints.ts";
 import type { Chain, ClientSet, PacketTable } from "./packet_table.ts";
 import { type HostPort, type Port, portsOf } from "./service_ports.ts";
@@ -37,7 +37,7 @@ export function planRules(input: RulesInput): PacketTable {
   const chains = new Map<string, Chain>(baseChains(input));
   const sets = new Map<string, ClientSet>();
   for (const port of ports) {
-    look(port, maps);
+    look(port, maps, input.serviceCidr);
     for (const [name, rules] of chainsOf(port, podCidr)) chains.set(name, { rules });
     for (const backend of port.affinitySeconds === undefined ? [] : port.backends) {
       sets.set(clientsOf(port, backend), { seconds: port.affinitySeconds! });
@@ -45,16 +45,18 @@ export function planRules(input: RulesInput): PacketTable {
   }
   for (const hostPort of input.hostPorts) {
     const name = `host-port-${hostPort.protocol}-${hostPort.hostAddress ?? "any"}-${hostPort.hostPort}`;
-    if (hostPort.hostAddress === undefined) maps.nodePorts.set(`${hostPort.protocol} . ${hostPort.hostPort}`, name);
-    else maps.served.set(`${hostPort.hostAddress} . ${hostPort.protocol} . ${hostPort.hostPort}`, name);
+    const key = `${hostPort.protocol} . ${hostPort.hostPort}`;
+    if (hostPort.hostAddress === undefined) maps.nodePorts.set(key, name);
+    else maps.hostPorts.set(`${hostPort.hostAddress} . ${key}`, name);
     chains.set(name, { rules: hostPortRules(hostPort) });
   }
   return { chains, sets, maps: maps.list() };
 }
 
-/** Chains by what leads there. The first to name a key keeps it: Services come in the order of their names. */
+/** Chains by what leads there. */
 class Maps {
   readonly served = new Map<string, string>();
+  readonly hostPorts = new Map<string, string>();
   readonly nodePorts = new Map<string, string>();
   readonly unserved = new Map<string, string>();
   readonly unservedNodePorts = new Map<string, string>();
@@ -66,6 +68,7 @@ class Maps {
     });
     return new Map([
       ["services", map(BY_ADDRESS, this.served)],
+      ["host-ports", map(BY_ADDRESS, this.hostPorts)],
       ["node-ports", map(BY_PORT, this.nodePorts)],
       ["unserved", map(BY_ADDRESS, this.unserved)],
       ["unserved-node-ports", map(BY_PORT, this.unservedNodePorts)],
@@ -73,12 +76,16 @@ class Maps {
   }
 }
 
+/** The first to name a key keeps it: Services come in the order of their names. */
+function put(map: Map<string, string>, key: string, chain: string): void {
+  if (!map.has(key)) map.set(key, chain);
+}
+
 /**
  * Enters a port where packets are looked up. Without any endpoint a client is told so at once; where only this
  * node's would do and it has none, nothing answers, so that whoever balances over nodes goes elsewhere.
  */
-function look(port: Port, maps: Maps): void {
-  const put = (map: Map<string, string>, key: string, chain: string) => void (map.has(key) || map.set(key, chain));
+function look(port: Port, maps: Maps, serviceCidr: string): void {
   const key = `${port.protocol} . ${port.port}`;
   const isNowhere = port.backends.length === 0;
   for (const address of port.clusterAddresses) {
@@ -87,7 +94,9 @@ function look(port: Port, maps: Maps): void {
     else put(maps.served, `${address} . ${key}`, `service-${port.name}`);
   }
   const outside = externalBackends(port).length === 0 ? "discard-external" : undefined;
-  for (const address of port.externalAddresses) {
+  // Whoever may make a Service must not get what is meant for another one, or for the cluster's DNS.
+  const range = parseIPv4Range(serviceCidr);
+  for (const address of port.externalAddresses.filter((one) => !isInIPv4Range(range, parseIPv4(one)))) {
     const isGuarded = port.sourceRanges.length > 0 && port.balancedAddresses.includes(address);
     if (isNowhere) put(maps.unserved, `${address} . ${key}`, "refuse");
     else if (outside !== undefined) put(maps.unserved, `${address} . ${key}`, outside);
@@ -109,25 +118,36 @@ function externalBackends(port: Port): Backend[] {
   return port.externalLocal ? port.localBackends : port.backends;
 }
 
-const LOOK_UP = [
-  "ip daddr . meta l4proto . th dport vmap @services",
-  "fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @node-ports",
-];
-const LOOK_UP_UNSERVED = [
-  "ct state new ip daddr . meta l4proto . th dport vmap @unserved",
-  "ct state new fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @unserved-node-ports",
-];
+/**
+ * Ports of the machine are on its addresses for others: neither on loopback, nor where it serves as a Service itself
+ * (the cluster's DNS), which a pod could take over by a `hostPort` else.
+ */
+function lookUps(serviceCidr: string): Record<"served" | "unserved", string[]> {
+  const onNode = `fib daddr type local ip daddr != { 127.0.0.0/8, ${serviceCidr} }`;
+  return {
+    served: [
+      "ip daddr . meta l4proto . th dport vmap @services",
+      `${onNode} ip daddr . meta l4proto . th dport vmap @host-ports`,
+      `${onNode} meta l4proto . th dport vmap @node-ports`,
+    ],
+    unserved: [
+      "ct state new ip daddr . meta l4proto . th dport vmap @unserved",
+      `ct state new ${onNode} meta l4proto . th dport vmap @unserved-node-ports`,
+    ],
+  };
+}
 
 function baseChains({ bridge, podCidr, serviceCidr }: RulesInput): [string, Chain][] {
+  const { served, unserved } = lookUps(serviceCidr);
   return [
-    ["prerouting", { hook: "type nat hook prerouting priority dstnat; policy accept;", rules: LOOK_UP }],
-    ["output", { hook: "type nat hook output priority -100; policy accept;", rules: LOOK_UP }],
+    ["prerouting", { hook: "type nat hook prerouting priority dstnat; policy accept;", rules: served }],
+    ["output", { hook: "type nat hook output priority -100; policy accept;", rules: served }],
     // Before addresses are translated, for what comes in and what this machine sends itself.
     ["unserved-prerouting", {
       hook: "type filter hook prerouting priority dstnat - 10; policy accept;",
-      rules: LOOK_UP_UNSERVED,
+      rules: unserved,
     }],
-    ["unserved-output", { hook: "type filter hook output priority -110; policy accept;", rules: LOOK_UP_UNSERVED }],
+    ["unserved-output", { hook: "type filter hook output priority -110; policy accept;", rules: unserved }],
     ["refuse", { rules: ["meta l4proto tcp reject with tcp reset", "reject with icmp type port-unreachable"] }],
     ["discard", { rules: ["drop"] }],
     // Pods and this machine itself reach an external address as they reach the Service's own.
@@ -174,9 +194,9 @@ function* chainsOf(port: Port, podCidr: string): Generator<[string, string[]]> {
 function externalRules(port: Port, podCidr: string): string[] {
   if (!port.externalLocal) return ["jump mark-masquerade", ...balance(port, port.backends)];
   return [
-    `ip saddr ${podCidr} ${choose(port, port.backends)}`,
+    ...choose(port, port.backends, `ip saddr ${podCidr} `),
     "fib saddr type local jump mark-masquerade",
-    `fib saddr type local ${choose(port, port.backends)}`,
+    ...choose(port, port.backends, "fib saddr type local "),
     ...(port.localBackends.length === 0 ? [] : balance(port, port.localBackends)),
   ];
 }
@@ -194,13 +214,20 @@ function balance(port: Port, backends: readonly Backend[]): string[] {
   const known = port.affinitySeconds === undefined || backends.length === 1
     ? []
     : backends.map((backend) => `ip saddr @${clientsOf(port, backend)} goto ${endpointOf(port, backend)}`);
-  return [...known, choose(port, backends)];
+  return [...known, ...choose(port, backends)];
 }
 
-function choose(port: Port, backends: readonly Backend[]): string {
-  if (backends.length === 1) return `goto ${endpointOf(port, backends[0]!)}`;
+/**
+ * To any of them. A packet that is on its way through a rule while that is replaced finds its map empty already: the
+ * kernel lets rules go later than what is in their sets. It goes to the last endpoint, as nobody would answer it else.
+ *
+ * @param where what a packet must match
+ */
+function choose(port: Port, backends: readonly Backend[], where = ""): string[] {
+  const last = `${where}goto ${endpointOf(port, backends.at(-1)!)}`;
+  if (backends.length === 1) return [last];
   const choices = backends.map((backend, at) => `${at} : goto ${endpointOf(port, backend)}`);
-  return `numgen random mod ${backends.length} vmap { ${choices.join(", ")} }`;
+  return [`${where}numgen random mod ${backends.length} vmap { ${choices.join(", ")} }`, last];
 }
 
 function endpointOf(port: Port, backend: Backend): string {

@@ -70,6 +70,7 @@ Deno.test("a Service sends each connection to one of its endpoints", () => {
   deepEqual(rulesOf(table, `service-${WEB}`), [
     "ip saddr != 10.42.0.0/16 fib saddr type != local jump mark-masquerade",
     `numgen random mod 2 vmap { 0 : goto endpoint-${WEB}-10.42.0.2-8080, 1 : goto endpoint-${WEB}-10.42.0.3-8080 }`,
+    `goto endpoint-${WEB}-10.42.0.3-8080`,
   ]);
   deepEqual(rulesOf(table, `endpoint-${WEB}-10.42.0.2-8080`), [
     "ip saddr 10.42.0.2 jump mark-masquerade",
@@ -128,7 +129,7 @@ Deno.test("a node port is reached on every address of the node but loopback", ()
   const table = plan({ services: [open], slices: [slice("web", ["10.42.0.2"])] });
   equal(target(table, "node-ports", "tcp . 30080"), `goto external-${WEB}`);
   deepEqual(rulesOf(table, `external-${WEB}`), ["jump mark-masquerade", `goto endpoint-${WEB}-10.42.0.2-8080`]);
-  assert(rulesOf(table, "prerouting")![1]!.includes("fib daddr type local ip daddr != 127.0.0.0/8"));
+  assert(rulesOf(table, "prerouting")![1]!.includes("ip daddr != { 127.0.0.0/8, 10.43.0.0/16 }"));
 });
 
 Deno.test("where the client's address is to be kept only this node's endpoints answer those outside", () => {
@@ -172,7 +173,50 @@ Deno.test("a host port leads to its container, on the address that was asked for
   const port = { protocol: "tcp", hostPort: 8080, podAddress: "10.42.0.2", containerPort: 80 } as const;
   const table = plan({ hostPorts: [port, { ...port, hostAddress: "192.0.2.7", podAddress: "10.42.0.3" }] });
   equal(target(table, "node-ports", "tcp . 8080"), "goto host-port-tcp-any-8080");
-  equal(target(table, "services", "192.0.2.7 . tcp . 8080"), "goto host-port-tcp-192.0.2.7-8080");
+  equal(target(table, "host-ports", "192.0.2.7 . tcp . 8080"), "goto host-port-tcp-192.0.2.7-8080");
+});
+
+Deno.test("no pod takes what is meant for a Service or for the cluster's DNS by a host port", () => {
+  const port = { protocol: "udp", hostPort: 53, podAddress: "10.42.0.2", containerPort: 53 } as const;
+  const table = plan({ hostPorts: [port, { ...port, hostAddress: "10.43.0.10" }] });
+  const lookUps = ["prerouting", "output"].flatMap((chain) => rulesOf(table, chain)!);
+  const forHostPorts = lookUps.filter((rule) => /@(host|node)-ports/.test(rule));
+  equal(forHostPorts.length, 4);
+  for (const rule of forHostPorts) {
+    assert(rule.startsWith("fib daddr type local ip daddr != { 127.0.0.0/8, 10.43.0.0/16 } "), rule);
+  }
+  equal(target(table, "services", "10.43.0.10 . udp . 53"), undefined);
+});
+
+Deno.test("no Service takes what is meant for another one, or for the cluster's DNS, by an external address", () => {
+  const greedy = service("a-greedy-one", {
+    clusterIP: "10.43.0.7",
+    clusterIPs: ["10.43.0.7"],
+    externalIPs: ["10.43.0.5", "10.43.0.10", "192.0.2.7"],
+  });
+  const slices = [slice("web", ["10.42.0.2"]), slice("a-greedy-one", ["10.42.0.3"])];
+  const table = plan({ services: [greedy, service("web")], slices });
+  equal(target(table, "services", "10.43.0.5 . tcp . 80"), `goto service-${WEB}`);
+  equal(target(table, "services", "10.43.0.10 . tcp . 80"), undefined);
+  assert(target(table, "services", "192.0.2.7 . tcp . 80") !== undefined);
+  const empty = plan({ services: [greedy, service("web")], slices: slices.slice(0, 1) });
+  equal(target(empty, "unserved", "10.43.0.5 . tcp . 80"), undefined);
+});
+
+Deno.test("a connection that comes while endpoints are replaced is not left without one", () => {
+  // The kernel empties the map of a rule that it replaces before it has let the rule go.
+  const sticky = service("sticky", { sessionAffinity: "ClientIP", externalTrafficPolicy: "Local", type: "NodePort" });
+  for (const one of [service("web"), sticky]) {
+    const table = plan({ services: [one], slices: [slice(one.metadata.name, ["10.42.0.3", "10.42.0.2"])] });
+    for (const { rules: all = [] } of table.chains.values()) {
+      for (const [at, rule] of all.entries()) {
+        const [where, map] = rule.split("numgen ", 2);
+        if (map === undefined) continue;
+        const choices = [...map.matchAll(/goto ([^ ,]+)/g)].map(([, chain]) => `${where}goto ${chain}`);
+        assert(choices.includes(all[at + 1]!), `after ${rule} comes ${all[at + 1]}`);
+      }
+    }
+  }
 });
 
 Deno.test("headless and external Services have no rules", () => {
