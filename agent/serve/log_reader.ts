@@ -66,14 +66,18 @@ async function* linesOf(
   // Watched from before the first read on, so that nothing is missed in between. Where there is no folder there is no
   // log: a container that has only just been made has none yet, one whose files are being removed none any more.
   using changes = options.follow && await exists(dirname(path)) ? new Changes(dirname(path), signal) : undefined;
-  let file = await openFirst(path, options);
+  // Who does not follow sees what there is now, however fast more is written.
+  const end = options.follow ? undefined : await Deno.stat(path).catch(() => undefined);
+  let file = await openFirst(path, options, end);
   if (file === undefined) return;
   let next: Deno.FsFile | undefined;
   try {
     const buffer = new Uint8Array(CHUNK_BYTES);
     let kept: Uint8Array = EMPTY;
     while (!signal.aborted) {
-      const read: number | null = await file.read(buffer);
+      const room = end === undefined ? CHUNK_BYTES : await bytesLeft(file, end);
+      if (room <= 0) return;
+      const read: number | null = await file.read(buffer.subarray(0, Math.min(room, CHUNK_BYTES)));
       if (read !== null) {
         const { lines, rest } = split(concatBytes([kept, buffer.subarray(0, read)]));
         yield* lines;
@@ -102,14 +106,24 @@ async function* linesOf(
   }
 }
 
+/** How much of a file may be read where nothing behind an end is to be; everything of an older file. */
+async function bytesLeft(file: Deno.FsFile, end: Deno.FileInfo): Promise<number> {
+  const { ino } = await file.stat();
+  return ino === end.ino ? end.size - await file.seek(0, Deno.SeekMode.Current) : Infinity;
+}
+
 /** Where reading begins: in the oldest file that has some of the lines that are wanted. */
-async function openFirst(path: string, { tailLines, since }: LogOptions): Promise<Deno.FsFile | undefined> {
+async function openFirst(
+  path: string,
+  { tailLines, since }: LogOptions,
+  end: Deno.FileInfo | undefined,
+): Promise<Deno.FsFile | undefined> {
   let left = tailLines ?? Infinity;
   let first: Deno.FsFile | undefined;
   for (const name of (await filesOf(path)).reverse()) {
     const file = await openIfThere(name);
     if (file === undefined) continue;
-    const { mtime } = await file.stat();
+    const { mtime, ino, size } = await file.stat();
     if (first !== undefined && since !== undefined && mtime !== null && mtime.getTime() < since) {
       file.close();
       break;
@@ -117,7 +131,7 @@ async function openFirst(path: string, { tailLines, since }: LogOptions): Promis
     first?.close();
     first = file;
     if (left === Infinity) continue;
-    const { offset, found } = await tailOffset(file, left);
+    const { offset, found } = await tailOffset(file, ino === end?.ino ? end.size : size, left);
     await file.seek(offset, Deno.SeekMode.Start);
     left -= found;
     if (left <= 0) break;
@@ -168,8 +182,11 @@ function split(bytes: Uint8Array): { lines: Uint8Array[]; rest: Uint8Array } {
 }
 
 /** Where the last lines begin, and how many of them the file has. */
-async function tailOffset(file: Deno.FsFile, lines: number): Promise<{ offset: number; found: number }> {
-  const { size } = await file.stat();
+async function tailOffset(
+  file: Deno.FsFile,
+  size: number,
+  lines: number,
+): Promise<{ offset: number; found: number }> {
   if (lines <= 0 || size === 0) return { offset: size, found: 0 };
   const buffer = new Uint8Array(CHUNK_BYTES);
   let found = 0;

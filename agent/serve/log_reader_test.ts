@@ -44,6 +44,23 @@ Deno.test("tailLines counts lines of the file from its end", async () => {
   equal(await read({ tailLines: 100 }), "one\ntwo\nthree\n\n");
 });
 
+Deno.test("who does not follow comes to an end though more is written all the time", async () => {
+  const directory = await Deno.makeTempDir();
+  const path = `${directory}/0.log`;
+  try {
+    await Deno.writeTextFile(path, LINES.map((line) => `${line}\n`).join(""));
+    const options = { follow: false, timestamps: false, tailLines: 3 };
+    let lines = 0;
+    for await (const _ of readLog(path, options, () => Promise.resolve(true), AbortSignal.timeout(10_000))) {
+      lines++;
+      await Deno.writeTextFile(path, "2026-01-01T00:00:05Z stdout F more\n", { append: true });
+    }
+    equal(lines, 3);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("times, streams and limits are as they are asked for", async () => {
   equal(await read({ since: Date.parse("2026-01-01T00:00:03Z") }), "three\n\n");
   equal(await read({ stream: "stderr", timestamps: true }), "2026-01-01T00:00:02.000000002Z two\n");

@@ -4,6 +4,7 @@
  */
 import { deepEqual as assertEquals, equal, match, ok as assert } from "node:assert/strict";
 import { delay } from "@k3ts/client";
+import { ensureKubectl, KUBECTL_VERSIONS } from "@k3ts/tools/kubectl";
 import { eventually, type Output, type TestMachine } from "./machine.ts";
 import { TestNodes } from "./nodes.ts";
 import { provideImage } from "./workloads.ts";
@@ -13,9 +14,14 @@ const MEGABYTES = 64;
 /** What an agent may have grown by after all that, and keep. */
 const GROWTH_KB_MAX = 150_000;
 
+const [OLDEST, , NEWEST] = KUBECTL_VERSIONS;
+/** Each by another kubectl; what is the same in both is done by the one in between. */
 const WAYS = {
-  WebSocket: {},
-  SPDY: { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: "false", KUBECTL_PORT_FORWARD_WEBSOCKETS: "false" },
+  WebSocket: { env: {}, program: await ensureKubectl(NEWEST) },
+  SPDY: {
+    env: { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: "false", KUBECTL_PORT_FORWARD_WEBSOCKETS: "false" },
+    program: await ensureKubectl(OLDEST),
+  },
 } as const;
 
 /** Long-lived, with what tells one container from another. */
@@ -44,7 +50,7 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
   await using nodes = await TestNodes.start({ agents: 1 });
   const { first } = nodes;
   const kubectl = (way: keyof typeof WAYS, words: string[], input?: string): Promise<Output> =>
-    first.run([first.kubectlPath, ...words], { env: WAYS[way], ...(input !== undefined && { input }) });
+    first.run([WAYS[way].program, ...words], { env: WAYS[way].env, ...(input !== undefined && { input }) });
 
   await t.step("pods on both nodes", async () => {
     await provideImage(["n1", "n2"].map((name) => nodes.machine(name)));
@@ -82,22 +88,23 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
           "-c",
           `head -c ${MEGABYTES}m /dev/urandom > /tmp/x; md5sum < /tmp/x`,
         ]);
-        const program = first.kubectlPath;
+        const { program } = WAYS[way];
         const there = await first.run(["sh", "-c", `${program} exec tool-${node} -- cat /tmp/x | md5sum`], {
-          env: WAYS[way],
+          env: WAYS[way].env,
         });
         equal(there.stdout, sums.stdout);
         const back = await first.run(
           ["sh", "-c", `${program} exec tool-${node} -- cat /tmp/x | ${program} exec -i tool-${node} -- md5sum`],
-          { env: WAYS[way] },
+          { env: WAYS[way].env },
         );
         equal(back.stdout, sums.stdout);
       });
 
       await t.step(`exec -it: a terminal of our size (${node}, ${way})`, async () => {
-        const command =
-          `stty rows 33 cols 99; ${first.kubectlPath} exec -it tool-${node} -- sh -c 'until stty size 2>&1 | grep 99; do :; done; exit 5'`;
-        const said = await first.run(["script", "-qec", command, "/dev/null"], { env: WAYS[way] });
+        const command = `stty rows 33 cols 99; ${
+          WAYS[way].program
+        } exec -it tool-${node} -- sh -c 'until stty size 2>&1 | grep 99; do :; done; exit 5'`;
+        const said = await first.run(["script", "-qec", command, "/dev/null"], { env: WAYS[way].env });
         match(said.stdout, /33 99/);
         equal(said.code, 5);
       });
@@ -108,13 +115,13 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
           for (const options of [["-i"], ["-it"]]) {
             // Ends with its input, and with its terminal.
             const script = `while read line; do :; done # ${node} ${way} ${options}`;
-            const words = [first.kubectlPath, "exec", ...options, `tool-${node}`, "--", "sh", "-c", script];
+            const words = [WAYS[way].program, "exec", ...options, `tool-${node}`, "--", "sh", "-c", script];
             const terminal = ["script", "-qec", words.map(quote).join(" "), "/dev/null"];
             const child = first.command(options[0] === "-it" ? terminal : words, {
               stdin: "piped",
               stdout: "null",
               stderr: "null",
-              env: WAYS[way],
+              env: WAYS[way].env,
             }).spawn();
             await eventually(async () => equal(await countOf(`sh -c ${script}`), 1));
             child.kill("SIGKILL");
@@ -136,8 +143,8 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
       });
 
       await t.step(`several attach to one terminal (${node}, ${way})`, async () => {
-        const words = [first.kubectlPath, "attach", "-i", `shell-${node}`];
-        const children = [0, 1].map(() => first.command(words, { stdin: "piped", env: WAYS[way] }).spawn());
+        const words = [WAYS[way].program, "attach", "-i", `shell-${node}`];
+        const children = [0, 1].map(() => first.command(words, { stdin: "piped", env: WAYS[way].env }).spawn());
         const heard = children.map((child) => listen(child));
         const writer = children[0]!.stdin.getWriter();
         try {
@@ -155,8 +162,8 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
 
       await t.step(`port-forward: many connections, half-closed ones, refused ones (${node}, ${way})`, async () => {
         const child = first.command(
-          [first.kubectlPath, "port-forward", `net-${node}`, "18080:8080", "18081:8081", "18082:99"],
-          { stdin: "null", env: WAYS[way] },
+          [WAYS[way].program, "port-forward", `net-${node}`, "18080:8080", "18081:8081", "18082:99"],
+          { stdin: "null", env: WAYS[way].env },
         ).spawn();
         const { text, ended } = listen(child);
         try {
@@ -258,9 +265,9 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
     const children = Array.from(
       { length: 6 },
       () =>
-        first.command([first.kubectlPath, "exec", "tool-n2", "--", "cat", "/dev/zero"], {
+        first.command([WAYS.SPDY.program, "exec", "tool-n2", "--", "cat", "/dev/zero"], {
           stdin: "null",
-          env: WAYS.SPDY,
+          env: WAYS.SPDY.env,
         }).spawn(),
     );
     // Nobody reads what they write.
