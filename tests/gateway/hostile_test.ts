@@ -1,5 +1,6 @@
 /** Clients that mean harm, each beside one that does not and must not feel it. */
 import { equal, match, ok as assert } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { until } from "../supervisor/supervised.ts";
 import { serve } from "./backend.ts";
 import { block, END_HEADERS, END_STREAM, frame, Http2, joined, request, TYPES, word } from "./frames.ts";
@@ -171,26 +172,17 @@ Deno.test("clients that never read hold what they asked for, and no more", async
 
 Deno.test("ten thousand idle connections leave room for others", () =>
   beside(async (gateway) => {
-    const idle: Deno.TlsConn[] = [];
-    const options = {
-      hostname: "localhost",
-      port: gateway.port,
-      caCerts: [gateway.authority.cert],
-      alpnProtocols: ["h2"],
-    };
-    const hello = joined([new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(TYPES.settings, 0, 0)]);
-    const head = frame(TYPES.headers, HEAD, 1, request("/whoami"));
-    const open = async () => {
-      while (idle.length < IDLE_CONNECTIONS) {
-        const connection = await Deno.connectTls(options);
-        idle.push(connection);
-        // One that has asked once may rest.
-        await connection.write(joined([hello, head]));
-      }
-    };
-    await Promise.all(Array.from({ length: 32 }, open));
-    await until("all are open", async () => (await gateway.status()).connections > IDLE_CONNECTIONS);
-    for (const connection of idle) connection.close();
+    const script = fileURLToPath(new URL("idle_clients.ts", import.meta.url));
+    const clients = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", script, `${gateway.port}`, gateway.authority.cert, `${IDLE_CONNECTIONS}`],
+      stdout: "piped",
+    }).spawn();
+    const reader = clients.stdout.getReader();
+    equal(new TextDecoder().decode((await reader.read()).value).trim(), `${IDLE_CONNECTIONS}`);
+    assert((await gateway.status()).connections > IDLE_CONNECTIONS);
+    clients.kill("SIGKILL");
+    await clients.status;
+    await reader.cancel();
     await until("all are gone", async () => (await gateway.status()).connections <= 2);
   }, { growthMiBMax: 400 }));
 
