@@ -12,6 +12,7 @@ import disruption from "./controllers/disruption/mod.ts";
 import staleDisruption from "./controllers/disruption/stale.ts";
 import endpoints from "./controllers/endpoints/mod.ts";
 import endpointslice from "./controllers/endpointslice/mod.ts";
+import endpointsliceMirroring from "./controllers/endpointslice_mirroring/mod.ts";
 import garbage from "./controllers/garbage/mod.ts";
 import job from "./controllers/job/mod.ts";
 import jobOrphans from "./controllers/job/orphans.ts";
@@ -42,6 +43,7 @@ await servePlugins(({ caCertificate }) => [
   staleDisruption,
   endpoints,
   endpointslice,
+  endpointsliceMirroring,
   namespaces,
   serviceAccounts,
   rootCa(caCertificate),

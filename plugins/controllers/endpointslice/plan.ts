@@ -51,18 +51,29 @@ export function planEndpointSlices(
     service.metadata.deletionTimestamp !== undefined || service.spec?.selector === undefined ||
     service.spec.type === "ExternalName"
   ) return [];
+  const groups = families(service).flatMap((addressType) =>
+    groupByPorts(service, pods, addressType).map((group) => ({ addressType, ...group }))
+  );
+  return planSlices(groups, labelsOf(service), slices);
+}
+
+/** Endpoints of one kind of address that are reached at the same ports. */
+export type EndpointGroup = Omit<WantedSlice, "labels">;
+
+/** @param slices every slice that whatever the endpoints are of controls */
+export function planSlices(
+  groups: readonly EndpointGroup[],
+  labels: Record<string, string>,
+  slices: readonly EndpointSlice[],
+): SliceAction[] {
   const actions: SliceAction[] = [];
   const left = new Set(slices.filter((slice) => slice.metadata.deletionTimestamp === undefined));
-  const labels = labelsOf(service);
-  for (const addressType of families(service)) {
-    const groups = groupByPorts(service, pods, addressType);
-    for (const { ports, endpoints } of groups) {
-      const mine = [...left].filter((slice) =>
-        slice.addressType === addressType && canonicalJson(portsOf(slice)) === canonicalJson(portsOf({ ports }))
-      );
-      for (const slice of mine) left.delete(slice);
-      actions.push(...fill(mine, { addressType, ports, endpoints, labels }));
-    }
+  for (const group of groups) {
+    const mine = [...left].filter((slice) =>
+      slice.addressType === group.addressType && canonicalJson(portsOf(slice)) === canonicalJson(portsOf(group))
+    );
+    for (const slice of mine) left.delete(slice);
+    actions.push(...fill(mine, { ...group, labels }));
   }
   return recycle([...actions, ...[...left].map((slice) => ({ do: "deleteSlice" as const, slice }))]);
 }
