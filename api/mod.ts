@@ -30,6 +30,13 @@ export { SERVICE_RANGES, type ServiceRanges } from "./allocators/services.ts";
 export { type FormChoice, Forms } from "./forms/forms.ts";
 export { jsonList, listBytes, listMetadata, metadataList, protobufList, tableList, yamlList } from "./forms/list.ts";
 export { type IncludeObject, type Table, tableOf } from "./forms/table.ts";
+export {
+  type ComputedGroup,
+  ComputedGroups,
+  type ComputedResource,
+  type ComputedSelection,
+  type FoundResource,
+} from "./discovery/computed.ts";
 export { Discovery } from "./discovery/discovery.ts";
 export * from "./verbs/mod.ts";
 export { type Identify, routeResources } from "./faces/connect.ts";

@@ -20,6 +20,7 @@ import { bootstrap } from "./bootstrap/bootstrap.ts";
 import type { ApiAddress } from "./bootstrap/objects.ts";
 import { nodeRules } from "./bootstrap/roles.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { type ComputedGroup, ComputedGroups } from "./discovery/computed.ts";
 import { Discovery } from "./discovery/discovery.ts";
 import { Forms } from "./forms/forms.ts";
 import { Registry, type RegistryOptions } from "./registry/registry.ts";
@@ -42,6 +43,8 @@ export interface ApiServerOptions {
   services?: Partial<ServiceRanges>;
   /** Where the API's own endpoints are; absent: the `kubernetes` Service has none. */
   endpoint?: NonNullable<ApiAddress["endpoint"]>;
+  /** API groups that are not stored. */
+  computed?: readonly ComputedGroup[];
   /** Asked after the built-in ones. */
   admission?: readonly AdmissionPlugin[];
   registry?: Omit<RegistryOptions, "allocators" | "reopen">;
@@ -54,6 +57,7 @@ export interface ApiServer extends AsyncDisposable {
   readonly resources: ResourceTable;
   readonly registry: Registry<ServedResource>;
   readonly forms: Forms;
+  readonly computed: ComputedGroups;
   readonly discovery: Discovery;
   readonly openapi: OpenApi;
   /** Of the store, as it was opened: its cluster and epoch. */
@@ -73,6 +77,7 @@ export interface ApiServer extends AsyncDisposable {
 export async function createApiServer(options: ApiServerOptions, signal: AbortSignal): Promise<ApiServer> {
   const { clock = systemClock, random = Math.random } = options;
   const resources = new ResourceTable();
+  const computed = new ComputedGroups(options.computed);
   const ranges = { ...SERVICE_RANGES, ...options.services };
   const openWriter = () => options.store.openWriter({ name: options.name ?? "k3ts" }, signal);
   const registry = await Registry.open(await openWriter(), resources.stored, clock, {
@@ -108,7 +113,8 @@ export async function createApiServer(options: ApiServerOptions, signal: AbortSi
     resources,
     registry,
     forms: new Forms(clock),
-    discovery: new Discovery(resources),
+    computed,
+    discovery: new Discovery(resources, computed),
     openapi: new OpenApi(resources.all.map(({ facts, version }) => ({ facts, version }))),
     writer: registry.writer,
     lost: registry.lost,

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
+  type ApiServer,
   authenticatedUser,
   createApiServer,
   MASTERS,
@@ -13,7 +14,7 @@ import {
   type User,
 } from "@k3ts/api";
 import { createResourceClient } from "@k3ts/client";
-import { keepProcessMetrics, Metrics } from "@k3ts/client/telemetry";
+import { gatherMetrics, keepProcessMetrics, Metrics, metricsAt, processLog } from "@k3ts/client/telemetry";
 import { type EngineName, openNative } from "@k3ts/ffi";
 import { KUBERNETES_VERSION, type Node, resources } from "@k3ts/model";
 import { ClusterService, NodeService } from "@k3ts/proto";
@@ -26,13 +27,15 @@ import { dispatch } from "./dispatch.ts";
 import { restFace } from "./faces/rest.ts";
 import type { OnFault } from "./faults.ts";
 import { userOf } from "./identity.ts";
-import { hostPlugins, type PluginHostLog } from "./plugin_host/host.ts";
+import { hostPlugins } from "./plugin_host/host.ts";
 import { PluginState } from "./plugin_host/plugin_state.ts";
 import { diskStore } from "./stores/disk.ts";
 import type { HealthChecks } from "./telemetry/health.ts";
 import { countRequests } from "./telemetry/requests.ts";
 import { keepCacheMetrics, timedStore } from "./telemetry/store_metrics.ts";
 import { continueTrace, TRACING } from "./telemetry/tracing.ts";
+import { metricsGroup } from "./usage/metrics_group.ts";
+import { UsageTable } from "./usage/usage_table.ts";
 import { VERSION } from "./version.ts";
 
 const { values } = parseArgs({
@@ -76,9 +79,12 @@ Deno.umask(0o077);
 const ending = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => ending.abort(new Error(name)));
 
-const log: PluginHostLog = (level, message) => console.error(`${new Date().toISOString()} ${level} ${message}`);
+const log = processLog();
 const onFault: OnFault = (error, call) => {
-  log("error", `${call} failed: ${error instanceof Error ? error.stack ?? error.message : error}`);
+  log.error("A call failed", error, {
+    call,
+    ...(error instanceof Error && error.stack !== undefined && { stack: error.stack }),
+  });
 };
 
 const metrics = new Metrics();
@@ -104,7 +110,9 @@ const pkiOptions: PkiOptions = {
   now: Date.now,
 };
 const pki = await ensurePki(pkiOptions);
-await using server = await createApiServer({
+const usage = new UsageTable(Date.now);
+await using server: ApiServer = await createApiServer({
+  computed: [metricsGroup(usage, () => server, SYSTEM_USER, Date.now)],
   store: timedStore(
     diskStore({
       native,
@@ -116,8 +124,8 @@ await using server = await createApiServer({
   registry: {
     tracing: TRACING,
     onStoreFailure(failure) {
-      if (failure === undefined) log("info", "the store is open again");
-      else log("error", `the store has failed, no write is taken and it is opened again: ${failure.message}`);
+      if (failure === undefined) log.info("The store is open again");
+      else log.error("The store has failed, takes no write and is opened again", failure);
     },
   },
   tokenKeys: pki.tokenKeys,
@@ -127,7 +135,7 @@ await using server = await createApiServer({
   ...(values.advertise !== undefined && { endpoint: endpointOf(values.advertise) }),
 }, ending.signal);
 server.lost.then((reason) => {
-  log("error", `the store is lost and the server ends: ${reason.message}`);
+  log.error("The store is lost and the server ends", reason);
   ending.abort(reason);
 });
 
@@ -142,6 +150,13 @@ const pluginState = new PluginState();
 const health: HealthChecks = {
   live: { store: () => server.registry.failure?.message },
   ready: { plugins: () => pluginState.problem() },
+};
+/** What runs on every machine with a server. */
+const sources = {
+  server: () => metrics.render(),
+  plugins: (signal: AbortSignal) => pluginState.metrics(signal),
+  gateway: metricsAt(`${dataDir}/run/gateway.sock`),
+  supervisor: metricsAt(`${dataDir}/run/supervisor.sock`),
 };
 const handler = dispatch(
   server,
@@ -160,9 +175,9 @@ const handler = dispatch(
         now: Date.now,
       }),
     );
-    router.service(NodeService, nodeService({ clients, podCidr: ranges.podCidr, identify, ca: pki.ca, tokens }));
+    router.service(NodeService, nodeService({ clients, podCidr: ranges.podCidr, identify, ca: pki.ca, tokens, usage }));
   },
-  restFace(server, { onFault, own: { health, metrics: () => metrics.render() } }),
+  restFace(server, { onFault, own: { health, metrics: () => gatherMetrics(sources) } }),
   onFault,
 );
 
@@ -176,7 +191,7 @@ const listener = Deno.serve({
   onListen() {
     // Whoever can connect may say who they are, so that it is the gateway's and root's alone.
     Deno.chmodSync(socket, 0o600);
-    log("info", `serving on ${socket}`);
+    log.info("The server serves", { socket });
   },
   // The handler answers its own errors; what is left is a request that cannot be read, such as with a Host that is none.
   onError(error) {

@@ -71,6 +71,17 @@ export const BOOTSTRAP_ROLES: Record<string, BootstrapRole> = {
       "get,list,watch in resource.k8s.io: resourceclaims,resourceclaims/status,resourceclaimtemplates",
     ],
   },
+  // As metrics-server brings it along.
+  "system:aggregated-metrics-reader": {
+    labels: {
+      "rbac.authorization.k8s.io/aggregate-to-admin": "true",
+      "rbac.authorization.k8s.io/aggregate-to-edit": "true",
+      "rbac.authorization.k8s.io/aggregate-to-view": "true",
+    },
+    rules: [
+      "get,list,watch in metrics.k8s.io: nodes,pods",
+    ],
+  },
   "system:auth-delegator": {
     rules: [
       "create in authentication.k8s.io: tokenreviews",

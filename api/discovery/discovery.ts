@@ -1,6 +1,7 @@
 /** The documents by which clients find out what is served. Sources: meta/v1 APIResourceList, apidiscovery.k8s.io/v2. */
 import { allGroups, apiVersionOf, type SubresourceFacts } from "@k3ts/model";
 import type { ResourceTable, ServedResource } from "../resources.ts";
+import { type ComputedGroup, ComputedGroups, type ComputedResource } from "./computed.ts";
 
 interface GroupVersion {
   groupVersion: string;
@@ -27,9 +28,11 @@ interface ApiResource {
 
 export class Discovery {
   readonly #resources: ResourceTable;
+  readonly #computed: ComputedGroups;
 
-  constructor(resources: ResourceTable) {
+  constructor(resources: ResourceTable, computed: ComputedGroups = new ComputedGroups()) {
     this.#resources = resources;
+    this.#computed = computed;
   }
 
   /** `/api` */
@@ -52,11 +55,15 @@ export class Discovery {
   /** `/api/v1`, `/apis/{group}/{version}`; undefined where nothing is served */
   resourceList(groupVersion: string): object | undefined {
     const served = this.#resources.all.filter(({ apiVersion }) => apiVersion === groupVersion);
-    if (served.length === 0) return undefined;
-    const resources = served.flatMap((resource) => [
-      toResource(resource),
-      ...resource.subresources.map((subresource) => toSubresource(resource, subresource)),
-    ]).sort((a, b) => a.name < b.name ? -1 : 1);
+    const computed = this.#computedIn(groupVersion)?.resources ?? [];
+    if (served.length === 0 && computed.length === 0) return undefined;
+    const resources = [
+      ...served.flatMap((resource) => [
+        toResource(resource),
+        ...resource.subresources.map((subresource) => toSubresource(resource, subresource)),
+      ]),
+      ...computed.map(toComputed),
+    ].sort((a, b) => a.name < b.name ? -1 : 1);
     return { kind: "APIResourceList", apiVersion: "v1", groupVersion, resources };
   }
 
@@ -75,15 +82,23 @@ export class Discovery {
   }
 
   #discoverVersion(groupVersion: string, version: string): object {
-    const resources = this.#resources.all.filter(({ apiVersion }) => apiVersion === groupVersion)
-      .map(discoverResource);
+    const computed = this.#computedIn(groupVersion);
+    const resources = [
+      ...this.#resources.all.filter(({ apiVersion }) => apiVersion === groupVersion).map(discoverResource),
+      ...(computed?.resources.map((resource) => discoverComputed(computed, resource)) ?? []),
+    ];
     return { version, resources, freshness: "Current" };
   }
 
   /** Groups that have something served, without the core group, in Kubernetes's order. */
   #groups(): (readonly [string, string[]])[] {
-    return allGroups().map(({ name }) => [name, this.#versionsOf(name)] as const)
+    const stored = allGroups().map(({ name }) => [name, this.#versionsOf(name)] as const)
       .filter(([name, versions]) => name !== "" && versions.length > 0);
+    return [...stored, ...this.#computed.all.map(({ group, version }) => [group, [version]] as [string, string[]])];
+  }
+
+  #computedIn(groupVersion: string): ComputedGroup | undefined {
+    return this.#computed.all.find(({ group, version }) => apiVersionOf(group, version) === groupVersion);
   }
 
   #versionsOf(group: string): string[] {
@@ -105,6 +120,23 @@ function toResource({ facts, resource, namespaced, kind, verbs }: ServedResource
     verbs,
     ...(facts.shortNames && { shortNames: facts.shortNames }),
     ...(facts.categories && { categories: facts.categories }),
+  };
+}
+
+function toComputed({ resource, namespaced, kind, verbs }: ComputedResource): ApiResource {
+  return { name: resource, singularName: "", namespaced, kind, verbs };
+}
+
+function discoverComputed(
+  { group, version }: ComputedGroup,
+  { resource, kind, namespaced, verbs }: ComputedResource,
+): object {
+  return {
+    resource,
+    responseKind: { group, version, kind },
+    scope: namespaced ? "Namespaced" : "Cluster",
+    singularResource: "",
+    verbs,
   };
 }
 

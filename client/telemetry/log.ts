@@ -7,6 +7,8 @@ export type Level = typeof LEVELS[number];
 export type Fields = Readonly<Record<string, string | number | boolean>>;
 
 export interface Log {
+  /** What is below it is not said. */
+  readonly level: Level;
   debug(message: string, fields?: Fields): void;
   info(message: string, fields?: Fields): void;
   warn(message: string, fields?: Fields): void;
@@ -38,6 +40,7 @@ export function createLog(write: (line: string) => void, now: () => number, { le
     write(`time=${new Date(now()).toISOString()} level=${level} msg=${quoted(message)}${more}`);
   };
   return {
+    level,
     say,
     debug: (message, fields) => say("debug", message, fields),
     info: (message, fields) => say("info", message, fields),
@@ -56,11 +59,16 @@ export function levelOf(text: string): Level {
   return level;
 }
 
+/** Of causes of causes; they may go round in circles. */
+const CAUSES_MAX = 8;
+
 /** An error's message followed by those of its causes. */
 export function explain(error: unknown): string {
   const messages: string[] = [];
-  for (let one: unknown = error; one !== undefined && messages.length < 8;) {
-    messages.push(one instanceof Error ? one.message : String(one));
+  for (let one: unknown = error, depth = 0; one !== undefined && depth < CAUSES_MAX; depth++) {
+    const message = one instanceof Error ? one.message : String(one);
+    // One that wraps another says at times no more than it.
+    if (message !== messages.at(-1)) messages.push(message);
     one = one instanceof Error ? one.cause : undefined;
   }
   return messages.join(": ");

@@ -78,6 +78,11 @@ export class Counter extends Metric<{ value: number }> {
     this.at(labels, () => ({ value: 0 })).value += by;
   }
 
+  /** For what somebody else counts: how many there were until now. */
+  count(total: number, labels: Labels = {}): void {
+    this.at(labels, () => ({ value: 0 })).value = total;
+  }
+
   *lines(): Iterable<string> {
     for (const [key, { value }] of this.series) yield `${this.name}${braces(key)} ${value}`;
   }
@@ -191,15 +196,19 @@ export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
  * One document of several processes' figures, each told apart by a label `process`. Samples of one name must stand
- * together, so that they are gathered by name.
+ * together, so that they are gathered by name. Where a sample has such a label already it is kept by another name, as
+ * Prometheus itself does.
  */
 export function mergeMetrics(documents: ReadonlyMap<string, string>): string {
   const families = new Map<string, { head: string[]; samples: string[] }>();
   for (const [process, text] of documents) {
-    let family = { head: [] as string[], samples: [] as string[] };
+    let family: { head: string[]; samples: string[] } | undefined;
     for (const line of text.split("\n").filter((line) => line !== "")) {
       const [, kind, name] = /^# (HELP|TYPE) (\S+)/.exec(line) ?? [];
       if (kind === undefined) {
+        // A comment of another kind, or a sample of a family that has none.
+        if (line.startsWith("#")) continue;
+        if (family === undefined) families.set(/^\w*/.exec(line)![0], family = { head: [], samples: [] });
         family.samples.push(labelled(line, process));
         continue;
       }
@@ -221,6 +230,9 @@ function labelled(sample: string, process: string): string {
   const brace = sample.indexOf("{");
   const space = sample.indexOf(" ");
   if (brace < 0 || brace > space) return `${sample.slice(0, space)}{${own}}${sample.slice(space)}`;
-  const separator = sample[brace + 1] === "}" ? "" : ",";
-  return `${sample.slice(0, brace + 1)}${own}${separator}${sample.slice(brace + 1)}`;
+  const rest = sample.slice(brace + 1).replace(
+    /^process="|(?<=^(?:\w+="(?:[^"\\]|\\.)*",)+)process="/,
+    'exported_process="',
+  );
+  return `${sample.slice(0, brace + 1)}${own}${rest.startsWith("}") ? "" : ","}${rest}`;
 }

@@ -8,7 +8,7 @@ const LOOK_EVERY_MS = 500;
 export function keepProcessMetrics(metrics: Metrics, startedAt: number = Date.now() / 1000): void {
   const memory = metrics.gauge("process_resident_memory_bytes", "Resident memory.");
   const heap = metrics.gauge("process_heap_bytes", "Memory of the JavaScript heap.", "state");
-  const cpu = metrics.gauge("process_cpu_seconds_total", "Processor time used, user and system.");
+  const cpu = metrics.counter("process_cpu_seconds_total", "Processor time used, user and system.");
   metrics.gauge("process_start_time_seconds", "When the process started, since the epoch.").set(startedAt);
   const lag = metrics.gauge("process_event_loop_lag_seconds", "The latest that a timer was since it was last asked.");
   let latest = 0;
@@ -25,7 +25,7 @@ export function keepProcessMetrics(metrics: Metrics, startedAt: number = Date.no
     memory.set(rss);
     heap.set(heapUsed, { state: "used" });
     heap.set(heapTotal, { state: "total" });
-    cpu.set((user + system) / 1e6);
+    cpu.count((user + system) / 1e6);
     lag.set(Math.max(0, latest) / 1000);
     latest = 0;
   });

@@ -5,6 +5,7 @@ import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { validityOf } from "@k3ts/client";
+import { type Level, levelOf, LEVELS, LOG_LEVEL_VARIABLE } from "@k3ts/client/telemetry";
 import { dnsSubdomainProblems } from "@k3ts/model";
 import { ClusterService } from "@k3ts/proto";
 import { attempt, dataDirOption, interruption } from "../command.ts";
@@ -23,6 +24,7 @@ import { showDemo } from "./demo.ts";
 
 interface ServerOptions {
   dataDir: string;
+  logLevel?: Level;
   port: string;
   listen: string[];
   tlsSan: string[];
@@ -33,6 +35,7 @@ interface ServerOptions {
 
 interface NodeOptions {
   dataDir: string;
+  logLevel?: Level;
   nodeName?: string;
   nodeIp?: string;
   cgroupParent?: string;
@@ -52,7 +55,11 @@ const PORT_DEFAULT = "6443";
 
 export function registerUp(program: Command): void {
   const command = (name: string, description: string) =>
-    program.command(name).description(description).addOption(dataDirOption());
+    program.command(name).description(description).addOption(dataDirOption())
+      .addOption(
+        new Option("--log-level <level>", "what is below it no process logs (default: $K3TS_LOG_LEVEL, else info)")
+          .choices([...LEVELS]),
+      );
   const collect = (value: string, before: string[]) => [...before, value];
   const withServer = (command: Command, unless: string) =>
     command
@@ -205,6 +212,7 @@ function tellUnless(ending: AbortSignal, error: unknown): void {
 interface Prepared {
   roles: readonly ("server" | "node")[];
   dataDir: string;
+  logLevel?: Level;
   port: number;
   nodeName: string;
   nodeIp?: string;
@@ -227,6 +235,9 @@ async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<Run
   if (rest.nodeIp !== undefined && isIP(rest.nodeIp) !== 4) {
     throw new Problem(`--node-ip must be an IPv4 address of this machine: it is "${rest.nodeIp}".`);
   }
+  const logLevel = rest.logLevel ?? levelFromEnvironment();
+  // The supervisor has it from us.
+  if (logLevel !== undefined) Deno.env.set(LOG_LEVEL_VARIABLE, logLevel);
   const native = nativeFolder();
   const problems = await preflight({ roles, native });
   if (problems.length > 0) throw new Problem(problems.join("\n"));
@@ -242,6 +253,7 @@ async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<Run
   const config = planComponents({
     roles,
     dataDir,
+    logLevel,
     port,
     listen,
     serverNames: names,
@@ -251,8 +263,8 @@ async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<Run
     nodeIp: rest.nodeIp,
     cgroupParent: rest.cgroupParent,
     runtime: rest.runtime,
-    leaseSeconds: secondsOf(rest.nodeLeaseDuration),
-    nodeGraceSeconds: secondsOf(rest.nodeMonitorGracePeriod),
+    leaseSeconds: secondsOf("--node-lease-duration", rest.nodeLeaseDuration),
+    nodeGraceSeconds: secondsOf("--node-monitor-grace-period", rest.nodeMonitorGracePeriod),
     network: NETWORK_DEFAULTS,
     store: rest.store,
     ...(rest.certificateLifetime !== undefined && {
@@ -339,23 +351,32 @@ async function nodeNameOf(dataDir: string, given: string | undefined): Promise<s
   return name;
 }
 
+/** Said here, as a process that was told a level that is none would not start. */
+function levelFromEnvironment(): Level | undefined {
+  const level = Deno.env.get(LOG_LEVEL_VARIABLE);
+  if (level === undefined || level === "") return undefined;
+  try {
+    return levelOf(level);
+  } catch (error) {
+    throw new Problem(`${(error as Error).message}.`, `It is named by ${LOG_LEVEL_VARIABLE}.`, { cause: error });
+  }
+}
+
 /** Shorter ones would be renewed all the time. */
 const LIFETIME_SECONDS_MIN = 10;
 
 function parseLifetime(text: string): number {
-  const seconds = parseDuration(text);
+  const seconds = parseDuration("--certificate-lifetime", text);
   if (Number.isInteger(seconds) && seconds >= LIFETIME_SECONDS_MIN) return seconds;
   throw new Problem(
     `--certificate-lifetime must be at least ${LIFETIME_SECONDS_MIN}s, in whole seconds: it is "${text}".`,
   );
 }
 
-function secondsOf(duration: string | undefined): number | undefined {
+function secondsOf(option: string, duration: string | undefined): number | undefined {
   if (duration === undefined) return undefined;
-  const seconds = parseDuration(duration);
-  if (seconds < 1) {
-    throw new Problem(`A node's signs of life need a duration of a second or more: it is "${duration}".`);
-  }
+  const seconds = parseDuration(option, duration);
+  if (seconds < 1) throw new Problem(`${option} must be a second or more: it is "${duration}".`);
   return seconds;
 }
 

@@ -3,6 +3,7 @@
  * `server` and `agent`. Pure: what comes out is what the supervisor is told.
  */
 import { create } from "@bufbuild/protobuf";
+import { type Level, LOG_LEVEL_VARIABLE } from "@k3ts/client/telemetry";
 import { SupervisedSocket_Protocol as Protocol, type SupervisorConfig, SupervisorConfigSchema } from "@k3ts/proto";
 
 export interface ComponentOptions {
@@ -34,6 +35,8 @@ export interface ComponentOptions {
   store?: string | undefined;
   /** How long certificates hold. @default a year */
   certificateSeconds?: number;
+  /** What is below it no process says. @default info */
+  logLevel?: Level | undefined;
   /** The checkout or installation: where main.ts files and deno.json lie. */
   root: string;
   /** The folder of native programs. */
@@ -113,7 +116,10 @@ export function planComponents(options: ComponentOptions): SupervisorConfig {
 }
 
 function environmentOf(options: ComponentOptions): Record<string, string> {
-  return { K3TS_NATIVE: options.native };
+  return {
+    K3TS_NATIVE: options.native,
+    ...(options.logLevel !== undefined && { [LOG_LEVEL_VARIABLE]: options.logLevel }),
+  };
 }
 
 function serverCommand(options: ComponentOptions): string[] {
@@ -162,14 +168,14 @@ function agentCommand(options: ComponentOptions): string[] {
   ];
 }
 
-/** The server needs its own files, the store engine and its plugins; no address on any network. */
+/** The server needs its own files, the store engine, its plugins, and the figures of its neighbours; no address on any network. */
 function serverPermissions({ dataDir, root, native, deno }: ComponentOptions): string[] {
   // For files in these places Deno asks for everything.
   if (/^\/(dev|proc|sys)\//.test(dataDir)) return ["-A"];
   return [
     `--allow-read=${dataDir},${root},${native}`,
     `--allow-write=${dataDir}`,
-    `--allow-net=unix:${dataDir}/run/server.sock`,
+    `--allow-net=${["server", "gateway", "supervisor"].map((name) => `unix:${dataDir}/run/${name}.sock`).join(",")}`,
     // A callback from native threads asks for all of it.
     "--allow-ffi",
     `--allow-run=${deno}`,

@@ -50,6 +50,11 @@ export default controller<Pod, {
   when: waits,
   // Each placement must see the one before it.
   serial: true,
+  attempts: {
+    counter: "scheduler_schedule_attempts_total",
+    help: "Pods that a node was looked for, by whether there was one.",
+    resultOf: ({ actions }) => actions.some((action) => action.do === "post") ? "scheduled" : "unschedulable",
+  },
   plan: ({ object, nodes, bound, namespaces, now }) => schedule(object, place(object, nodes, bound, namespaces), now),
 }) satisfies Controller;
 

@@ -20,6 +20,7 @@ import {
   matches,
   type ResourceRef,
 } from "@k3ts/model/objects";
+import type { Attempts } from "./controller_metrics.ts";
 import type { Plan } from "./plan.ts";
 
 /** All objects of one resource, as the informer knows them. */
@@ -67,6 +68,8 @@ export interface ControllerSpec<T extends KubernetesObject, R extends Related> {
   concurrency?: number;
   /** One object at a time, each seeing what was written for the one before. @default false */
   serial?: boolean;
+  /** Counted beside what is counted of every controller. */
+  attempts?: Attempts;
 }
 
 /** A controller as the runner needs it: with its types erased and its relations in one form. */
@@ -80,6 +83,7 @@ export interface Controller {
   plan: (input: { object: KubernetesObject; now: number } & Related) => Plan;
   concurrency: number;
   serial: boolean;
+  attempts?: Attempts;
 }
 
 // deno-lint-ignore ban-types -- a controller that looks at nothing else has no relations
@@ -101,6 +105,7 @@ export function controller<T extends KubernetesObject, R extends Related = {}>(s
     plan: spec.plan as unknown as Controller["plan"],
     concurrency: spec.serial === true ? 1 : spec.concurrency ?? 4,
     serial: spec.serial ?? false,
+    ...(spec.attempts !== undefined && { attempts: spec.attempts }),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { ResourceClients } from "@k3ts/client";
 import type { Clock } from "./clock.ts";
+import type { ControllerWatch } from "./controller_metrics.ts";
 import type { SharedInformers } from "./informers.ts";
 
 export interface DaemonContext {
@@ -13,6 +14,8 @@ export interface DaemonContext {
   clock: Clock;
   onSynced: () => void;
   onFailure: (object: string, error: Error) => void;
+  /** Told of its work, and given to its queue. */
+  watch?: ControllerWatch;
 }
 
 export interface Daemon {

@@ -1,10 +1,19 @@
 /** The plugin's end of the conversation with its host: controllers in a process without permissions. */
 import { create } from "@bufbuild/protobuf";
 import { createResourceClient } from "@k3ts/client";
-import { PluginLog_Level, PluginLogSchema, PluginService, type RunResponse, RunResponseSchema } from "@k3ts/proto";
+import { explain, keepProcessMetrics, Metrics } from "@k3ts/client/telemetry";
+import {
+  MetricsService,
+  PluginLog_Level,
+  PluginLogSchema,
+  PluginService,
+  type RunResponse,
+  RunResponseSchema,
+} from "@k3ts/proto";
 import { connectFrames, stdioChannel } from "@k3ts/proto/frames";
 import type { Controller } from "./controller.ts";
 import { systemClock } from "./clock.ts";
+import { ControllerMetrics } from "./controller_metrics.ts";
 import type { Daemon } from "./daemon.ts";
 import { SharedInformers } from "./informers.ts";
 import { startController } from "./start.ts";
@@ -25,24 +34,43 @@ export const READER = "system:kube-controller-manager";
 export async function servePlugins(
   controllers: (facts: ClusterFacts) => readonly (Controller | Daemon)[],
 ): Promise<void> {
+  const metrics = new Metrics();
+  keepProcessMetrics(metrics);
+  const watches = new ControllerMetrics(metrics);
   const connection = connectFrames(stdioChannel(), {
     side: "listener",
-    routes: (router) =>
+    routes: (router) => {
       router.service(PluginService, {
         describe: () => ({ controllers: controllers({ caCertificate: "" }).map(({ name, user }) => ({ name, user })) }),
-        run: (request, context) => run(controllers({ caCertificate: request.caCertificate }), context.signal),
-      }),
+        run: ({ caCertificate, leastLevel }, context) =>
+          run(controllers({ caCertificate }), leastLevel || PluginLog_Level.INFO, context.signal),
+      });
+      router.service(MetricsService, { getMetrics: async () => ({ text: await metrics.render() }) });
+    },
   });
   const { transport } = connection;
 
-  async function* run(running: readonly (Controller | Daemon)[], signal: AbortSignal): AsyncGenerator<RunResponse> {
+  async function* run(
+    running: readonly (Controller | Daemon)[],
+    leastLevel: PluginLog_Level,
+    signal: AbortSignal,
+  ): AsyncGenerator<RunResponse> {
     const reports = new Reports();
-    const log = (level: PluginLog_Level, controller: string, message: string) =>
-      reports.add({ case: "log", value: create(PluginLogSchema, { level, controller, message }) });
+    const log = (
+      line: { level: PluginLog_Level; controller: string; message: string; object?: string; error?: string },
+    ) => {
+      if (line.level >= leastLevel) reports.add({ case: "log", value: create(PluginLogSchema, line) });
+    };
     const informers = new SharedInformers(
       createResourceClient(transport, { identity: READER, tellsTrace: true }),
       signal,
-      (error) => log(PluginLog_Level.WARN, "informers", error.message),
+      (error) =>
+        log({
+          level: PluginLog_Level.WARN,
+          controller: "informers",
+          message: "Cannot follow the server",
+          error: explain(error),
+        }),
     );
     for (const controller of running) {
       startController(controller, {
@@ -53,8 +81,26 @@ export async function servePlugins(
           tellsTrace: true,
         }),
         clock: systemClock,
-        onSynced: () => reports.add({ case: "controllerSynced", value: controller.name }),
-        onFailure: (about, error) => log(PluginLog_Level.WARN, controller.name, `${about}: ${error.message}`),
+        onSynced: () => {
+          watches.synced(controller.name);
+          reports.add({ case: "controllerSynced", value: controller.name });
+        },
+        onFailure: (object, error) =>
+          log({
+            level: PluginLog_Level.WARN,
+            controller: controller.name,
+            message: "Cannot reconcile an object",
+            object,
+            error: explain(error),
+          }),
+        onReconciled: (object, { actions }) =>
+          log({
+            level: PluginLog_Level.DEBUG,
+            controller: controller.name,
+            message: `Did ${actions.map((action) => action.do).join(", ")}`,
+            object,
+          }),
+        watch: watches.of(controller.name, "attempts" in controller ? controller.attempts : undefined),
       }, signal).catch((error) => reports.fail(error));
     }
     yield* reports.until(signal);

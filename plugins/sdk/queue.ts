@@ -3,6 +3,7 @@
  * After the work queue of client-go. It is bounded by the number of objects that exist.
  */
 import { type Clock, systemClock } from "./clock.ts";
+import type { QueueWatch } from "./controller_metrics.ts";
 
 /** How long what has failed waits before it is tried again. */
 export interface Backoff {
@@ -23,8 +24,9 @@ const PATIENCE_MS = 1_000;
 
 export class WorkQueue {
   #ready: string[] = [];
-  #waiting = new Set<string>();
-  #running = new Set<string>();
+  /** Since when, as `performance.now()` counts it. */
+  #waiting = new Map<string, number>();
+  #running = new Map<string, number>();
   /** Asked for again while it ran. */
   #again = new Set<string>();
   #timers = new Map<string, { at: number; cancel: () => void }>();
@@ -34,9 +36,9 @@ export class WorkQueue {
   #takers: ((key: string) => void)[] = [];
   #closed = false;
 
-  constructor(readonly clock: Clock = systemClock) {}
+  constructor(readonly clock: Clock = systemClock, readonly watch?: QueueWatch) {}
 
-  /** What waits, for metrics. */
+  /** How many wait. */
   get length(): number {
     return this.#ready.length;
   }
@@ -44,16 +46,23 @@ export class WorkQueue {
   add(key: string): void {
     if (this.#closed) return;
     if (this.#running.has(key)) {
+      if (!this.#again.has(key)) this.watch?.added();
       this.#again.add(key);
       return;
     }
     if (this.#waiting.has(key) || this.#mustWait(key)) return;
     clearTimeout(this.#retries.get(key)?.timer);
     this.#retries.delete(key);
+    this.#put(key);
+  }
+
+  #put(key: string): void {
+    this.watch?.added();
     const taker = this.#takers.shift();
-    if (taker !== undefined) return taker(this.#start(key));
-    this.#waiting.add(key);
+    if (taker !== undefined) return taker(this.#start(key, 0));
+    this.#waiting.set(key, performance.now());
     this.#ready.push(key);
+    this.watch?.depth(this.#ready.length);
   }
 
   /** Adds it when the time has come; the earliest of several wishes counts. @param at ms since the epoch */
@@ -73,8 +82,10 @@ export class WorkQueue {
     signal.throwIfAborted();
     const key = this.#ready.shift();
     if (key !== undefined) {
+      const since = this.#waiting.get(key) ?? performance.now();
       this.#waiting.delete(key);
-      return Promise.resolve(this.#start(key));
+      this.watch?.depth(this.#ready.length);
+      return Promise.resolve(this.#start(key, performance.now() - since));
     }
     return new Promise((resolve, reject) => {
       const taker = (taken: string) => {
@@ -110,6 +121,7 @@ export class WorkQueue {
     const delayMs = most / 2 + random() * most / 2;
     const failedAt = performance.now();
     this.#retryAt(key, failedAt, failedAt + delayMs);
+    this.watch?.retried();
     this.#end(key);
     return delayMs;
   }
@@ -146,13 +158,16 @@ export class WorkQueue {
     this.#retries.set(key, { failedAt, at, timer });
   }
 
-  #start(key: string): string {
-    this.#running.add(key);
+  #start(key: string, waitedMs: number): string {
+    this.#running.set(key, performance.now());
+    this.watch?.began(waitedMs / 1000);
     return key;
   }
 
   #end(key: string): void {
+    const began = this.#running.get(key);
     this.#running.delete(key);
+    if (began !== undefined) this.watch?.ended((performance.now() - began) / 1000);
     if (this.#again.delete(key)) this.add(key);
   }
 }

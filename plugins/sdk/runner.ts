@@ -8,6 +8,7 @@ import type { KubernetesObject, ResourceRef } from "@k3ts/model/objects";
 import { isDeepStrictEqual } from "node:util";
 import { act, type Write } from "./act.ts";
 import type { Clock } from "./clock.ts";
+import type { ControllerWatch } from "./controller_metrics.ts";
 import type { Controller, Related, View } from "./controller.ts";
 import type { EventRecorder } from "./events.ts";
 import { ActionFailed, backoffAfter, isNamespaceGoing, isPassing, isRefusal } from "./failures.ts";
@@ -27,6 +28,9 @@ export interface RunnerOptions {
   onSynced: () => void;
   /** What a person should know; `error` is what went wrong with one object. */
   onFailure: (object: string, error: Error) => void;
+  /** What a person may want to know who looks closely. */
+  onReconciled?: (object: string, plan: Plan) => void;
+  watch?: ControllerWatch;
 }
 
 /** Runs until the signal fires. */
@@ -49,7 +53,7 @@ class Runner {
   #related: Record<string, SharedInformer>;
 
   constructor(readonly controller: Controller, readonly options: RunnerOptions, readonly signal: AbortSignal) {
-    this.#queue = new WorkQueue(options.clock);
+    this.#queue = new WorkQueue(options.clock, options.watch?.queue);
     this.#objects = options.informers.of(controller.resource);
     this.#related = Object.fromEntries(
       Object.entries(controller.relations).map(([name, { resource }]) => [name, options.informers.of(resource)]),
@@ -103,6 +107,7 @@ class Runner {
       const { name } = this.controller;
       try {
         await traced(trace, `reconcile ${name}`, { controller: name, object: key }, () => this.#reconcile(key));
+        this.options.watch?.ended("success");
         this.#queue.done(key);
       } catch (error) {
         if (this.signal.aborted) return;
@@ -113,6 +118,7 @@ class Runner {
 
   #failed(key: string, error: Error): void {
     if (isNamespaceGoing(error)) return this.#queue.done(key);
+    this.options.watch?.ended("error");
     this.#queue.failed(key, backoffAfter(error));
     if (isPassing(error) && this.#queue.failuresOf(key) <= CONFLICTS_SILENT_MAX) return;
     this.options.onFailure(key, error);
@@ -129,6 +135,8 @@ class Runner {
     );
     const onWrite = (write: Write) => this.#remember(key, write);
     await this.#carryOut(object, plan, this.#queue.failuresOf(key) > 0, onWrite);
+    this.options.watch?.planned(plan);
+    if (plan.actions.length > 0) this.options.onReconciled?.(key, plan);
     if (plan.reconsiderAt !== undefined) this.#queue.addAt(key, plan.reconsiderAt);
   }
 

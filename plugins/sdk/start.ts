@@ -2,9 +2,9 @@
 import type { Controller } from "./controller.ts";
 import type { Daemon, DaemonContext } from "./daemon.ts";
 import { eventRecorder } from "./events.ts";
-import { runController } from "./runner.ts";
+import { runController, type RunnerOptions } from "./runner.ts";
 
-export type RunOptions = DaemonContext;
+export type RunOptions = DaemonContext & Pick<RunnerOptions, "onReconciled">;
 
 /** Runs until the signal fires. */
 export async function startController(

@@ -6,6 +6,8 @@ import { type Draft, type Node, resources } from "@k3ts/model";
 import type { NodeService } from "@k3ts/proto";
 import type { CertificateAuthority } from "./certificates.ts";
 import { nextNodeRange } from "./ranges.ts";
+import { reportUsage } from "../usage/report_usage.ts";
+import type { UsageTable } from "../usage/usage_table.ts";
 import { renewCertificate } from "./renew_certificate.ts";
 import type { TokenStore } from "./token_store.ts";
 
@@ -16,6 +18,7 @@ export interface NodeServiceOptions {
   identify: (context: HandlerContext) => Promise<User>;
   ca: CertificateAuthority;
   tokens: TokenStore;
+  usage: UsageTable;
 }
 
 const USER_PREFIX = "system:node:";
@@ -27,6 +30,7 @@ export function nodeService(options: NodeServiceOptions): ServiceImpl<typeof Nod
   let last: Promise<unknown> = Promise.resolve();
   return {
     ...renewCertificate(options),
+    ...reportUsage(options.usage, identify),
     async register(request, context) {
       const user = await identify(context);
       const node = decode(request.node);

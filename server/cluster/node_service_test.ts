@@ -7,6 +7,7 @@ import type { Node } from "@k3ts/model";
 import { NodeService } from "@k3ts/proto";
 import { CertificateAuthority } from "./certificates.ts";
 import { nodeService } from "./node_service.ts";
+import { UsageTable } from "../usage/usage_table.ts";
 import { TokenStore } from "./token_store.ts";
 
 const n1 = authenticatedUser("system:node:n1", ["system:nodes"]);
@@ -63,7 +64,14 @@ async function start() {
         createRouterTransport((router) =>
           router.service(
             NodeService,
-            nodeService({ clients, podCidr: "10.42.0.0/16", identify: () => Promise.resolve(user), ca, tokens }),
+            nodeService({
+              clients,
+              podCidr: "10.42.0.0/16",
+              identify: () => Promise.resolve(user),
+              ca,
+              tokens,
+              usage: new UsageTable(Date.now),
+            }),
           )
         ),
       ),

@@ -9,6 +9,7 @@ import {
   type Credentials,
   decodeDeleteOptions,
   deleteCollection,
+  type FoundResource,
   get,
   list,
   managerOfUserAgent,
@@ -22,6 +23,7 @@ import {
   StatusError,
   statusOf,
   update,
+  valueReply,
   type WriteRequest,
 } from "@k3ts/api";
 import { nameSpan } from "@k3ts/client/telemetry";
@@ -74,7 +76,9 @@ interface Call {
 }
 
 async function answer(call: Call): Promise<Response> {
-  const { http, query, server } = call;
+  const { http, query, server, target } = call;
+  const computed = server.computed.find(target.apiVersion, target.resource);
+  if (computed !== undefined) return await answerComputed(computed, call);
   const request = resolve(call);
   nameSpan(`${http.method} ${[request.resource.resource, request.subresource].filter(Boolean).join("/")}`, {
     "k8s.namespace.name": request.namespace,
@@ -83,14 +87,53 @@ async function answer(call: Call): Promise<Response> {
   });
   // Whatever form the client wants is the node's to choose.
   if (isStream(request)) return await answerStream(request, call);
+  const wanted = formOf(call);
+  if (http.method === "GET" && flag(query, "watch")) return await answerWatch(request, wanted, call);
+  return respond(await callVerb(request, call), styleOf(call, wanted), server);
+}
+
+/** @throws {StatusError} 406 */
+function formOf({ http, query }: Call): Wanted {
   const include = query.get("includeObject");
   const wanted = chooseForm(
     http.headers.get("accept") ?? "",
     include === "None" || include === "Object" ? include : "Metadata",
   );
   if (wanted === undefined) throw notAcceptable(PRODUCED);
-  if (http.method === "GET" && flag(query, "watch")) return await answerWatch(request, wanted, call);
-  return respond(await callVerb(request, call), styleOf(call, wanted), server);
+  return wanted;
+}
+
+/** Objects that are not stored can be read. Those who ask for tables are answered with the objects, which they take too. */
+async function answerComputed(resource: FoundResource, call: Call): Promise<Response> {
+  const { http, query, target, user, server } = call;
+  const { name, subresource } = target;
+  const namespace = resource.namespaced ? target.namespace : "";
+  if (subresource !== "" || namespace !== target.namespace) throw noSuchResource();
+  const verb = computedVerb(http.method, query, name);
+  server.verbs.access.require(user, {
+    verb,
+    group: resource.group,
+    resource: resource.resource,
+    subresource,
+    namespace,
+    name,
+  });
+  if (!(resource.verbs as readonly string[]).includes(verb)) throw methodNotSupported(resource, verb);
+  const wanted = formOf(call);
+  const value = name !== "" ? await resource.get(name, namespace) : {
+    kind: `${resource.kind}List`,
+    apiVersion: resource.apiVersion,
+    metadata: {},
+    items: await resource.list({ namespace, ...selectionOf(query) }),
+  };
+  return respond(valueReply(value), styleOf(call, wanted), server);
+}
+
+function computedVerb(method: string, query: URLSearchParams, name: string): string {
+  const verb = VERBS[method] ?? method.toLowerCase();
+  if (verb === "delete" && name === "") return "deletecollection";
+  if (verb !== "get" || name !== "") return verb;
+  return flag(query, "watch") ? "watch" : "list";
 }
 
 /** A request is finished though its client has gone: nobody could tell how far it came. Watches end with their streams. */

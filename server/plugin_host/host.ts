@@ -1,16 +1,15 @@
 /** Keeps a plugin process running: starts it, passes on what it reports, and starts it again when it has ended. */
 import { backoffMs, delay } from "@k3ts/client";
 import { type PluginController, PluginLog_Level, type RunResponse } from "@k3ts/proto";
+import type { Log } from "@k3ts/client/telemetry";
 import type { PluginState } from "./plugin_state.ts";
 import { type PluginProcessOptions, runPluginProcess } from "./process.ts";
 
-export interface PluginHostOptions extends Omit<PluginProcessOptions, "onStarted" | "onReport"> {
-  log: PluginHostLog;
+export interface PluginHostOptions extends Omit<PluginProcessOptions, "onStarted" | "onReport" | "leastLevel"> {
+  log: Log;
   /** Told how far the plugins are. */
   state?: PluginState;
 }
-
-export type PluginHostLog = (level: "debug" | "info" | "warn" | "error", message: string) => void;
 
 const BACKOFF = { initialMs: 100, maxMs: 10_000 };
 /** A process that lived so long starts again at once. */
@@ -24,9 +23,10 @@ export async function hostPlugins(options: PluginHostOptions, signal: AbortSigna
     try {
       await runPluginProcess({
         ...options,
-        onStarted: (controllers) => {
-          options.state?.started(controllers.map(({ name }) => name));
-          options.log("info", `plugins started: ${names(controllers)}`);
+        leastLevel: leastLevelOf(options.log),
+        onStarted: (controllers, metrics) => {
+          options.state?.started(controllers.map(({ name }) => name), metrics);
+          options.log.info("The plugins have started", { controllers: names(controllers) });
         },
         onReport: (report) => {
           if (report.case === "controllerSynced") options.state?.synced(report.value);
@@ -36,7 +36,7 @@ export async function hostPlugins(options: PluginHostOptions, signal: AbortSigna
     } catch (error) {
       options.state?.ended();
       if (signal.aborted) return;
-      options.log("error", `plugins ended and start again: ${error instanceof Error ? error.message : error}`);
+      options.log.error("The plugins have ended and start again", error);
     }
     failures = performance.now() - started > STABLE_MS ? 1 : failures + 1;
     await delay(backoffMs(failures, BACKOFF), signal).catch(() => {}); // rejects only when the signal fires
@@ -55,7 +55,15 @@ const LEVELS = {
   [PluginLog_Level.ERROR]: "error",
 } as const;
 
-function pass(report: RunResponse["report"], log: PluginHostLog): void {
-  if (report.case === "controllerSynced") log("info", `${report.value}: synced`);
-  if (report.case === "log") log(LEVELS[report.value.level], `${report.value.controller}: ${report.value.message}`);
+function leastLevelOf({ level }: Log): PluginLog_Level {
+  const [found] = Object.entries(LEVELS).filter(([number]) => Number(number) !== PluginLog_Level.UNSPECIFIED)
+    .find(([, name]) => name === level)!;
+  return Number(found);
+}
+
+function pass(report: RunResponse["report"], log: Log): void {
+  if (report.case === "controllerSynced") log.debug("A controller knows the cluster", { controller: report.value });
+  if (report.case !== "log") return;
+  const { level, controller, message, object, error } = report.value;
+  log.say(LEVELS[level], message, { controller, ...(object !== "" && { object }), ...(error !== "" && { error }) });
 }

@@ -11,6 +11,7 @@ import {
   serviceAccountUser,
 } from "@k3ts/api";
 import { createResourceClient, waitFor } from "@k3ts/client";
+import { createLog } from "@k3ts/client/telemetry";
 import { type Namespace, resources } from "@k3ts/model";
 import { fileURLToPath } from "node:url";
 import { hostPlugins } from "./host.ts";
@@ -47,7 +48,7 @@ Deno.test("the built-in plugins work in a process without permissions, and again
     serverVersion: "0.0.0",
     caCertificate: "certificate",
     onSpawn: (pid) => pids.push(pid),
-    log: (level, message) => void log.push(`${level} ${message}`),
+    log: createLog((line) => log.push(line), Date.now),
   }, signal);
   try {
     await makeNamespace("before");
@@ -56,8 +57,8 @@ Deno.test("the built-in plugins work in a process without permissions, and again
     // The API goes on without it.
     await makeNamespace("after");
     deepEqual(pids.length, 2, log.join("\n"));
-    ok(log.some((line) => line.startsWith("error plugins ended")), log.join("\n"));
-    deepEqual(log.filter((line) => line.startsWith("warn")), []);
+    ok(log.some((line) => /level=error msg="The plugins have ended/.test(line)), log.join("\n"));
+    deepEqual(log.filter((line) => / level=warn /.test(line)), []);
   } finally {
     ending.abort();
     await hosting;

@@ -1,9 +1,13 @@
+import type { MetricsSource } from "@k3ts/client/telemetry";
+
 /** Which controllers run, and which of them hold the state of the cluster. */
 export class PluginState {
   #waiting: Set<string> | undefined;
+  #metrics: MetricsSource | undefined;
 
-  started(controllers: readonly string[]): void {
+  started(controllers: readonly string[], metrics: MetricsSource): void {
     this.#waiting = new Set(controllers);
+    this.#metrics = metrics;
   }
 
   synced(controller: string): void {
@@ -12,11 +16,18 @@ export class PluginState {
 
   ended(): void {
     this.#waiting = undefined;
+    this.#metrics = undefined;
+  }
+
+  /** What the process tells of itself. @throws when there is none */
+  async metrics(signal: AbortSignal): Promise<string> {
+    if (this.#metrics === undefined) throw new Error(NOT_RUNNING);
+    return await this.#metrics(signal);
   }
 
   /** What keeps the cluster from being reconciled; undefined when nothing does. */
   problem(): string | undefined {
-    if (this.#waiting === undefined) return "the plugins do not run";
+    if (this.#waiting === undefined) return NOT_RUNNING;
     const [first, ...others] = this.#waiting;
     if (first === undefined) return undefined;
     return `${first} ${
@@ -24,3 +35,5 @@ export class PluginState {
     } not read the cluster's state yet`;
   }
 }
+
+const NOT_RUNNING = "the plugins do not run";

@@ -3,7 +3,14 @@
  * both directions. What it may read and write it reads and writes through us, as the identities granted to it.
  */
 import { Code, ConnectError, createClient, type HandlerContext } from "@connectrpc/connect";
-import { type PluginController, PluginService, type RunResponse } from "@k3ts/proto";
+import type { MetricsSource } from "@k3ts/client/telemetry";
+import {
+  MetricsService,
+  type PluginController,
+  type PluginLog_Level,
+  PluginService,
+  type RunResponse,
+} from "@k3ts/proto";
 import { connectFrames, type FrameConnection, processChannel, type Routes } from "@k3ts/proto/frames";
 
 export interface PluginProcessOptions {
@@ -18,7 +25,10 @@ export interface PluginProcessOptions {
   caCertificate: string;
   /** Told the process's id. */
   onSpawn?: (pid: number) => void;
-  onStarted: (controllers: PluginController[]) => void;
+  /** Told which controllers it runs, and how to ask for its figures. */
+  onStarted: (controllers: PluginController[], metrics: MetricsSource) => void;
+  /** What is below it is not reported. */
+  leastLevel: PluginLog_Level;
   onReport: (report: RunResponse["report"]) => void;
 }
 
@@ -73,8 +83,10 @@ async function converse(
       throw new Error(`Cannot run the controller "${name}" as its identity must be granted: it asks for ${user}`);
     }
   }
-  options.onStarted(controllers);
-  for await (const { report } of plugin.run({ caCertificate: options.caCertificate }, { signal })) {
+  const figures = createClient(MetricsService, connection.transport);
+  options.onStarted(controllers, async (signal) => (await figures.getMetrics({}, { signal })).text);
+  const { caCertificate, leastLevel } = options;
+  for await (const { report } of plugin.run({ caCertificate, leastLevel }, { signal })) {
     options.onReport(report);
   }
   throw new Error("The plugin process ended its run although nobody had asked it to");

@@ -24,7 +24,7 @@ class Collector {
   #graph: Graph;
 
   constructor(readonly context: DaemonContext, readonly signal: AbortSignal) {
-    this.#queue = new WorkQueue(context.clock);
+    this.#queue = new WorkQueue(context.clock, context.watch?.queue);
     this.#graph = new Graph(context.informers, (uids) => uids.forEach((uid) => this.#queue.add(uid)));
   }
 
@@ -59,9 +59,11 @@ class Collector {
       }
       try {
         await this.#collect(uid);
+        this.context.watch?.ended("success");
         this.#queue.done(uid);
       } catch (error) {
         if (this.signal.aborted) return;
+        this.context.watch?.ended("error");
         this.#queue.failed(uid, backoffAfter(error));
         if (!isPassing(error)) {
           this.context.onFailure(this.#graph.get(uid)?.object.metadata.name ?? uid, error as Error);

@@ -20,7 +20,7 @@ export default namespaces;
 
 async function run(context: DaemonContext, signal: AbortSignal): Promise<void> {
   const { informer } = context.informers.of(resources.namespaces);
-  const queue = new WorkQueue(context.clock);
+  const queue = new WorkQueue(context.clock, context.watch?.queue);
   try {
     await informer.synced;
   } catch (error) {
@@ -42,8 +42,10 @@ async function work(queue: WorkQueue, context: DaemonContext, signal: AbortSigna
     try {
       if (await clear(name, context, signal)) queue.failed(name, LOOK_AGAIN);
       else queue.done(name);
+      context.watch?.ended("success");
     } catch (error) {
       if (signal.aborted) return;
+      context.watch?.ended("error");
       queue.failed(name, LOOK_AGAIN);
       if (!isPassing(error)) context.onFailure(name, error as Error);
     }

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/node.proto.
  */
 export const file_k3ts_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("ChJrM3RzL3YxL25vZGUucHJvdG8SB2szdHMudjEiHwoPUmVnaXN0ZXJSZXF1ZXN0EgwKBG5vZGUYASABKAwiIAoQUmVnaXN0ZXJSZXNwb25zZRIMCgRub2RlGAEgASgMIjYKF1JlbmV3Q2VydGlmaWNhdGVSZXF1ZXN0EhsKE2NlcnRpZmljYXRlX3JlcXVlc3QYASABKAwiLwoYUmVuZXdDZXJ0aWZpY2F0ZVJlc3BvbnNlEhMKC2NlcnRpZmljYXRlGAEgASgJMqcBCgtOb2RlU2VydmljZRI/CghSZWdpc3RlchIYLmszdHMudjEuUmVnaXN0ZXJSZXF1ZXN0GhkuazN0cy52MS5SZWdpc3RlclJlc3BvbnNlElcKEFJlbmV3Q2VydGlmaWNhdGUSIC5rM3RzLnYxLlJlbmV3Q2VydGlmaWNhdGVSZXF1ZXN0GiEuazN0cy52MS5SZW5ld0NlcnRpZmljYXRlUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChJrM3RzL3YxL25vZGUucHJvdG8SB2szdHMudjEiHwoPUmVnaXN0ZXJSZXF1ZXN0EgwKBG5vZGUYASABKAwiIAoQUmVnaXN0ZXJSZXNwb25zZRIMCgRub2RlGAEgASgMIjYKF1JlbmV3Q2VydGlmaWNhdGVSZXF1ZXN0EhsKE2NlcnRpZmljYXRlX3JlcXVlc3QYASABKAwiLwoYUmVuZXdDZXJ0aWZpY2F0ZVJlc3BvbnNlEhMKC2NlcnRpZmljYXRlGAEgASgJIlMKElJlcG9ydFVzYWdlUmVxdWVzdBIcCgRub2RlGAEgASgLMg4uazN0cy52MS5Vc2FnZRIfCgRwb2RzGAIgAygLMhEuazN0cy52MS5Qb2RVc2FnZSIVChNSZXBvcnRVc2FnZVJlc3BvbnNlIkQKCFBvZFVzYWdlEgsKA3VpZBgBIAEoCRIrCgpjb250YWluZXJzGAIgAygLMhcuazN0cy52MS5Db250YWluZXJVc2FnZSI9Cg5Db250YWluZXJVc2FnZRIMCgRuYW1lGAEgASgJEh0KBXVzYWdlGAIgASgLMg4uazN0cy52MS5Vc2FnZSJHCgVVc2FnZRIRCgl3aW5kb3dfbXMYASABKA0SFQoNY3B1X25hbm9jb3JlcxgCIAEoBBIUCgxtZW1vcnlfYnl0ZXMYAyABKAQy8QEKC05vZGVTZXJ2aWNlEj8KCFJlZ2lzdGVyEhguazN0cy52MS5SZWdpc3RlclJlcXVlc3QaGS5rM3RzLnYxLlJlZ2lzdGVyUmVzcG9uc2USVwoQUmVuZXdDZXJ0aWZpY2F0ZRIgLmszdHMudjEuUmVuZXdDZXJ0aWZpY2F0ZVJlcXVlc3QaIS5rM3RzLnYxLlJlbmV3Q2VydGlmaWNhdGVSZXNwb25zZRJICgtSZXBvcnRVc2FnZRIbLmszdHMudjEuUmVwb3J0VXNhZ2VSZXF1ZXN0GhwuazN0cy52MS5SZXBvcnRVc2FnZVJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message k3ts.v1.RegisterRequest
@@ -89,6 +89,120 @@ export const RenewCertificateResponseSchema: GenMessage<RenewCertificateResponse
   messageDesc(file_k3ts_v1_node, 3);
 
 /**
+ * @generated from message k3ts.v1.ReportUsageRequest
+ */
+export type ReportUsageRequest = Message<"k3ts.v1.ReportUsageRequest"> & {
+  /**
+   * @generated from field: k3ts.v1.Usage node = 1;
+   */
+  node?: Usage | undefined;
+
+  /**
+   * Those that run; of others that the node names nothing is kept.
+   *
+   * @generated from field: repeated k3ts.v1.PodUsage pods = 2;
+   */
+  pods: PodUsage[];
+};
+
+/**
+ * Describes the message k3ts.v1.ReportUsageRequest.
+ * Use `create(ReportUsageRequestSchema)` to create a new message.
+ */
+export const ReportUsageRequestSchema: GenMessage<ReportUsageRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_node, 4);
+
+/**
+ * @generated from message k3ts.v1.ReportUsageResponse
+ */
+export type ReportUsageResponse = Message<"k3ts.v1.ReportUsageResponse"> & {
+};
+
+/**
+ * Describes the message k3ts.v1.ReportUsageResponse.
+ * Use `create(ReportUsageResponseSchema)` to create a new message.
+ */
+export const ReportUsageResponseSchema: GenMessage<ReportUsageResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_node, 5);
+
+/**
+ * @generated from message k3ts.v1.PodUsage
+ */
+export type PodUsage = Message<"k3ts.v1.PodUsage"> & {
+  /**
+   * @generated from field: string uid = 1;
+   */
+  uid: string;
+
+  /**
+   * @generated from field: repeated k3ts.v1.ContainerUsage containers = 2;
+   */
+  containers: ContainerUsage[];
+};
+
+/**
+ * Describes the message k3ts.v1.PodUsage.
+ * Use `create(PodUsageSchema)` to create a new message.
+ */
+export const PodUsageSchema: GenMessage<PodUsage> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_node, 6);
+
+/**
+ * @generated from message k3ts.v1.ContainerUsage
+ */
+export type ContainerUsage = Message<"k3ts.v1.ContainerUsage"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: k3ts.v1.Usage usage = 2;
+   */
+  usage?: Usage | undefined;
+};
+
+/**
+ * Describes the message k3ts.v1.ContainerUsage.
+ * Use `create(ContainerUsageSchema)` to create a new message.
+ */
+export const ContainerUsageSchema: GenMessage<ContainerUsage> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_node, 7);
+
+/**
+ * @generated from message k3ts.v1.Usage
+ */
+export type Usage = Message<"k3ts.v1.Usage"> & {
+  /**
+   * For how long, until now, processor time was measured, in milliseconds.
+   *
+   * @generated from field: uint32 window_ms = 1;
+   */
+  windowMs: number;
+
+  /**
+   * Billionths of a core: the average.
+   *
+   * @generated from field: uint64 cpu_nanocores = 2;
+   */
+  cpuNanocores: bigint;
+
+  /**
+   * The working set: what cannot be given back without harm.
+   *
+   * @generated from field: uint64 memory_bytes = 3;
+   */
+  memoryBytes: bigint;
+};
+
+/**
+ * Describes the message k3ts.v1.Usage.
+ * Use `create(UsageSchema)` to create a new message.
+ */
+export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_node, 8);
+
+/**
  * What a node's agent asks of the server beyond reading and writing objects.
  *
  * @generated from service k3ts.v1.NodeService
@@ -113,6 +227,16 @@ export const NodeService: GenService<{
     methodKind: "unary";
     input: typeof RenewCertificateRequestSchema;
     output: typeof RenewCertificateResponseSchema;
+  },
+  /**
+   * What the node that calls and its pods use. The server keeps the newest of each node for a while, in memory.
+   *
+   * @generated from rpc k3ts.v1.NodeService.ReportUsage
+   */
+  reportUsage: {
+    methodKind: "unary";
+    input: typeof ReportUsageRequestSchema;
+    output: typeof ReportUsageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_k3ts_v1_node, 0);

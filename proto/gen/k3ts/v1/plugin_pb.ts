@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/plugin.proto.
  */
 export const file_k3ts_v1_plugin: GenFile = /*@__PURE__*/
-  fileDesc("ChRrM3RzL3YxL3BsdWdpbi5wcm90bxIHazN0cy52MSIpCg9EZXNjcmliZVJlcXVlc3QSFgoOc2VydmVyX3ZlcnNpb24YASABKAkiQgoQRGVzY3JpYmVSZXNwb25zZRIuCgtjb250cm9sbGVycxgBIAMoCzIZLmszdHMudjEuUGx1Z2luQ29udHJvbGxlciIuChBQbHVnaW5Db250cm9sbGVyEgwKBG5hbWUYASABKAkSDAoEdXNlchgCIAEoCSIkCgpSdW5SZXF1ZXN0EhYKDmNhX2NlcnRpZmljYXRlGAEgASgJIlcKC1J1blJlc3BvbnNlEhsKEWNvbnRyb2xsZXJfc3luY2VkGAEgASgJSAASIQoDbG9nGAIgASgLMhIuazN0cy52MS5QbHVnaW5Mb2dIAEIICgZyZXBvcnQiuwEKCVBsdWdpbkxvZxInCgVsZXZlbBgBIAEoDjIYLmszdHMudjEuUGx1Z2luTG9nLkxldmVsEhIKCmNvbnRyb2xsZXIYAiABKAkSDwoHbWVzc2FnZRgDIAEoCSJgCgVMZXZlbBIVChFMRVZFTF9VTlNQRUNJRklFRBAAEg8KC0xFVkVMX0RFQlVHEAESDgoKTEVWRUxfSU5GTxACEg4KCkxFVkVMX1dBUk4QAxIPCgtMRVZFTF9FUlJPUhAEMoQBCg1QbHVnaW5TZXJ2aWNlEj8KCERlc2NyaWJlEhguazN0cy52MS5EZXNjcmliZVJlcXVlc3QaGS5rM3RzLnYxLkRlc2NyaWJlUmVzcG9uc2USMgoDUnVuEhMuazN0cy52MS5SdW5SZXF1ZXN0GhQuazN0cy52MS5SdW5SZXNwb25zZTABYgZwcm90bzM");
+  fileDesc("ChRrM3RzL3YxL3BsdWdpbi5wcm90bxIHazN0cy52MSIpCg9EZXNjcmliZVJlcXVlc3QSFgoOc2VydmVyX3ZlcnNpb24YASABKAkiQgoQRGVzY3JpYmVSZXNwb25zZRIuCgtjb250cm9sbGVycxgBIAMoCzIZLmszdHMudjEuUGx1Z2luQ29udHJvbGxlciIuChBQbHVnaW5Db250cm9sbGVyEgwKBG5hbWUYASABKAkSDAoEdXNlchgCIAEoCSJTCgpSdW5SZXF1ZXN0EhYKDmNhX2NlcnRpZmljYXRlGAEgASgJEi0KC2xlYXN0X2xldmVsGAIgASgOMhguazN0cy52MS5QbHVnaW5Mb2cuTGV2ZWwiVwoLUnVuUmVzcG9uc2USGwoRY29udHJvbGxlcl9zeW5jZWQYASABKAlIABIhCgNsb2cYAiABKAsyEi5rM3RzLnYxLlBsdWdpbkxvZ0gAQggKBnJlcG9ydCLaAQoJUGx1Z2luTG9nEicKBWxldmVsGAEgASgOMhguazN0cy52MS5QbHVnaW5Mb2cuTGV2ZWwSEgoKY29udHJvbGxlchgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEg4KBm9iamVjdBgEIAEoCRINCgVlcnJvchgFIAEoCSJgCgVMZXZlbBIVChFMRVZFTF9VTlNQRUNJRklFRBAAEg8KC0xFVkVMX0RFQlVHEAESDgoKTEVWRUxfSU5GTxACEg4KCkxFVkVMX1dBUk4QAxIPCgtMRVZFTF9FUlJPUhAEMoQBCg1QbHVnaW5TZXJ2aWNlEj8KCERlc2NyaWJlEhguazN0cy52MS5EZXNjcmliZVJlcXVlc3QaGS5rM3RzLnYxLkRlc2NyaWJlUmVzcG9uc2USMgoDUnVuEhMuazN0cy52MS5SdW5SZXF1ZXN0GhQuazN0cy52MS5SdW5SZXNwb25zZTABYgZwcm90bzM");
 
 /**
  * @generated from message k3ts.v1.DescribeRequest
@@ -80,6 +80,13 @@ export type RunRequest = Message<"k3ts.v1.RunRequest"> & {
    * @generated from field: string ca_certificate = 1;
    */
   caCertificate: string;
+
+  /**
+   * What is below it is not reported. Unspecified: info.
+   *
+   * @generated from field: k3ts.v1.PluginLog.Level least_level = 2;
+   */
+  leastLevel: PluginLog_Level;
 };
 
 /**
@@ -138,6 +145,20 @@ export type PluginLog = Message<"k3ts.v1.PluginLog"> & {
    * @generated from field: string message = 3;
    */
   message: string;
+
+  /**
+   * What it is about: `default/web`. Empty: nothing in particular.
+   *
+   * @generated from field: string object = 4;
+   */
+  object: string;
+
+  /**
+   * What went wrong, followed by what led to it.
+   *
+   * @generated from field: string error = 5;
+   */
+  error: string;
 };
 
 /**
