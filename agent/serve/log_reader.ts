@@ -1,6 +1,6 @@
 /** Reads a container's log as core/v1 PodLogOptions asks. */
 import { basename, dirname } from "node:path";
-import { concatBytes } from "@k3ts/model/objects";
+import { concatBytes, equalJson } from "@k3ts/model/objects";
 import { exists, namesIn } from "../files.ts";
 import { parseLogLine } from "./cri_log.ts";
 
@@ -21,6 +21,8 @@ const LINE_BYTES_MAX = 1024 * 1024;
 const LINE_FEED = 0x0a;
 /** While following: how often at least it is looked whether the container still runs. */
 const LOOK_MS = 1_000;
+/** How often a log's files are listed in a row while they change. */
+const LISTINGS_MAX = 100;
 
 /**
  * @param isLive whether more may come; asked while following
@@ -146,20 +148,25 @@ async function filesOf(path: string): Promise<string[]> {
   return [...old.map((name) => `${dirname(path)}/${name}`), path];
 }
 
-/** The file after this one, if the log was rotated since. */
+/**
+ * The file after this one, if the log was rotated since. Names are taken for what they say only when none has changed
+ * while they were looked at: a rotation in between would make a file seem to follow one that it does not.
+ */
 async function openNewer(path: string, file: Deno.FsFile): Promise<Deno.FsFile | undefined> {
-  const { ino } = await file.stat();
-  const files = await filesOf(path);
-  for (let index = files.length - 1; index >= 0; index--) {
-    const stat = await Deno.stat(files[index]!).catch(() => undefined); // removed in between
-    if (stat?.ino !== ino) continue;
-    const newer = files[index + 1];
-    return newer === undefined ? undefined : await openIfThere(newer);
-  }
-  // It was the oldest and has been removed: all that are left are newer.
-  for (const name of files) {
-    const newer = await openIfThere(name);
-    if (newer !== undefined) return newer;
+  for (let tries = 0; tries < LISTINGS_MAX; tries++) {
+    const names = await filesOf(path);
+    const nodes = await Promise.all(names.map((name) => Deno.stat(name).then(({ ino }) => ino, () => undefined)));
+    const { ino, nlink } = await file.stat();
+    if (!equalJson(names, await filesOf(path))) continue;
+    const own = nodes.indexOf(ino);
+    // Where it is under no name it was the oldest and has been removed: all that are left are newer.
+    if (own < 0 && nlink !== 0) continue;
+    const next = nodes.findIndex((node, index) => index > own && node !== undefined);
+    if (next < 0) return undefined;
+    const newer = await openIfThere(names[next]!);
+    if (newer === undefined) continue;
+    if ((await newer.stat()).ino === nodes[next]) return newer;
+    newer.close();
   }
   return undefined;
 }
