@@ -1,5 +1,6 @@
 /** What the commands have in common: options for finding a cluster, and errors as sentences. */
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { resolve } from "node:path";
 import { connect, type Connection, type ConnectionOptions, DATA_DIR } from "./connection.ts";
 import { explain } from "./problem.ts";
 
@@ -26,7 +27,18 @@ export function collect(value: string, earlier: string[] = []): string[] {
 }
 
 export function dataDirOption(): Option {
-  return new Option("--data-dir <path>", "where k3ts keeps its files").env("K3TS_DATA_DIR").default(DATA_DIR);
+  return new Option("--data-dir <path>", "where k3ts keeps its files").env("K3TS_DATA_DIR").default(DATA_DIR)
+    .argParser(parseDataDir);
+}
+
+/** The kernel takes 107 bytes for the path of a socket, and those of containers have 45 below the data directory. */
+const DATA_DIR_BYTES_MAX = 107 - "/node/containers/0123456789abcdef/attach.sock".length;
+
+/** @throws with a sentence of its own where sockets in the folder could not be reached */
+export function parseDataDir(text: string): string {
+  const bytes = new TextEncoder().encode(resolve(text)).length;
+  if (bytes <= DATA_DIR_BYTES_MAX) return text;
+  throw new InvalidArgumentError(`It must have at most ${DATA_DIR_BYTES_MAX} bytes: it has ${bytes}.`);
 }
 
 /** Runs a command's work with a connection that is closed afterwards. @param failure as {@link attempt} */

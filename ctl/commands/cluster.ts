@@ -7,6 +7,7 @@ import { attempt, type ClusterOptions, clusterOptions, withCluster } from "../co
 import { connect } from "../connection.ts";
 import { align, renderTable } from "../output/table.ts";
 import { parseDuration } from "../numbers.ts";
+import { Problem } from "../problem.ts";
 import { VERSION } from "../version.ts";
 
 export function registerCluster(program: Command): void {
@@ -58,8 +59,11 @@ function registerTokens(token: Command): void {
     .option("--description <text>", "for whom it is", "")
     .action((options: ClusterOptions & { ttl: string; node?: string; description: string }) =>
       withCluster(options, async ({ transport, access }) => {
+        const seconds = Math.ceil(parseDuration("--ttl", options.ttl));
+        // The server takes none for its default.
+        if (seconds === 0) throw new Problem(`--ttl must be longer than nothing: it is "${options.ttl}".`);
         const { token, expiresAt } = await createClient(ClusterService, transport).createToken({
-          ttlSeconds: BigInt(Math.ceil(parseDuration(options.ttl))),
+          ttlSeconds: BigInt(seconds),
           nodeName: options.node ?? "",
           description: options.description,
         });

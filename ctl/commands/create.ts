@@ -265,7 +265,7 @@ async function token(name: string, options: TokenOptions, { clients }: Connectio
   }
   const spec = {
     ...(audience !== undefined && { audiences: audience }),
-    ...(duration !== undefined && { expirationSeconds: parseDuration(duration) }),
+    ...(duration !== undefined && { expirationSeconds: Math.ceil(parseDuration("--duration", duration)) }),
     ...(kind !== undefined && {
       boundObjectRef: { kind, apiVersion: "v1", name: boundObjectName, ...(uid !== undefined && { uid }) },
     }),

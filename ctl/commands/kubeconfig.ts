@@ -97,7 +97,7 @@ async function tokenOf(
   options: KubeconfigOptions,
   { clients }: Connection,
 ): Promise<string> {
-  const expirationSeconds = parseDuration(options.duration);
+  const expirationSeconds = Math.ceil(parseDuration("--duration", options.duration));
   const { status } = await clients.of(resources.serviceaccounts).createSubresource<TokenRequest>(name, {
     namespace,
     subresource: "token",

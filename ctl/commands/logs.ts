@@ -98,9 +98,11 @@ function requestOf(options: LogsOptions): LogsRequest {
     previous,
     timestamps,
     ...(lines !== "-1" && { tailLines: BigInt(parseWholeNumber("--tail", lines)) }),
-    ...(since !== undefined && { sinceSeconds: BigInt(parseDuration(since)) }),
+    ...(since !== undefined && { sinceSeconds: BigInt(Math.ceil(parseDuration("--since", since))) }),
     ...(sinceTime !== undefined && { sinceTime }),
-    ...(limitBytes !== undefined && { limitBytes: BigInt(parseWholeNumber("--limit-bytes", limitBytes)) }),
+    // As for kubectl, 0 is no limit.
+    ...(limitBytes !== undefined && !/^0+$/.test(limitBytes) &&
+      { limitBytes: BigInt(parseWholeNumber("--limit-bytes", limitBytes)) }),
   };
 }
 

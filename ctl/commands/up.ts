@@ -9,7 +9,13 @@ import { type Level, levelOf, LEVELS, LOG_LEVEL_VARIABLE } from "@k3ts/client/te
 import { dnsSubdomainProblems } from "@k3ts/model";
 import { ClusterService } from "@k3ts/proto";
 import { attempt, dataDirOption, interruption } from "../command.ts";
-import { addressesOfMachine, type ApiAddresses, apiAddresses, type Machine } from "../components/addresses.ts";
+import {
+  addressesOfMachine,
+  type ApiAddresses,
+  apiAddresses,
+  type Machine,
+  refuseForeign,
+} from "../components/addresses.ts";
 import { NETWORK_DEFAULTS, planComponents } from "../components/plan.ts";
 import { portProblem, preflight } from "../components/preflight.ts";
 import { exists, nodeJoined, nodeReady, refusalPath, serverAnswers, whileStarting } from "../components/ready.ts";
@@ -232,9 +238,7 @@ interface Prepared {
 /** Looks for all that may stand in the way. @throws with a sentence for each of it */
 async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<RunOptions> {
   const { listen, names, advertise } = rest.api ?? { listen: [], names: [], advertise: "" };
-  if (rest.nodeIp !== undefined && isIP(rest.nodeIp) !== 4) {
-    throw new Problem(`--node-ip must be an IPv4 address of this machine: it is "${rest.nodeIp}".`);
-  }
+  if (rest.nodeIp !== undefined) refuseForeign(rest.nodeIp, await addressesOfMachine());
   const logLevel = rest.logLevel ?? levelFromEnvironment();
   // The supervisor has it from us.
   if (logLevel !== undefined) Deno.env.set(LOG_LEVEL_VARIABLE, logLevel);

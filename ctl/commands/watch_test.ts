@@ -14,7 +14,7 @@ function watches(...scripts: (string | Error)[][]) {
     for (const step of scripts[opened.length - 1]!) {
       if (step instanceof Error) throw step;
       const [type, revision] = step.split(" ") as [WatchEvent<Thing>["type"], string];
-      yield await Promise.resolve({ type, object: { revision } });
+      yield await Promise.resolve({ type, object: { revision }, traceparent: "" });
     }
   };
   return { opened, options: { open, revisionOf: ({ revision }: Thing) => revision, from: "5", retryMsMax: 0 } };

@@ -67,6 +67,17 @@ export function apiAddresses(listen: readonly string[], names: readonly string[]
   };
 }
 
+/**
+ * What a node is to be reached by must be its own: others would send what is for its pods to somebody else.
+ * @param nodeIp `--node-ip`
+ * @param addresses of this machine, that others can reach
+ */
+export function refuseForeign(nodeIp: string, addresses: readonly string[]): void {
+  if (addresses.includes(nodeIp)) return;
+  const has = addresses.join(", ") || "none";
+  throw new Problem(`--node-ip must be an IPv4 address of this machine, which has ${has}: it is "${nodeIp}".`);
+}
+
 export function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.");
 }

@@ -1,5 +1,5 @@
 import { deepEqual as assertEquals, equal, throws } from "node:assert/strict";
-import { apiAddresses, type Machine } from "./addresses.ts";
+import { apiAddresses, type Machine, refuseForeign } from "./addresses.ts";
 
 const machine: Machine = { hostname: "m1", addresses: ["192.0.2.1", "198.51.100.1"] };
 
@@ -38,4 +38,14 @@ Deno.test("what is no address, or none that pods can reach, is refused", () => {
     /which has 192\.0\.2\.1, 198\.51\.100\.1: it is "192\.0\.2\.9"/,
   );
   throws(() => apiAddresses(["2001:db8::1"], [], machine), /--listen must also have an IPv4 address/);
+});
+
+Deno.test("a node is reached by an address of its own machine alone", () => {
+  refuseForeign("192.0.2.1", machine.addresses);
+  for (const address of ["1.2.3.4", "127.0.0.1", "fe80::1", "n1", ""]) {
+    throws(() => refuseForeign(address, machine.addresses), {
+      message: "--node-ip must be an IPv4 address of this machine, which has 192.0.2.1, 198.51.100.1: " +
+        `it is "${address}".`,
+    });
+  }
 });
