@@ -233,3 +233,20 @@ Deno.test("events of both groups are one in two forms", () => {
   assertEquals([other["note"], other["deprecatedCount"], other["reportingController"]], ["m", 2, "c"]);
   assertEquals(convert!(other, "events.k8s.io/v1", "v1"), core);
 });
+
+Deno.test("a template of pods on their node's network may leave host ports out, and name no others", () => {
+  const daemonSet = (ports: { containerPort: number; hostPort?: number }[]) => {
+    const made = aDaemonSet();
+    const spec = made.spec!.template.spec!;
+    spec.hostNetwork = true;
+    spec.containers[0]!.ports = ports;
+    const kind = kindOf("apps", "daemonsets");
+    kind.defaults(made);
+    return kind.validate(made).map(formatFieldError);
+  };
+  assertEquals(daemonSet([{ containerPort: 9100 }]), []);
+  assertEquals(daemonSet([{ containerPort: 9100, hostPort: 9101 }]), [
+    "spec.template.spec.containers[0].ports[0].hostPort: Invalid value: 9101: must match `containerPort` when " +
+    "`hostNetwork` is true",
+  ]);
+});

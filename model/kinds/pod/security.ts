@@ -61,20 +61,21 @@ export function validatePodSecurity(spec: PodSpec, path: string): FieldError[] {
   return errors;
 }
 
-/** What a pod on its node's network must fit with. */
+/**
+ * What a pod on its node's network must fit with. Templates leave host ports out: the pods that are made of them get
+ * them by default.
+ */
 export function validateHostNetwork(spec: PodSpec, path: string): FieldError[] {
   if (!spec.hostNetwork) return [];
-  return (["initContainers", "containers"] as const).flatMap((list) =>
-    (spec[list] ?? []).flatMap(({ ports = [] }, index) =>
-      ports.flatMap(({ hostPort = 0, containerPort }, i) =>
-        hostPort === containerPort ? [] : [
-          invalid(
-            `${path}.${list}[${index}].ports[${i}].hostPort`,
-            hostPort,
-            "must match `containerPort` when `hostNetwork` is true",
-          ),
-        ]
-      )
+  return (spec.containers ?? []).flatMap(({ ports = [] }, index) =>
+    ports.flatMap(({ hostPort = 0, containerPort }, i) =>
+      hostPort === 0 || hostPort === containerPort ? [] : [
+        invalid(
+          `${path}.containers[${index}].ports[${i}].hostPort`,
+          hostPort,
+          "must match `containerPort` when `hostNetwork` is true",
+        ),
+      ]
     )
   );
 }
