@@ -5,14 +5,16 @@
  * and leaves the containers running.
  */
 import { dirname } from "node:path";
-import type { Client } from "@connectrpc/connect";
+import { type Client, createClient } from "@connectrpc/connect";
 import { createResourceClient, delay, type RenewableTransport } from "@k3ts/client";
 import type { Log } from "@k3ts/client/telemetry";
-import type { DnsService, ImageService, NetworkService, RuntimeService } from "@k3ts/proto";
+import { type DnsService, type ImageService, type NetworkService, NodeService, type RuntimeService } from "@k3ts/proto";
 import { readClusterState } from "./cluster_state.ts";
+import { nodeHealth } from "./health.ts";
 import type { MachineFacts } from "./node/facts.ts";
 import type { NodeInput } from "./node/node_object.ts";
 import { PressureWatch, readHeadroom } from "./node/pressure.ts";
+import { NodeMetrics } from "./node_metrics.ts";
 import { type OpenNode, openNode } from "./open_node.ts";
 import type { Paths } from "./paths.ts";
 import { collectImages } from "./images/collection.ts";
@@ -23,6 +25,9 @@ import { openSaved, type Saved } from "./saved.ts";
 import { serve } from "./serve/http.ts";
 import { Targets } from "./serve/targets.ts";
 import { followServer, greet } from "./server_link.ts";
+import { Meter } from "./usage/meter.ts";
+import { reportUsage } from "./usage/report.ts";
+import { figurePages, meteredPods } from "./usage/serve.ts";
 
 export interface AgentParts {
   paths: Paths;
@@ -46,8 +51,11 @@ export interface AgentParts {
 }
 
 /** Resolves when everything has ended after the signal. */
-export async function runAgent(parts: AgentParts): Promise<void> {
-  const saved = await openSaved(parts.paths, parts.images, parts.log);
+export async function runAgent(given: AgentParts): Promise<void> {
+  const metrics = new NodeMetrics();
+  const parts = { ...given, runtime: metrics.timeRuntime(given.runtime) };
+  const opened = await openSaved(parts.paths, parts.images, parts.log);
+  const saved = { ...opened, images: metrics.timePulls(opened.images) };
   const runtime = await parts.runtime.version({});
   const before = await readClusterState(parts.paths);
   const pressure = new PressureWatch();
@@ -66,7 +74,12 @@ export async function runAgent(parts: AgentParts): Promise<void> {
   // Whoever awaits it learns of its failure.
   greeted.catch(() => {});
   const clients = createResourceClient(parts.server, { fieldManager: "k3ts-agent" });
-  const node = await openNode(parts, saved, before ?? await greeted, clients);
+  const node = await openNode(parts, saved, before ?? await greeted, clients, metrics);
+  const meter = new Meter({
+    cgroupParent: parts.paths.cgroupParent,
+    pods: () => meteredPods(node),
+    now: parts.now,
+  });
   followSaved(parts, saved, node);
   const server = await serve({
     socket: parts.paths.agentSocket,
@@ -78,6 +91,8 @@ export async function runAgent(parts: AgentParts): Promise<void> {
     images: saved.images,
     runtime: parts.runtime,
     imagesChanged: () => node.manager.pokeAll(),
+    health: nodeHealth({ ...node, runtime: parts.runtime }),
+    pages: await figurePages(parts, meter, metrics),
     log: parts.log,
     now: parts.now,
     signal: parts.signal,
@@ -110,6 +125,7 @@ export async function runAgent(parts: AgentParts): Promise<void> {
   }
   await Promise.all([
     followServer(parts, saved, node, clients, cluster, () => describe(cluster.kubernetesVersion)),
+    reportUsage({ ...parts, meter, server: createClient(NodeService, parts.server), random: Math.random }),
     watching,
     server.finished,
   ]);

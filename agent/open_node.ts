@@ -6,6 +6,7 @@ import type { ClusterState } from "./cluster_state.ts";
 import { NodeNetwork } from "./network/node_network.ts";
 import { NodeRoutes } from "./network/node_routes.ts";
 import { hostPortsOf } from "./network/service_ports.ts";
+import type { NodeMetrics } from "./node_metrics.ts";
 import { ContainerTable } from "./pods/container_table.ts";
 import { Events } from "./pods/events.ts";
 import { PodManager } from "./pods/manager.ts";
@@ -32,11 +33,12 @@ export async function openNode(
   saved: Saved,
   cluster: ClusterState,
   clients: ResourceClients,
+  metrics: NodeMetrics,
 ): Promise<OpenNode> {
   const { paths, log, now, signal, facts } = parts;
   const outbox = new StatusOutbox(log);
   const events = new Events(parts.nodeName, now, log);
-  const prober = new Prober(now);
+  const prober = new Prober(now, (kind, result) => metrics.probed(kind, result));
   const table: ContainerTable = new ContainerTable(
     paths.containers,
     parts.runtime,
@@ -66,6 +68,7 @@ export async function openNode(
         }),
       hasOtherNodes: () => routes.count > 0,
     },
+    synced: (what, seconds, isDone) => metrics.synced(what, seconds, isDone),
     log,
     signal: parts.signal,
   });
@@ -85,6 +88,7 @@ export async function openNode(
     references: saved.references.references,
     outbox,
     events,
+    podStarted: (seconds) => metrics.podStarted(seconds),
     log,
     now,
     pods: clients.of<Pod>(resources.pods),
@@ -95,6 +99,7 @@ export async function openNode(
     node: facts,
     signal,
   });
+  metrics.count({ table, manager, outbox });
   return { table, network, routes, manager, outbox, events, prober };
 }
 

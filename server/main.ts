@@ -14,13 +14,20 @@ import {
   type User,
 } from "@k3ts/api";
 import { createResourceClient } from "@k3ts/client";
-import { gatherMetrics, keepProcessMetrics, Metrics, metricsAt, processLog } from "@k3ts/client/telemetry";
+import {
+  gatherMetrics,
+  type HealthChecks,
+  keepProcessMetrics,
+  Metrics,
+  metricsAt,
+  processLog,
+} from "@k3ts/client/telemetry";
 import { type EngineName, openNative } from "@k3ts/ffi";
 import { KUBERNETES_VERSION, type Node, resources } from "@k3ts/model";
 import { ClusterService, NodeService } from "@k3ts/proto";
 import { clusterService } from "./cluster/cluster_service.ts";
 import { nodeService } from "./cluster/node_service.ts";
-import { ensurePki, keepCertificates, type PkiOptions } from "./cluster/pki.ts";
+import { certificateProblem, ensurePki, keepCertificates, type PkiOptions } from "./cluster/pki.ts";
 import { addressAt, type ClusterRanges } from "./cluster/ranges.ts";
 import { TokenStore } from "./cluster/token_store.ts";
 import { dispatch } from "./dispatch.ts";
@@ -30,7 +37,6 @@ import { userOf } from "./identity.ts";
 import { hostPlugins } from "./plugin_host/host.ts";
 import { PluginState } from "./plugin_host/plugin_state.ts";
 import { diskStore } from "./stores/disk.ts";
-import type { HealthChecks } from "./telemetry/health.ts";
 import { countRequests } from "./telemetry/requests.ts";
 import { keepCacheMetrics, timedStore } from "./telemetry/store_metrics.ts";
 import { continueTrace, TRACING } from "./telemetry/tracing.ts";
@@ -149,7 +155,7 @@ keepCacheMetrics(server, metrics);
 const pluginState = new PluginState();
 const health: HealthChecks = {
   live: { store: () => server.registry.failure?.message },
-  ready: { plugins: () => pluginState.problem() },
+  ready: { plugins: () => pluginState.problem(), certificate: () => certificateProblem(`${dataDir}/pki/server.crt`) },
 };
 /** What runs on every machine with a server. */
 const sources = {

@@ -50,6 +50,9 @@ const LEAVE_MS_MAX = 2_000;
 /** What other nodes need to bring their rules up to date, milliseconds. */
 const OTHERS_MS = 200;
 
+/** Told how long it took to bring the rules, or the names, up to date. */
+export type OnSynced = (what: "rules" | "names", seconds: number, isDone: boolean) => void;
+
 export class NodeNetwork {
   readonly addresses: Addresses;
   readonly facts: NetworkFacts;
@@ -61,6 +64,8 @@ export class NodeNetwork {
   readonly #signal: AbortSignal;
   readonly #leaving = new Set<string>();
   readonly #rules: ServiceRules;
+  readonly #onSynced: OnSynced;
+  #problem: string | undefined = "the packet rules were not set yet";
   #names = "";
   #syncing: Promise<void> | undefined;
   #again = false;
@@ -74,6 +79,7 @@ export class NodeNetwork {
     dns: Pick<Client<typeof DnsService>, "loadSnapshot">;
     dnsFile: string;
     sources: NetworkSources;
+    synced?: OnSynced;
     log: Log;
     signal: AbortSignal;
   }) {
@@ -84,6 +90,7 @@ export class NodeNetwork {
     this.#dns = parts.dns;
     this.#dnsFile = parts.dnsFile;
     this.#sources = parts.sources;
+    this.#onSynced = parts.synced ?? (() => {});
     this.#log = parts.log;
     this.#signal = parts.signal;
   }
@@ -96,6 +103,7 @@ export class NodeNetwork {
     native: Client<typeof NetworkService>;
     dns: Pick<Client<typeof DnsService>, "loadSnapshot">;
     sources: NetworkSources;
+    synced?: OnSynced;
     log: Log;
     signal: AbortSignal;
   }): Promise<NodeNetwork> {
@@ -109,6 +117,11 @@ export class NodeNetwork {
     });
     const addresses = await Addresses.open(options.addressesFile, facts.nodeCidr);
     return new NodeNetwork({ ...options, addresses });
+  }
+
+  /** Why rules or names are not up to date; undefined when they are. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   get gateway(): string {
@@ -183,8 +196,12 @@ export class NodeNetwork {
       await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
       this.#again = false;
       // One that fails must not keep the other from being done.
-      const results = await Promise.allSettled([this.#syncRules(), this.#syncNames()]);
+      const results = await Promise.allSettled([
+        this.#timed("rules", () => this.#syncRules()),
+        this.#timed("names", () => this.#syncNames()),
+      ]);
       const failed = results.filter((one) => one.status === "rejected");
+      this.#problem = failed.length === 0 ? undefined : explain(failed[0]!.reason);
       for (const { reason } of failed) this.#log.error("Cannot bring the network up to date", reason);
       this.#synced.resolve();
       this.#synced = Promise.withResolvers();
@@ -192,6 +209,17 @@ export class NodeNetwork {
     } while (this.#again);
     // In the same turn as the question above, so that no change falls between the two.
     this.#syncing = undefined;
+  }
+
+  async #timed(what: Parameters<OnSynced>[0], work: () => Promise<void>): Promise<void> {
+    const began = performance.now();
+    let isDone = false;
+    try {
+      await work();
+      isDone = true;
+    } finally {
+      this.#onSynced(what, (performance.now() - began) / 1000, isDone);
+    }
   }
 
   async #syncRules(): Promise<void> {

@@ -26,6 +26,8 @@ export interface NodeParts {
   references: References;
   outbox: StatusOutbox;
   events: Events;
+  /** Told how long a pod took from its first sight until it ran. */
+  podStarted?: (seconds: number) => void;
   log: Log;
   now: () => number;
   pods: Pick<ResourceClient<Pod>, "delete">;

@@ -101,6 +101,13 @@ export class PodManager {
     }
   }
 
+  /** The pod whose round has taken the longest of those that are under way. */
+  busiest(): { pod: Pod; ms: number } | undefined {
+    const [first] = [...this.#followed.values()].map(({ worker }) => ({ pod: worker.desired.pod, ms: worker.busyMs }))
+      .sort((a, b) => b.ms - a.ms);
+    return first;
+  }
+
   /** All pods that are followed and not gone. */
   pods(): Pod[] {
     return [...this.#followed.values()].filter(({ worker }) => !worker.desired.gone).map(({ worker }) =>

@@ -2,9 +2,10 @@
 import { isConflict, isNotFound } from "@k3ts/client";
 import { explain } from "@k3ts/client/telemetry";
 import type { Container, LifecycleHandler, Pod } from "@k3ts/model/objects";
-import { exists, removeIfThere, writeAtomically } from "../files.ts";
+import { exists, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { runExec } from "../runtime/exec.ts";
+import { removeUnmounted } from "../volumes/mounts.ts";
 import { containerNamed, removeContainer, retireContainer, startContainer, stopSignalOf } from "./container_maker.ts";
 import { containerSpecOf } from "./container_rules.ts";
 import type { NodeParts } from "./machine_parts.ts";
@@ -32,6 +33,7 @@ export class PodMachine implements Machine {
   #changes = 0;
   #leftServices = false;
   #forgotten = false;
+  #ran = false;
   #evicted: ObservedPod["evicted"];
   /** Keys of the notices that were given. */
   readonly #noticed = new Set<string>();
@@ -174,7 +176,7 @@ export class PodMachine implements Machine {
         return await this.#forget(pod, plan);
       case "removeFiles":
         for (const record of parts.table.of(uid)) await removeContainer(parts, record);
-        await removeIfThere(podPathsOf(parts.paths, uid).directory, { recursive: true });
+        await removeUnmounted(parts.mounts, podPathsOf(parts.paths, uid).directory);
         this.#files = false;
         return;
     }
@@ -193,6 +195,8 @@ export class PodMachine implements Machine {
     const { volumes, references, node, now } = this.#parts;
     const paths = podPathsOf(this.#parts.paths, pod.metadata.uid);
     const changes = this.#changes;
+    // One that fails may come after others that are mounted by then: they must be taken away in the end.
+    if (this.#volumes === "unmounted") this.#volumes = "stale";
     const sandbox = this.#sandbox === "unread" ? undefined : this.#sandbox;
     const input = {
       pod,
@@ -311,7 +315,13 @@ export class PodMachine implements Machine {
     this.#forgotten = true;
   }
 
-  report({ pod }: DesiredPod, plan: PodPlan): void {
+  report({ pod, seenAt }: DesiredPod, plan: PodPlan): void {
+    if (!this.#ran && plan.status.phase === "Running") {
+      this.#ran = true;
+      const { podStarted, now } = this.#parts;
+      // Not of a pod that an agent before this one has started.
+      if (pod.status?.phase !== "Running") podStarted?.((now() - seenAt) / 1000);
+    }
     if (!this.#forgotten) this.#parts.outbox.put(pod, plan.status);
     for (const { key, type, reason, message, container } of plan.notices) {
       if (this.#noticed.has(key)) continue;

@@ -32,9 +32,12 @@ interface Running {
 export class Prober {
   readonly #running = new Map<string, Running>();
   readonly #now: () => number;
+  readonly #probed: (kind: ProbeKind, result: Answer["result"] | "unknown") => void;
 
-  constructor(now: () => number) {
+  /** @param probed told how each probe went */
+  constructor(now: () => number, probed: (kind: ProbeKind, result: Answer["result"] | "unknown") => void = () => {}) {
     this.#now = now;
+    this.#probed = probed;
   }
 
   result(id: string): ProbeResult | undefined {
@@ -125,6 +128,7 @@ export class Prober {
     while (!signal.aborted) {
       const answer = await ask(how, probed, signal);
       if (signal.aborted) return;
+      this.#probed(kind, answer.result);
       const ok = answer.result === "success" || answer.result === "warning";
       // What is not up yet is asked again sooner at first: a pod should serve as soon as it can.
       const early = kind === "Readiness" && !ok && this.#now() - probed.startedAt < EARLY_MS;

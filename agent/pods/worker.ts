@@ -39,6 +39,8 @@ export class PodWorker {
   #poked = false;
   /** Of the newest change of the pod, which all that follows from it soon is a part of. */
   #trace = { of: "", until: 0 };
+  /** When the round began that is under way, as `performance.now()` counts it. */
+  #roundAt: number | undefined;
   /** Ends the rest, while there is one. */
   #wake: (() => void) | undefined;
 
@@ -60,6 +62,11 @@ export class PodWorker {
     this.#desired = desired;
     this.#noteTrace();
     this.poke();
+  }
+
+  /** For how long the round that is under way has been, in ms. */
+  get busyMs(): number {
+    return this.#roundAt === undefined ? 0 : performance.now() - this.#roundAt;
   }
 
   #noteTrace(): void {
@@ -89,7 +96,8 @@ export class PodWorker {
       this.#poked = false;
       let plan: PodPlan | undefined;
       try {
-        plan = await this.#round();
+        this.#roundAt = performance.now();
+        plan = await this.#round().finally(() => this.#roundAt = undefined);
         if (plan === undefined) return;
       } catch (error) {
         this.#log.error("Cannot look after a pod", error, { pod: podName(this.#desired.pod) });

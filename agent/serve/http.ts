@@ -108,7 +108,7 @@ async function respond(
     if (verb === "exec" || verb === "attach" || verb === "portForward") {
       return failure(400, "Upgrade request required");
     }
-    return await imagePages(parts, request, url) ?? await nodePage(parts, request.method ?? "", url.pathname) ??
+    return await imagePages(parts, request, url) ?? await nodePage(parts, request.method ?? "", url) ??
       failure(404, `the agent has nothing at ${url.pathname}`);
   } catch (error) {
     return answerOf(error, parts.log);

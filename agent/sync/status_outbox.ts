@@ -23,6 +23,8 @@ interface Letter {
 export class StatusOutbox {
   readonly #waiting = new Map<string, Letter>();
   readonly #sending = new Map<string, Promise<void>>();
+  /** When a send began that has not ended, as `performance.now()` counts it. */
+  readonly #since = new Map<string, number>();
   readonly #log: Log;
   #client: ResourceClient<Pod> | undefined;
   #signal: AbortSignal | undefined;
@@ -45,6 +47,15 @@ export class StatusOutbox {
     if (idle && equalJson(pod.status, status)) return;
     this.#waiting.set(uid, { pod, status, failures: 0, trace: currentTrace() });
     this.#pump();
+  }
+
+  /** How many the server was not told yet, and for how long one has been on its way: more than a call takes is too long. */
+  get waiting(): { count: number; msMax: number } {
+    const oldest = Math.min(...this.#since.values());
+    return {
+      count: this.#waiting.size + this.#sending.size,
+      msMax: this.#since.size === 0 ? 0 : performance.now() - oldest,
+    };
   }
 
   /** Nobody asks any more. */
@@ -77,8 +88,11 @@ export class StatusOutbox {
   }
 
   async #deliver(client: ResourceClient<Pod>, uid: string, letter: Letter, signal: AbortSignal): Promise<void> {
+    this.#since.set(uid, performance.now());
     try {
-      await withinTrace(letter.trace, () => write(client, letter.pod, letter.status));
+      await withinTrace(letter.trace, () => write(client, letter.pod, letter.status)).finally(() =>
+        this.#since.delete(uid)
+      );
     } catch (error) {
       if (signal.aborted) return;
       const failures = letter.failures + 1;

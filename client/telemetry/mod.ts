@@ -11,6 +11,7 @@ export {
   type LogOptions,
   processLog,
 } from "./log.ts";
+export { answerHealth, type Check, type HealthAnswer, type HealthChecks } from "./health.ts";
 export { gatherMetrics, metricsAt, type MetricsSource } from "./gather.ts";
 export { type Counter, type Gauge, type Histogram, mergeMetrics, Metrics, METRICS_TYPE, SECONDS } from "./metrics.ts";
 export { keepProcessMetrics } from "./process_metrics.ts";

@@ -63,6 +63,14 @@ export async function keepCertificates(
   }
 }
 
+/** @returns what is wrong with a certificate that is served; undefined when nothing is */
+export async function certificateProblem(path: string, now: number = Date.now()): Promise<string | undefined> {
+  const { notBefore, notAfter } = validityOf(await Deno.readTextFile(path));
+  if (now >= notAfter) return `the certificate ended at ${new Date(notAfter).toISOString()}`;
+  if (now < notBefore) return `the certificate begins at ${new Date(notBefore).toISOString()}`;
+  return undefined;
+}
+
 /** The server's certificate and the administrator's. @returns when the first of them is due, in ms since the epoch */
 async function ensureCertificates(
   ca: CertificateAuthority,

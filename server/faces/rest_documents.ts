@@ -1,7 +1,6 @@
 /** Everything the API serves that is no resource: discovery, OpenAPI, version, health, token keys. */
 import { type ApiServer, noSuchResource, type User, versionInfo } from "@k3ts/api";
-import { METRICS_TYPE } from "@k3ts/client/telemetry";
-import { type HealthChecks, respondHealth } from "../telemetry/health.ts";
+import { answerHealth, type HealthChecks, METRICS_TYPE } from "@k3ts/client/telemetry";
 import { wantsAggregatedDiscovery } from "./negotiation.ts";
 import { headersOf } from "./rest_reply.ts";
 
@@ -18,6 +17,12 @@ export interface OwnDocuments {
   /** In Prometheus's text format. */
   metrics?: () => Promise<string>;
 }
+
+const HEALTH_HEADERS = {
+  "content-type": "text/plain; charset=utf-8",
+  "x-content-type-options": "nosniff",
+  "cache-control": "no-store",
+};
 
 const WELL: HealthChecks = { live: {}, ready: {} };
 
@@ -79,8 +84,11 @@ async function documentAt(
     const document = openapi.groupVersion(path.slice("/openapi/v3/".length));
     return document && openApi(request, document, "application/json");
   }
-  return respondHealth(path, new URL(request.url.replace(/^http\+unix:/, "http:")).searchParams, own.health ?? WELL) ??
-    discoveryAt(path, server);
+  const { searchParams } = new URL(request.url.replace(/^http\+unix:/, "http:"));
+  const health = await answerHealth(path, searchParams, own.health ?? WELL);
+  return health === undefined
+    ? discoveryAt(path, server)
+    : new Response(health.text, { status: health.status, headers: HEALTH_HEADERS });
 }
 
 function discoveryAt(path: string, { discovery }: ApiServer): Response | undefined {

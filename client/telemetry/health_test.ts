@@ -1,5 +1,5 @@
-import { equal, match } from "node:assert/strict";
-import { type HealthChecks, respondHealth } from "./health.ts";
+import { deepEqual, equal, match } from "node:assert/strict";
+import { answerHealth, type HealthChecks } from "./health.ts";
 
 const sick: HealthChecks = {
   live: { store: () => undefined },
@@ -9,8 +9,8 @@ const well: HealthChecks = { live: sick.live, ready: { plugins: () => undefined 
 
 async function ask(path: string, checks: HealthChecks): Promise<[number, string] | undefined> {
   const url = new URL(path, "http://server");
-  const response = respondHealth(url.pathname, url.searchParams, checks);
-  return response && [response.status, await response.text()];
+  const answer = await answerHealth(url.pathname, url.searchParams, checks);
+  return answer && [answer.status, answer.text];
 }
 
 Deno.test("where all is well, that is all that is said", async () => {
@@ -39,4 +39,12 @@ Deno.test("other paths are not about health", async () => {
   equal(await ask("/readyz/ping/more", well), undefined);
   equal(await ask("/metrics", well), undefined);
   equal(await ask("/readyz/constructor", well), undefined);
+});
+
+Deno.test("a check that throws has failed, and says why on one line", async () => {
+  const broken: HealthChecks = {
+    live: { store: () => Promise.reject(new Error("the disk is\nfull", { cause: new Error("ENOSPC") })) },
+    ready: {},
+  };
+  deepEqual(await ask("/livez/store", broken), [500, "[-]store failed: the disk is full: ENOSPC\n"]);
 });
