@@ -1,5 +1,5 @@
 /** Gives Services their cluster addresses and node ports. Knows what is taken from the Services themselves. */
-import type { Allocator } from "../registry/registry.ts";
+import type { Allocator } from "../registry/options.ts";
 import type { ObjectData } from "../registry/stored_object.ts";
 import { internalError, invalid } from "../status.ts";
 import { AddressRange, pickFree } from "./ranges.ts";

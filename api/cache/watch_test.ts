@@ -1,7 +1,8 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { MemoryStore } from "../store/memory.ts";
-import { Registry, type RegistryOptions } from "../registry/registry.ts";
+import type { RegistryOptions } from "../registry/options.ts";
+import { Registry } from "../registry/registry.ts";
 import { type ObjectData, parseObject, type StoredObject, type StoredResource } from "../registry/stored_object.ts";
 import { StatusError } from "../status.ts";
 import { FakeClock } from "../testing/fake_clock.ts";

@@ -10,64 +10,27 @@
  * nobody was told becomes visible then. When another writer has fenced this one, {@link Registry.lost} tells the server
  * to end.
  */
-import { Fenced, Full, LIMITS, type Revision, type StoreWriter } from "../store/store.ts";
+import { Fenced, LIMITS, type Revision, type StoreWriter } from "../store/store.ts";
 import type { Clock } from "../clock.ts";
-import type { HistoryLimits } from "../cache/history.ts";
 import type { ObjectChange } from "../cache/change.ts";
 import { Cache } from "../cache/cache.ts";
 import {
   alreadyExists,
   groupResource,
-  insufficientStorage,
-  internalError,
   modifiedMeanwhile,
   notFound,
-  serviceUnavailable,
   StatusError,
   tooLargeEntity,
   tooManyRequests,
 } from "../status.ts";
 import { ExpiryQueue } from "./expiry.ts";
-import { GroupCommit, type GroupCommitOptions, type PendingWrite } from "./group_commit.ts";
+import { GroupCommit, type PendingWrite } from "./group_commit.ts";
 import { objectKey } from "./keys.ts";
 import { loadHistory, loadObjects } from "./load.ts";
 import { readUnseen, Unrecoverable } from "./recovery.ts";
+import type { Allocator, RegistryOptions, WriteOptions } from "./options.ts";
+import { refusal, refusalSince } from "./store_failure.ts";
 import { type ObjectData, parseObject, type StoredObject, type StoredResource, storeObject } from "./stored_object.ts";
-
-/** Gives out what must be unique in the cluster: addresses, ports. Sees every write, so that it needs no releasing. */
-export interface Allocator {
-  /** Fills in what `next` lacks. @throws {StatusError} when what it asks for is taken or nothing is left */
-  assign(next: ObjectData, previous: ObjectData | undefined): void;
-  /** A write has been accepted: what `previous` held and `next` does not is free again. */
-  observe(next: ObjectData | undefined, previous: ObjectData | undefined): void;
-}
-
-export interface RegistryOptions extends GroupCommitOptions {
-  historyLimits?: HistoryLimits;
-  /** By `resource.group`. */
-  allocators?: ReadonlyMap<string, Allocator>;
-  /** History that the store keeps at least, for watches that resume after a restart. @default 10 minutes */
-  storeHistoryMs?: number;
-  /** Opens the store again after a failure. Absent: a failure is the end. */
-  reopen?: () => Promise<StoreWriter>;
-  tracing?: Tracing;
-  /** Told when the store fails, when it cannot be opened again, and when it can (undefined). */
-  onStoreFailure?: (failure: Error | undefined) => void;
-}
-
-/** How writes become parts of traces. */
-export interface Tracing {
-  /** W3C Trace Context of what is being done now; empty outside of any trace. */
-  current(): string;
-  span<T>(name: string, work: () => Promise<T>): Promise<T>;
-}
-
-export interface WriteOptions {
-  /** Everything but the store: the answer is what would have been written. @default false */
-  dryRun?: boolean;
-  /** May be lost with the machine. @default false */
-  mayBeLost?: boolean;
-}
 
 /** Expired objects that are deleted at once; the rest follow a moment later. */
 const EXPIRIES_AT_ONCE = 256;
@@ -434,28 +397,4 @@ export class Registry<R extends StoredResource = StoredResource> {
       this.#keepCompacting(marks);
     });
   }
-}
-
-/** What those are told whose writes were under way when the store failed. */
-function refusal(cause: Error): Error {
-  if (cause instanceof StatusError) return cause;
-  if (cause instanceof Fenced) return takenOver(cause);
-  const text = `the store has failed, and whether this write was made is unknown: ${cause.message}`;
-  if (cause instanceof Full) return insufficientStorage(`the disk is full: ${text}`, { cause });
-  return internalError(text, { cause });
-}
-
-/** What those are told who come later: nothing was written. */
-function refusalSince(cause: Error): Error {
-  if (cause instanceof Fenced) return takenOver(cause);
-  if (cause instanceof Full) {
-    return insufficientStorage(`Cannot write as the store must have room on its disk: ${cause.message}`, { cause });
-  }
-  return serviceUnavailable(`Cannot write as the store has failed and is being opened again: ${cause.message}`, {
-    cause,
-  });
-}
-
-function takenOver(cause: Error): StatusError {
-  return serviceUnavailable(`Cannot write as another server has taken over the store: ${cause.message}`, { cause });
 }

@@ -1,5 +1,6 @@
 /** Which processes are killed together, and in which order. Pure. */
 import type { ProcessName } from "../e2e/cluster.ts";
+import { randomFrom } from "../faults/random.ts";
 
 export const PROCESSES: readonly ProcessName[] = ["supervisor", "gateway", "server", "plugins", "agent", "dataplane"];
 
@@ -14,22 +15,11 @@ export function allRounds(processes: readonly ProcessName[] = PROCESSES): Round[
 
 /** In an order that the seed decides. */
 export function shuffled<T>(items: readonly T[], seed: number): T[] {
-  const next = random(seed);
+  const next = randomFrom(seed);
   const left = [...items];
   const order: T[] = [];
   while (left.length > 0) order.push(...left.splice(Math.floor(next() * left.length), 1));
   return order;
-}
-
-/** Mulberry32: numbers from 0 up to 1 that the seed alone decides. */
-export function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /**
