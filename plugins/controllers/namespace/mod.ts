@@ -1,9 +1,16 @@
 /** Empties a namespace that is to be deleted, and lets it go when nothing is left in it. */
 import { isNotFound } from "@k3ts/client";
-import { type KubernetesObject, type Namespace, type ResourceRef, resources } from "@k3ts/model/objects";
+import {
+  formatTime,
+  type KubernetesObject,
+  mergeConditions,
+  type Namespace,
+  type ResourceRef,
+  resources,
+} from "@k3ts/model/objects";
 import { type Backoff, type Daemon, type DaemonContext, isPassing, WorkQueue } from "../../sdk/mod.ts";
 import { resourcesWith } from "../discovery.ts";
-import { type Content, planNamespace } from "./plan.ts";
+import { conditionsOf, type Content, contentOf, type NamespaceCondition, planNamespace } from "./plan.ts";
 
 const VERBS = ["list", "deletecollection"];
 /** What is on its way out may take its time. */
@@ -53,7 +60,7 @@ async function work(queue: WorkQueue, context: DaemonContext, signal: AbortSigna
 }
 
 /** @returns whether to look again soon */
-async function clear(name: string, { clients }: DaemonContext, signal: AbortSignal): Promise<boolean> {
+async function clear(name: string, { clients, clock }: DaemonContext, signal: AbortSignal): Promise<boolean> {
   const client = clients.of<Namespace>(resources.namespaces);
   const namespace = await client.get(name, { signal }).catch((error) => {
     if (isNotFound(error)) return undefined;
@@ -63,27 +70,38 @@ async function clear(name: string, { clients }: DaemonContext, signal: AbortSign
   const found = (await resourcesWith(clients, VERBS, signal)).filter(({ namespaced }) => namespaced);
   const contents = await Promise.all(found.map((resource) => look(resource)));
   const plan = planNamespace(namespace, contents);
-  if (plan.do === "empty") {
-    await Promise.all(
-      plan.resources.map((resource) =>
-        clients.of(resource).deleteCollection({ namespace: name, propagationPolicy: "Background", signal })
-      ),
-    );
-  }
+  const failures = plan.do === "empty" ? await empty(plan.resources) : [];
   if (plan.do === "finalize") {
     await client.update({ ...namespace, spec: { ...namespace.spec, finalizers: plan.finalizers } }, {
       subresource: "finalize",
       signal,
     });
   }
+  // One that is gone in a moment needs no words.
+  if (plan.do === "wait" || failures.length > 0) await tell(namespace);
+  if (failures.length > 0) throw failures[0];
   return plan.do === "empty" || plan.do === "wait";
 
   async function look(resource: ResourceRef): Promise<Content> {
     const { items } = await clients.of<KubernetesObject>(resource).list({ namespace: name, signal });
-    return {
-      resource,
-      count: items.length,
-      leaving: items.every(({ metadata }) => metadata.deletionTimestamp !== undefined),
-    };
+    return contentOf(resource, items);
+  }
+
+  async function empty(resources: readonly ResourceRef[]): Promise<Error[]> {
+    const results = await Promise.allSettled(
+      resources.map((resource) =>
+        clients.of(resource).deleteCollection({ namespace: name, propagationPolicy: "Background", signal })
+      ),
+    );
+    signal.throwIfAborted();
+    return results.flatMap((result) => result.status === "rejected" ? [result.reason as Error] : []);
+  }
+
+  async function tell(seen: Namespace): Promise<void> {
+    const said = conditionsOf(contents, failures.map(({ message }) => message));
+    const before = seen.status?.conditions;
+    const conditions = mergeConditions<NamespaceCondition>(before, said, formatTime(clock.now()));
+    if (conditions === before) return;
+    await client.updateStatus({ ...seen, status: { ...seen.status, conditions: [...conditions] } }, { signal });
   }
 }
