@@ -7,7 +7,8 @@ import { Full } from "../store/store.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
 import { FaultyStore } from "../testing/faulty_store.ts";
 import { settleTurns, watchedNames } from "../testing/registry_watch.ts";
-import { Registry, type RegistryOptions } from "./registry.ts";
+import type { RegistryOptions } from "./options.ts";
+import { Registry } from "./registry.ts";
 import { type ObjectData, parseObject, type StoredResource } from "./stored_object.ts";
 
 const never = new AbortController().signal;

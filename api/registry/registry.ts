@@ -19,7 +19,6 @@ import {
   groupResource,
   modifiedMeanwhile,
   notFound,
-  StatusError,
   tooLargeEntity,
   tooManyRequests,
 } from "../status.ts";

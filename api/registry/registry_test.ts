@@ -4,7 +4,8 @@ import type { StoreWriter } from "../store/store.ts";
 import { StatusError } from "../status.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
 import { FaultyStore } from "../testing/faulty_store.ts";
-import { Registry, type RegistryOptions } from "./registry.ts";
+import type { RegistryOptions } from "./options.ts";
+import { Registry } from "./registry.ts";
 import { type ObjectData, parseObject, type StoredResource } from "./stored_object.ts";
 
 const never = new AbortController().signal;
