@@ -8,6 +8,7 @@ import { namesIn, removeIfThere } from "./files.ts";
 import { removePodCgroup, removeRootCgroup } from "./runtime/cgroups.ts";
 import { BRIDGE, LINK_PREFIX, linkOf } from "./network/node_network.ts";
 import type { Paths } from "./paths.ts";
+import { unmountBelow } from "./volumes/mounts.ts";
 
 export interface CleanupParts {
   paths: Paths;
@@ -51,11 +52,6 @@ export async function removeAll({ paths, runtime, images, network }: CleanupPart
       await attempt(() => removeIfThere(path, { recursive: true }));
     }}
   return errors;
-}
-
-async function unmountBelow(images: Client<typeof ImageService>, path: string): Promise<void> {
-  const { targets } = await images.listMounts({ path });
-  for (const target of targets) await images.unmount({ target });
 }
 
 /** The bridge goes when no other pods hang on it: another node may run on this machine. */

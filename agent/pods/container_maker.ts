@@ -12,6 +12,7 @@ import type { OciSeccomp } from "../runtime/oci.ts";
 import { hostnameOf } from "../runtime/pod_files.ts";
 import { defaultSeccomp, readSeccomp, seccompChoiceOf } from "../runtime/seccomp.ts";
 import { userOf } from "../runtime/user.ts";
+import { unmountBelow } from "../volumes/mounts.ts";
 import { ConfigError } from "./config_error.ts";
 import { containerSpecOf } from "./container_rules.ts";
 import { environmentOf } from "./environment.ts";
@@ -207,9 +208,7 @@ async function letGo(parts: NodeParts, id: string): Promise<void> {
   await parts.runtime.deleteContainer({ id });
   const { rootfs, volumes } = containerPaths(parts.table.directoryOf(id));
   await parts.mounts.unmount({ target: rootfs });
-  if (!await exists(volumes)) return;
-  const { targets } = await parts.mounts.listMounts({ path: volumes });
-  for (const target of targets) await parts.mounts.unmount({ target });
+  if (await exists(volumes)) await unmountBelow(parts.mounts, volumes);
 }
 
 /**
@@ -219,11 +218,11 @@ async function letGo(parts: NodeParts, id: string): Promise<void> {
 export function stopSignalOf(said = ""): number {
   const numbers = constants.signals as Record<string, number>;
   const realTime = /^(?:SIG)?RT(MIN|MAX)(?:([+-])(\d+))?$/.exec(said);
-  if (realTime !== null) {
-    const by = Number(`${realTime[2] ?? "+"}${realTime[3] ?? 0}`);
-    return (realTime[1] === "MIN" ? SIGRTMIN : SIGRTMAX) + by;
-  }
-  const number = /^\d+$/.test(said) ? Number(said) : numbers[said.startsWith("SIG") ? said : `SIG${said}`];
+  const number = realTime !== null
+    ? (realTime[1] === "MIN" ? SIGRTMIN : SIGRTMAX) + Number(`${realTime[2] ?? "+"}${realTime[3] ?? 0}`)
+    : /^\d+$/.test(said)
+    ? Number(said)
+    : numbers[said.startsWith("SIG") ? said : `SIG${said}`];
   return number !== undefined && number >= 1 && number <= SIGRTMAX ? number : numbers.SIGTERM!;
 }
 

@@ -7,6 +7,7 @@ import { ConfigError } from "../pods/config_error.ts";
 import { expand } from "../pods/expand.ts";
 import type { PodPaths } from "../paths.ts";
 import { type Owner, writePayload } from "./atomic_writer.ts";
+import { unmountBelow } from "./mounts.ts";
 import { planVolumes, tokenKey, type TokenRequest, type VolumeInput, type VolumePlan } from "./plan.ts";
 import { type HeldToken, keepToken } from "./token.ts";
 
@@ -145,8 +146,7 @@ export class Volumes {
 
   /** Takes every mount below the pod's volumes away, deepest first. The files go with the pod's directory. */
   async release(paths: PodPaths): Promise<void> {
-    const { targets } = await this.#native.listMounts({ path: paths.volumes });
-    for (const target of targets) await this.#native.unmount({ target });
+    await unmountBelow(this.#native, paths.volumes);
   }
 }
 

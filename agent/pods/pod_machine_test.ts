@@ -1,0 +1,65 @@
+import { deepEqual, equal, rejects } from "node:assert/strict";
+import { createLog } from "@k3ts/client/telemetry";
+import { aPod } from "@k3ts/model/testing";
+import { exists } from "../files.ts";
+import { pathsOf, podPathsOf } from "../paths.ts";
+import { Volumes } from "../volumes/volumes.ts";
+import type { NodeParts } from "./machine_parts.ts";
+import type { DesiredPod } from "./plan.ts";
+import { PodMachine } from "./pod_machine.ts";
+
+/** Mounts as the kernel would have them, and nothing else of a node. */
+function aNode(dataDir: string, mounted: Set<string>): NodeParts {
+  const mounts = {
+    mount: ({ target }: { target: string }) => Promise.resolve(mounted.add(target)),
+    unmount: ({ target }: { target: string }) => Promise.resolve(mounted.delete(target)),
+    listMounts: ({ path }: { path: string }) =>
+      Promise.resolve({ targets: [...mounted].filter((one) => one.startsWith(`${path}/`)) }),
+  } as unknown as NodeParts["mounts"];
+  return {
+    paths: pathsOf(dataDir),
+    mounts,
+    volumes: new Volumes(mounts, () => Promise.resolve(""), () => undefined),
+    table: { refresh: () => Promise.resolve(), of: () => [] } as unknown as NodeParts["table"],
+    references: { areKnown: () => true } as unknown as NodeParts["references"],
+    images: { index: { list: () => [] }, find: () => undefined } as unknown as NodeParts["images"],
+    node: { address: "10.0.0.1", cpuCores: 2, memoryBytes: 2 ** 30, bootId: "b" },
+    log: createLog(() => {}, () => 0),
+    now: () => 0,
+  } as unknown as NodeParts;
+}
+
+Deno.test("volumes that were mounted before another one failed are taken away with their pod", async () => {
+  const dataDir = await Deno.makeTempDir({ prefix: "k3" });
+  const mounted = new Set<string>();
+  const parts = aNode(dataDir, mounted);
+  const pod = aPod({
+    spec: {
+      containers: [{ name: "main", image: "demo:1" }],
+      volumes: [
+        { name: "memory", emptyDir: { medium: "Memory" } },
+        { name: "missing", hostPath: { path: `${dataDir}/none`, type: "File" } },
+      ],
+    },
+  });
+  const { volumes, directory } = podPathsOf(parts.paths, pod.metadata.uid);
+  const desired: DesiredPod = { pod, gone: false, seenAt: 0, hostAddress: "10.0.0.1" };
+  const machine = new PodMachine(parts, pod.metadata.uid);
+  const nothing = { actions: [], status: {}, notices: [] } as unknown as Parameters<typeof machine.perform>[2];
+  try {
+    equal((await machine.observe(desired)).volumes, "unmounted");
+    await rejects(machine.perform({ do: "mountVolumes" }, desired, nothing), /hostPath type check failed/);
+    deepEqual([...mounted], [`${volumes}/memory`]);
+    equal((await machine.observe(desired)).volumes, "stale");
+    await machine.perform({ do: "unmountVolumes" }, desired, nothing);
+    deepEqual([...mounted], []);
+    equal((await machine.observe(desired)).volumes, "unmounted");
+
+    mounted.add(`${volumes}/memory`);
+    await machine.perform({ do: "removeFiles" }, desired, nothing);
+    deepEqual([...mounted], [], "nothing is removed through a mount");
+    equal(await exists(directory), false);
+  } finally {
+    await Deno.remove(dataDir, { recursive: true });
+  }
+});
