@@ -15,6 +15,8 @@ export function explain(error: unknown): string {
   if (error instanceof Problem) return sentence(error.message, error.next);
   const known = ApiError.from(error);
   if (known instanceof ApiError) return sentence(known.message, hint(known));
+  // What the system refuses, such as a full disk, is nobody's mistake.
+  if (error instanceof Error && /\(os error \d+\)/.test(error.message)) return sentence(error.message, undefined);
   // A mistake of ours: whoever mends it wants to know where it is.
   return `Error: ${error instanceof Error ? error.stack ?? error.message : error}`;
 }
@@ -34,6 +36,8 @@ function hint({ code, reason, details, message }: ApiError): string | undefined 
   if (/certificate/i.test(message) && code >= 500) {
     return "This kubeconfig trusts another cluster's CA: was the cluster made anew? Use its new admin.kubeconfig.";
   }
+  const node = /\bnode "([^"]+)" must be reachable/.exec(message)?.[1];
+  if (node !== undefined) return `See how that node is: k3ts describe node ${node}`;
   if (code === 503 || code === 504) {
     return "Is the server running? Start it with `k3ts up`, or name another one with --kubeconfig.";
   }

@@ -109,7 +109,10 @@ async function* requests<S>(start: S, input: AsyncIterable<Uint8Array> | undefin
 async function copyInto(container: Container, from: string, to: string): Promise<void> {
   const clean = posix.normalize(to).replace(/(?<=.)\/+$/, "");
   const isInside = to.endsWith("/") || await container.succeeds(["test", "-d", clean]);
-  const target = isInside ? posix.join(clean, basename(await Deno.realPath(from))) : clean;
+  const source = await Deno.realPath(from).catch((error: Error) => {
+    throw new Problem(`Cannot copy ${from} as it must be a file or a folder that can be read: ${error.message}`);
+  });
+  const target = isInside ? posix.join(clean, basename(source)) : clean;
   const command = ["tar", "-xmf", "-", "-C", posix.dirname(target)];
   for await (const _ of container.run(command, archive(from, posix.basename(target))));
 }

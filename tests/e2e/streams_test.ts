@@ -228,6 +228,11 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
       await first.k3ts("cp", `tool-${node}:/tmp/k3ts`, `${folder}/to`);
       equal((await first.run(["diff", "-r", `${folder}/from`, `${folder}/to`])).stdout, "");
       match((await first.tryK3ts("cp", `tool-${node}:/nowhere`, folder)).stderr, /nowhere: No such file/);
+      const missing = await first.tryK3ts("cp", `${folder}/nowhere`, `tool-${node}:/tmp`);
+      match(
+        missing.stderr,
+        /^Error: Cannot copy \S+nowhere as it must be a file or a folder that can be read: No such/,
+      );
     });
 
     await t.step(`logs: what is waited for, what is not there, options (${node})`, async () => {
