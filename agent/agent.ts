@@ -99,6 +99,7 @@ export async function runAgent(given: AgentParts): Promise<void> {
   });
   const watching = Promise.all([
     watchRuntime(parts, node),
+    node.network.keep(parts.signal),
     node.routes.keep(parts.signal),
     rotateLogs(parts.paths, node.table, parts.now, parts.log, parts.signal),
     watchDiskLimits({

@@ -6,7 +6,7 @@ import type { Client } from "@connectrpc/connect";
 import type { ImageService, NetworkService, RuntimeService } from "@k3ts/proto";
 import { namesIn, removeIfThere } from "./files.ts";
 import { removePodCgroup, removeRootCgroup } from "./runtime/cgroups.ts";
-import { BRIDGE, LINK_PREFIX, linkOf } from "./network/node_network.ts";
+import { BRIDGE, LINK_PREFIX, linkOf } from "./network/pod_links.ts";
 import type { Paths } from "./paths.ts";
 import { unmountBelow } from "./volumes/mounts.ts";
 

@@ -2,7 +2,8 @@
 import type { Client } from "@connectrpc/connect";
 import type { HealthChecks } from "@k3ts/client/telemetry";
 import type { RuntimeService } from "@k3ts/proto";
-import { BRIDGE, type NodeNetwork } from "./network/node_network.ts";
+import type { NodeNetwork } from "./network/node_network.ts";
+import { BRIDGE } from "./network/pod_links.ts";
 import type { PodManager } from "./pods/manager.ts";
 import { podName } from "./pods/text.ts";
 import type { StatusOutbox } from "./sync/status_outbox.ts";

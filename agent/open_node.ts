@@ -61,6 +61,7 @@ export async function openNode(
       services: () => saved.services.list(),
       slices: () => saved.slices.list(),
       pods: () => podAddresses(manager.pods(), saved.slices.list(), network),
+      networks: () => manager.networks(),
       hostPorts: () =>
         manager.pods().flatMap((pod) => {
           const address = network.addresses.of(pod.metadata.uid);

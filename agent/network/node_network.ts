@@ -15,6 +15,7 @@ import { parseResolvConf } from "../runtime/pod_files.ts";
 import { Addresses, gatewayOf } from "./addresses.ts";
 import { planDns } from "./dns.ts";
 import { isReadyEndpoint } from "./endpoints.ts";
+import { BRIDGE, PodLinks } from "./pod_links.ts";
 import type { HostPort } from "./service_ports.ts";
 import { ServiceRules } from "./service_rules.ts";
 
@@ -33,15 +34,13 @@ export interface NetworkSources {
   services(): Service[];
   slices(): EndpointSlice[];
   pods(): { namespace: string; address: string }[];
+  /** This node's pods that have a network of their own, and where that is pinned. */
+  networks(): { uid: string; networkNamespace: string }[];
   /** Of this node's pods. */
   hostPorts(): HostPort[];
   hasOtherNodes(): boolean;
 }
 
-export const BRIDGE = "k3ts0";
-/** The host's ends of the pods' interfaces begin so. */
-export const LINK_PREFIX = "k3v";
-const MTU = 1500;
 /** Services may change together a lot: what is planned waits this long for the rest. */
 const GATHER_MS = 10;
 const RETRY_MS = 2_000;
@@ -56,7 +55,7 @@ export type OnSynced = (what: "rules" | "names", seconds: number, isDone: boolea
 export class NodeNetwork {
   readonly addresses: Addresses;
   readonly facts: NetworkFacts;
-  readonly #native: Client<typeof NetworkService>;
+  readonly #links: PodLinks;
   readonly #dns: Pick<Client<typeof DnsService>, "loadSnapshot">;
   readonly #dnsFile: string;
   readonly #sources: NetworkSources;
@@ -85,7 +84,18 @@ export class NodeNetwork {
   }) {
     this.addresses = parts.addresses;
     this.facts = parts.facts;
-    this.#native = parts.native;
+    const { facts, addresses, sources } = parts;
+    this.#links = new PodLinks({
+      native: parts.native,
+      addresses: [`${gatewayOf(facts.nodeCidr)}/${facts.nodeCidr.split("/")[1]}`, `${facts.dnsAddress}/32`],
+      routes: [facts.serviceCidr],
+      links: () =>
+        sources.networks().flatMap((one) => {
+          const address = addresses.of(one.uid);
+          return address === undefined ? [] : [{ ...one, address }];
+        }),
+      log: parts.log,
+    });
     this.#rules = new ServiceRules(parts.native, parts.log);
     this.#dns = parts.dns;
     this.#dnsFile = parts.dnsFile;
@@ -107,16 +117,10 @@ export class NodeNetwork {
     log: Log;
     signal: AbortSignal;
   }): Promise<NodeNetwork> {
-    const { facts, native } = options;
-    const prefix = facts.nodeCidr.split("/")[1];
-    await native.ensureBridge({
-      name: BRIDGE,
-      addresses: [`${gatewayOf(facts.nodeCidr)}/${prefix}`, `${facts.dnsAddress}/32`],
-      routes: [facts.serviceCidr],
-      mtu: MTU,
-    });
-    const addresses = await Addresses.open(options.addressesFile, facts.nodeCidr);
-    return new NodeNetwork({ ...options, addresses });
+    const addresses = await Addresses.open(options.addressesFile, options.facts.nodeCidr);
+    const network = new NodeNetwork({ ...options, addresses });
+    await network.#links.ensureBridge();
+    return network;
   }
 
   /** Why rules or names are not up to date; undefined when they are. */
@@ -128,26 +132,22 @@ export class NodeNetwork {
     return gatewayOf(this.facts.nodeCidr);
   }
 
+  /** Keeps bridge and interfaces as they should be, until the signal fires. They stay. */
+  keep(signal: AbortSignal): Promise<void> {
+    return this.#links.keep(signal);
+  }
+
   /** Gives a pod its interface. Its address stays the same until {@link detach}. */
   async attach(podUid: string, networkNamespace: string): Promise<string> {
     const address = await this.addresses.give(podUid);
     this.#leaving.delete(address);
-    await this.#native.attach({
-      networkNamespace,
-      bridge: BRIDGE,
-      hostInterface: linkOf(podUid),
-      podInterface: "eth0",
-      // As the only one of its network, so that also pods of this node are reached through the host's rules.
-      address: `${address}/32`,
-      gateway: this.gateway,
-      mtu: MTU,
-    });
+    await this.#links.attach({ uid: podUid, networkNamespace, address });
     return address;
   }
 
   async detach(podUid: string): Promise<void> {
     const address = this.addresses.of(podUid);
-    await this.#native.removeLink({ name: linkOf(podUid) });
+    await this.#links.detach(podUid);
     await this.addresses.free(podUid);
     if (address !== undefined) this.#leaving.delete(address);
     this.changed();
@@ -256,11 +256,6 @@ export class NodeNetwork {
       this.#log.warn("Cannot tell the dataplane of new names", { error: explain(error) })
     );
   }
-}
-
-/** At most 15 characters, and the same for a pod every time. */
-export function linkOf(podUid: string): string {
-  return `${LINK_PREFIX}${podUid.replaceAll("-", "").slice(0, 12)}`;
 }
 
 function withPort(address: string): string {

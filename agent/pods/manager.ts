@@ -115,6 +115,14 @@ export class PodManager {
     );
   }
 
+  /** Of the pods that have one of their own. */
+  networks(): { uid: string; networkNamespace: string }[] {
+    return [...this.#followed].flatMap(([uid, { machine }]) => {
+      const { networkNamespace } = machine;
+      return networkNamespace === undefined ? [] : [{ uid, networkNamespace }];
+    });
+  }
+
   find(namespace: string, name: string): Pod | undefined {
     return this.pods().find((pod) => pod.metadata.name === name && (pod.metadata.namespace ?? "default") === namespace);
   }

@@ -44,6 +44,12 @@ export class PodMachine implements Machine {
     this.#images = new PodImages(parts);
   }
 
+  /** Where the pod's own network is pinned, when it has one and it is whole. */
+  get networkNamespace(): string | undefined {
+    const sandbox = this.#sandbox;
+    return sandbox === "unread" || sandbox?.address === undefined ? undefined : sandbox.namespaces.network;
+  }
+
   /** What the volumes show may have changed. */
   markVolumesStale(): void {
     this.#changes++;
