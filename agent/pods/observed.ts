@@ -85,7 +85,7 @@ export type ImageState =
 export interface ObservedPod {
   /** The namespaces that the containers share; absent when there are none, or no longer (a reboot). */
   sandbox?: { address?: string; createdAt: number };
-  /** The pod's directory exists. */
+  /** Something of the pod is on this disk. */
   files: boolean;
   /** The server has answered for every ConfigMap and Secret that the pod uses, be it that there is none. */
   referencesKnown: boolean;

@@ -27,6 +27,7 @@ export class PodMachine implements Machine {
   readonly #images: PodImages;
   #sandbox: Sandbox | undefined | "unread" = "unread";
   #files: boolean | "unread" = "unread";
+  #recorded = false;
   #volumes: ObservedPod["volumes"] | "unread" = "unread";
   #volumesRefreshAt: number | undefined;
   /** Counts what has changed for the volumes. */
@@ -63,7 +64,7 @@ export class PodMachine implements Machine {
     if (this.#sandbox === "unread") this.#sandbox = await readSandbox(this.#parts, uid);
     // Somebody may have unmounted them: nothing could ever join what is gone.
     if (this.#sandbox !== undefined && !isPinned(this.#sandbox)) this.#sandbox = undefined;
-    if (this.#files === "unread") this.#files = await exists(paths.directory);
+    if (this.#files === "unread") this.#files = await exists(paths.directory) || await exists(paths.sandbox);
     if (this.#volumes === "unread") {
       // What an agent before this one mounted is looked through again, so that it is current.
       const { targets } = await this.#parts.mounts.listMounts({ path: paths.volumes });
@@ -182,7 +183,10 @@ export class PodMachine implements Machine {
         return await this.#forget(pod, plan);
       case "removeFiles":
         for (const record of parts.table.of(uid)) await removeContainer(parts, record);
+        // What was begun and never became whole, or was of another boot.
+        await removeSandbox(parts, uid);
         await removeUnmounted(parts.mounts, podPathsOf(parts.paths, uid).directory);
+        this.#recorded = false;
         this.#files = false;
         return;
     }
@@ -190,10 +194,11 @@ export class PodMachine implements Machine {
 
   /** What is needed to end the pod when the server no longer has it. */
   async #makeFiles({ pod, seenAt }: DesiredPod): Promise<void> {
-    if (this.#files === true) return;
+    if (this.#recorded) return;
     const paths = podPathsOf(this.#parts.paths, pod.metadata.uid);
     await Deno.mkdir(paths.directory, { recursive: true, mode: 0o755 });
     await writeAtomically(paths.record, JSON.stringify({ version: 1, seenAt, pod }), { sync: false });
+    this.#recorded = true;
     this.#files = true;
   }
 

@@ -5,11 +5,11 @@ import { exists } from "../files.ts";
 import { pathsOf, podPathsOf } from "../paths.ts";
 import { Volumes } from "../volumes/volumes.ts";
 import type { NodeParts } from "./machine_parts.ts";
-import type { DesiredPod } from "./plan.ts";
+import type { DesiredPod, PodPlan } from "./plan.ts";
 import { PodMachine } from "./pod_machine.ts";
 
-/** Mounts as the kernel would have them, and nothing else of a node. */
-function aNode(dataDir: string, mounted: Set<string>): NodeParts {
+/** Mounts as the kernel would have them, a network that only counts, and nothing else of a node. */
+function aNode(dataDir: string, mounted: Set<string>, detached: string[] = []): NodeParts {
   const mounts = {
     mount: ({ target }: { target: string }) => Promise.resolve(mounted.add(target)),
     unmount: ({ target }: { target: string }) => Promise.resolve(mounted.delete(target)),
@@ -19,6 +19,14 @@ function aNode(dataDir: string, mounted: Set<string>): NodeParts {
   return {
     paths: pathsOf(dataDir),
     mounts,
+    runtime: {
+      createSandbox: () => Promise.reject(new Error("the kernel does not want to")),
+      removeSandbox: () => Promise.resolve({}),
+    } as unknown as NodeParts["runtime"],
+    network: {
+      facts: { clusterDomain: "cluster.local", dnsAddress: "10.43.0.10" },
+      detach: (uid: string) => Promise.resolve(detached.push(uid)),
+    } as unknown as NodeParts["network"],
     volumes: new Volumes(mounts, () => Promise.resolve(""), () => undefined),
     table: { refresh: () => Promise.resolve(), of: () => [] } as unknown as NodeParts["table"],
     references: { areKnown: () => true } as unknown as NodeParts["references"],
@@ -45,7 +53,7 @@ Deno.test("volumes that were mounted before another one failed are taken away wi
   const { volumes, directory } = podPathsOf(parts.paths, pod.metadata.uid);
   const desired: DesiredPod = { pod, gone: false, seenAt: 0, hostAddress: "10.0.0.1" };
   const machine = new PodMachine(parts, pod.metadata.uid);
-  const nothing = { actions: [], status: {}, notices: [] } as unknown as Parameters<typeof machine.perform>[2];
+  const nothing = { actions: [], status: {}, notices: [] } as unknown as PodPlan;
   try {
     equal((await machine.observe(desired)).volumes, "unmounted");
     await rejects(machine.perform({ do: "mountVolumes" }, desired, nothing), /hostPath type check failed/);
@@ -59,6 +67,34 @@ Deno.test("volumes that were mounted before another one failed are taken away wi
     await machine.perform({ do: "removeFiles" }, desired, nothing);
     deepEqual([...mounted], [], "nothing is removed through a mount");
     equal(await exists(directory), false);
+  } finally {
+    await Deno.remove(dataDir, { recursive: true });
+  }
+});
+
+Deno.test("a sandbox that never became whole leaves nothing", async () => {
+  const dataDir = await Deno.makeTempDir({ prefix: "k3" });
+  const detached: string[] = [];
+  const parts = aNode(dataDir, new Set(), detached);
+  const pod = aPod({ spec: { containers: [{ name: "main", image: "demo:1" }] } });
+  const { uid } = pod.metadata;
+  const { sandbox, directory } = podPathsOf(parts.paths, uid);
+  const desired: DesiredPod = { pod, gone: true, seenAt: 0, hostAddress: "10.0.0.1" };
+  const nothing = { actions: [], status: {}, notices: [] } as unknown as PodPlan;
+  try {
+    await rejects(
+      new PodMachine(parts, uid).perform({ do: "createSandbox" }, desired, nothing),
+      /the kernel does not want to/,
+    );
+    equal(await exists(sandbox), true);
+    await Deno.remove(directory, { recursive: true });
+    // By an agent that finds no more than that.
+    const machine = new PodMachine(parts, uid);
+    equal((await machine.observe(desired)).files, true);
+    await machine.perform({ do: "removeFiles" }, desired, nothing);
+    equal(await exists(sandbox), false);
+    deepEqual(detached, [uid], "its address is free again");
+    equal((await machine.observe(desired)).files, false);
   } finally {
     await Deno.remove(dataDir, { recursive: true });
   }
