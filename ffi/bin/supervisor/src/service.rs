@@ -45,7 +45,7 @@ impl pb::MetricsService for Service {
 fn write(processes: &[pb::ProcessStatus], text: &mut Exposition) {
     let names: Vec<_> = processes
         .iter()
-        .map(|process| [("process", process.name.as_str())])
+        .map(|process| [("name", process.name.as_str())])
         .collect();
     let each = |value: fn(&pb::ProcessStatus) -> u64| {
         let labels = names.iter().map(|labels| &labels[..]);
