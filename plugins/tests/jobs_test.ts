@@ -1,6 +1,14 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { FakeClock } from "@k3ts/api/testing";
-import { type CronJob, isConditionTrue, type Job, type JobSpec, type Pod, resources } from "@k3ts/model/objects";
+import {
+  type CronJob,
+  isConditionTrue,
+  type Job,
+  type JobSpec,
+  type Namespace,
+  type Pod,
+  resources,
+} from "@k3ts/model/objects";
 import { fakeKubelet, runControllers, type TestCluster, testCluster } from "../testing/mod.ts";
 import { ALL } from "./_web.ts";
 
@@ -80,6 +88,24 @@ Deno.test("with a Job that is deleted go its pods, held by finalizers as they ar
   }
 });
 
+Deno.test("a namespace goes with a Job that keeps a failed pod until it is replaced, which it cannot be there", async () => {
+  await using cluster = await testCluster();
+  await using _running = await runControllers(cluster, ALL);
+  await using _kubelet = await fakeKubelet(cluster, { fate: () => "failed" });
+  const namespaces = cluster.clients.of<Namespace>(resources.namespaces);
+  await namespaces.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: "a" }, spec: {} });
+  await cluster.until(resources.serviceaccounts, { namespace: "a", name: "default" }, Boolean);
+  const perIndex = { completionMode: "Indexed", completions: 1, backoffLimitPerIndex: 5 } as const;
+  await createJob(cluster, perIndex, "a");
+  await cluster.untilAll<Pod>(
+    resources.pods,
+    "a",
+    (all) => all.some(({ status, metadata }) => status?.phase === "Failed" && metadata.finalizers?.length === 1),
+  );
+  await namespaces.delete("a");
+  await cluster.until(resources.namespaces, { name: "a" }, (object) => object === undefined);
+});
+
 Deno.test("a CronJob makes a Job when the time has come, keeps as many as it should, and takes them along", async () => {
   const clock = new FakeClock();
   await using cluster = await testCluster({ clock });
@@ -111,11 +137,11 @@ Deno.test("a CronJob makes a Job when the time has come, keeps as many as it sho
   deepEqual(running.failures, []);
 });
 
-function createJob({ clients }: TestCluster, spec: Partial<JobSpec>): Promise<Job> {
+function createJob({ clients }: TestCluster, spec: Partial<JobSpec>, namespace = "default"): Promise<Job> {
   return clients.of<Job>(resources.jobs).create({
     apiVersion: "batch/v1",
     kind: "Job",
-    metadata: { ...target },
+    metadata: { ...target, namespace },
     spec: { ...spec, template: { spec: { containers: [{ name: "main", image: "sum:1" }], restartPolicy: "Never" } } },
   });
 }
