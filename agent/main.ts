@@ -19,7 +19,7 @@ import { exists, readTextIfThere, removeIfThere, writeAtomically } from "./files
 import { type Identity, readIdentity } from "./identity.ts";
 import type { JoinOptions } from "./join.ts";
 import { dataplaneAt } from "./network/dataplane.ts";
-import { addressSources, findNodeAddress } from "./node/address.ts";
+import { addressSources, findNodeAddress, keepNodeAddress } from "./node/address.ts";
 import { readMachineFacts } from "./node/facts.ts";
 import { LEASE_SECONDS } from "./node/lease.ts";
 import { pathsOf } from "./paths.ts";
@@ -80,15 +80,15 @@ async function main(log: Log): Promise<number> {
     certificate: identity.certificate,
     key: identity.key,
   });
+  const sources = addressSources(parts.network);
+  const givenAddress = values["node-ip"];
+  const facts = await readMachineFacts(paths.dataDir, givenAddress ?? await findNodeAddress(values.server, sources));
   const running = runAgent({
     ...parts,
     shimProgram: shimProgram(),
     nodeName,
     version: about.version,
-    facts: await readMachineFacts(
-      paths.dataDir,
-      values["node-ip"] ?? await findNodeAddress(values.server, addressSources(parts.network)),
-    ),
+    facts,
     leaseSeconds: positive("node-lease-duration", values["node-lease-duration"]),
     server,
     dns: dataplaneAt(paths.dataplaneSocket),
@@ -98,7 +98,11 @@ async function main(log: Log): Promise<number> {
   });
   const rejoin = async () => await exists(tokenFile) ? await joinNow(joining) : undefined;
   const renewal = { paths, nodeName, server, rejoin, log, now: Date.now, random: Math.random, signal };
-  await Promise.all([running, keepCertificate(renewal, identity.certificate)]);
+  await Promise.all([
+    running,
+    keepCertificate(renewal, identity.certificate),
+    givenAddress === undefined ? keepNodeAddress(facts, values.server, sources, log, signal) : undefined,
+  ]);
   return 0;
 }
 

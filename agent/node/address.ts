@@ -1,6 +1,8 @@
 /** Under which address other nodes reach this machine (Node.status.addresses, InternalIP). */
 import { lookup } from "node:dns/promises";
 import type { Client } from "@connectrpc/connect";
+import { delay } from "@k3ts/client";
+import type { Log } from "@k3ts/client/telemetry";
 import { isIPv4 } from "@k3ts/model/objects";
 import type { NetworkService } from "@k3ts/proto";
 
@@ -39,4 +41,33 @@ export async function findNodeAddress(serverUrl: string, sources: AddressSources
     family === "IPv4" && !address.startsWith("127.") && !OWN_INTERFACES.test(name)
   );
   return usable?.address ?? LOOPBACK;
+}
+
+const LOOK_MS = 10_000;
+
+/**
+ * Looks for another address when the machine no longer has the node's, or had none when the agent was started: names
+ * and numbers may come after the processes of a boot, and change in a machine's life. Runs until the signal fires.
+ * @param facts whose address is replaced
+ */
+export async function keepNodeAddress(
+  facts: { address: string },
+  serverUrl: string,
+  sources: AddressSources,
+  log: Log,
+  signal: AbortSignal,
+  lookMs: number = LOOK_MS,
+): Promise<void> {
+  while (!signal.aborted) {
+    await delay(lookMs, signal).catch(() => {}); // the signal has fired
+    const before = facts.address;
+    if (signal.aborted || (before !== LOOPBACK && sources.interfaces().some(({ address }) => address === before))) {
+      continue;
+    }
+    const found = await findNodeAddress(serverUrl, sources);
+    // The way back may be by the one that it had.
+    if (found === LOOPBACK || found === before) continue;
+    facts.address = found;
+    log.info("Other nodes reach this one by another address", { address: found, before });
+  }
 }

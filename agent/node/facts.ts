@@ -7,7 +7,7 @@ export interface MachineFacts {
   cpuCores: number;
   memoryBytes: number;
   diskBytes: number;
-  /** Where other nodes reach it. */
+  /** Where other nodes reach it; replaced when the machine gets another one. */
   address: string;
   bootId: string;
   info: Omit<NodeSystemInfo, "containerRuntimeVersion" | "kubeletVersion" | "kubeProxyVersion">;
