@@ -35,6 +35,8 @@ export interface AgentParts {
   /** Of k3ts. */
   version: string;
   facts: MachineFacts;
+  /** Renews the address among the facts until the signal fires. @param changed called when it was another */
+  keepAddress: (changed: () => void) => Promise<void>;
   /** How long, in seconds, a sign of life of this node is good for. */
   leaseSeconds: number;
   /** With this node's certificate. */
@@ -99,6 +101,7 @@ export async function runAgent(given: AgentParts): Promise<void> {
   });
   const watching = Promise.all([
     watchRuntime(parts, node),
+    parts.keepAddress(() => node.manager.addressChanged()),
     node.network.keep(parts.signal),
     node.routes.keep(parts.signal),
     rotateLogs(parts.paths, node.table, parts.now, parts.log, parts.signal),

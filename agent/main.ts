@@ -89,6 +89,9 @@ async function main(log: Log): Promise<number> {
     nodeName,
     version: about.version,
     facts,
+    keepAddress: async (changed) => {
+      if (givenAddress === undefined) await keepNodeAddress(facts, values.server, sources, changed, log, signal);
+    },
     leaseSeconds: positive("node-lease-duration", values["node-lease-duration"]),
     server,
     dns: dataplaneAt(paths.dataplaneSocket),
@@ -98,11 +101,7 @@ async function main(log: Log): Promise<number> {
   });
   const rejoin = async () => await exists(tokenFile) ? await joinNow(joining) : undefined;
   const renewal = { paths, nodeName, server, rejoin, log, now: Date.now, random: Math.random, signal };
-  await Promise.all([
-    running,
-    keepCertificate(renewal, identity.certificate),
-    givenAddress === undefined ? keepNodeAddress(facts, values.server, sources, log, signal) : undefined,
-  ]);
+  await Promise.all([running, keepCertificate(renewal, identity.certificate)]);
   return 0;
 }
 

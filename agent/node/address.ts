@@ -49,11 +49,13 @@ const LOOK_MS = 10_000;
  * Looks for another address when the machine no longer has the node's, or had none when the agent was started: names
  * and numbers may come after the processes of a boot, and change in a machine's life. Runs until the signal fires.
  * @param facts whose address is replaced
+ * @param changed called when it was
  */
 export async function keepNodeAddress(
   facts: { address: string },
   serverUrl: string,
   sources: AddressSources,
+  changed: () => void,
   log: Log,
   signal: AbortSignal,
   lookMs: number = LOOK_MS,
@@ -69,5 +71,6 @@ export async function keepNodeAddress(
     if (found === LOOPBACK || found === before) continue;
     facts.address = found;
     log.info("Other nodes reach this one by another address", { address: found, before });
+    changed();
   }
 }

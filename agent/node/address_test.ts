@@ -47,7 +47,8 @@ Deno.test("a node has the address that its machine gets after the agent has star
   equal(facts.address, "127.0.0.1");
   const end = new AbortController();
   const log = createLog(() => {}, () => 0);
-  const kept = keepNodeAddress(facts, "https://198.51.100.9:6443", sources, log, end.signal, 1);
+  let changes = 0;
+  const kept = keepNodeAddress(facts, "https://198.51.100.9:6443", sources, () => changes++, log, end.signal, 1);
   const becomes = async (address: string) => {
     while (facts.address !== address) await delay(1, AbortSignal.timeout(10_000));
   };
@@ -66,4 +67,5 @@ Deno.test("a node has the address that its machine gets after the agent has star
   await becomes("198.51.100.3");
   end.abort();
   await kept;
+  equal(changes, 2);
 });

@@ -87,6 +87,12 @@ export class PodManager {
     this.#followed.get(uid)?.machine.evict(why);
   }
 
+  /** Other nodes reach this one by another address. */
+  addressChanged(): void {
+    const hostAddress = this.#parts.node.address;
+    for (const { worker } of this.#followed.values()) worker.desired = { ...worker.desired, hostAddress };
+  }
+
   pokeAll(): void {
     for (const { worker } of this.#followed.values()) worker.poke();
   }

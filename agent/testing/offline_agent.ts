@@ -37,6 +37,7 @@ try {
     nodeName: "lone",
     version: "0.0.0",
     facts: await readMachineFacts(paths.dataDir, "127.0.0.1"),
+    keepAddress: () => Promise.resolve(),
     leaseSeconds: LEASE_SECONDS,
     server: NOBODY,
     runtime,
