@@ -4,6 +4,15 @@ import { exists, removeIfThere } from "../files.ts";
 
 const DIGEST = /^sha256:([0-9a-f]{64})$/;
 
+/** Its digits. Digests come from strangers and become parts of paths. */
+export function hexOf(digest: string): string {
+  const hex = DIGEST.exec(digest)?.[1];
+  if (hex === undefined) {
+    throw new Error(`Cannot use a digest as it must be sha256 and 64 digits: it is "${digest}"`);
+  }
+  return hex;
+}
+
 /** The bytes from an offset on, or from an earlier one. */
 export type FetchFrom = (offset: number) => Promise<{ stream: ReadableStream<Uint8Array>; offset: number }>;
 
@@ -21,19 +30,15 @@ export class Blobs {
   }
 
   path(digest: string): string {
-    const hex = DIGEST.exec(digest)?.[1];
-    if (hex === undefined) {
-      throw new Error(`Cannot name a blob as its digest must be sha256 and 64 digits: it is "${digest}"`);
-    }
-    return `${this.#directory}/${hex}`;
+    return `${this.#directory}/${hexOf(digest)}`;
   }
 
   has(digest: string): Promise<boolean> {
     return exists(this.path(digest));
   }
 
-  async readJson<T>(digest: string): Promise<T> {
-    return JSON.parse(await Deno.readTextFile(this.path(digest))) as T;
+  read(digest: string): Promise<Uint8Array> {
+    return Deno.readFile(this.path(digest));
   }
 
   async remove(digest: string): Promise<void> {

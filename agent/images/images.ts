@@ -8,18 +8,18 @@ import type { ImageService } from "@k3ts/proto";
 import type { Client } from "@connectrpc/connect";
 import { explain } from "@k3ts/client/telemetry";
 import { removeIfThere } from "../files.ts";
-import { Blobs, digestOf } from "./blobs.ts";
+import { Blobs, digestOf, hexOf } from "./blobs.ts";
 import { type Image, ImageIndex } from "./index.ts";
 import {
   choosePlatform,
   type Descriptor,
   DOCUMENT_BYTES_MAX,
-  type ImageFile,
   type Index,
   isIndex,
   LAYER_BYTES_MAX,
   machineArchitecture,
   type Manifest,
+  readImageFile,
 } from "./oci.ts";
 import { digestOfCredentials } from "./credentials.ts";
 import { readLayout } from "./layout.ts";
@@ -150,7 +150,7 @@ export class Images {
     called: Pick<Image, "names" | "digests" | "openedBy">,
     bring: (layer: Descriptor) => Promise<void>,
   ): Promise<Image> {
-    const file = await this.blobs.readJson<ImageFile>(manifest.config.digest);
+    const file = readImageFile(await this.blobs.read(manifest.config.digest));
     const layers = file.rootfs.diff_ids;
     if (layers.length !== manifest.layers.length || layers.length > LAYERS_MAX) {
       throw new Error(
@@ -191,7 +191,7 @@ export class Images {
    * Where a layer lies. Short on purpose: the kernel takes one page of mount options for all layers of an image.
    */
   layerPath(diffId: string): string {
-    return `${this.#directory}/layers/${diffId.slice("sha256:".length, "sha256:".length + 24)}`;
+    return `${this.#directory}/layers/${hexOf(diffId).slice(0, 24)}`;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { deepEqual as assertEquals, equal, rejects } from "node:assert/strict";
+import { deepEqual as assertEquals, equal, rejects, throws } from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { Images } from "./images.ts";
 import { fakeNative, writeLayout } from "./testing.ts";
@@ -48,6 +48,29 @@ Deno.test("content that is not what its digest says is refused", () =>
     const images = new Images(`${directory}/images`, fakeNative([]), `${directory}/registries.yaml`);
     await images.open();
     await rejects(images.import(`${directory}/layout`), /its digest must be/);
+  }));
+
+Deno.test("an image whose configuration names a place on this machine for a layer is refused", () =>
+  inDirectory(async (directory) => {
+    // Cut to its first digits, it would lead to the root.
+    const layers = ["sha256:" + "../".repeat(8) + "a".repeat(40), "sha256:" + "0".repeat(64)];
+    await writeLayout(`${directory}/layout`, { "org.opencontainers.image.ref.name": "hello:1" }, { layers });
+    const unpacked: string[] = [];
+    const images = new Images(`${directory}/images`, fakeNative(unpacked), `${directory}/registries.yaml`);
+    await images.open();
+    await rejects(images.import(`${directory}/layout`), /Cannot use a digest as it must be sha256 and 64 digits/);
+    assertEquals([unpacked, images.index.list()], [[], []]);
+    throws(() => images.layerPath(layers[0]!), /Cannot use a digest/);
+  }));
+
+Deno.test("an image whose configuration is of other types is refused", () =>
+  inDirectory(async (directory) => {
+    for (const config of [{ Env: "A=b" }, { Cmd: [1] }, { User: 0 }, { Entrypoint: {} }]) {
+      await writeLayout(`${directory}/layout`, { "org.opencontainers.image.ref.name": "hello:1" }, { config });
+      const images = new Images(`${directory}/images`, fakeNative([]), `${directory}/registries.yaml`);
+      await images.open();
+      await rejects(images.import(`${directory}/layout`), /must be of the types that OCI gives it/);
+    }
   }));
 
 /** A registry on loopback: serves a layout's blobs, asks for a token, and breaks off the first transfer of each layer. */

@@ -1,5 +1,6 @@
 /** The parts of the OCI image specification 1.1 that we read; Docker's schema 2 has the same shape. */
 import type { ImageConfig } from "../runtime/container_spec.ts";
+import { hexOf } from "./blobs.ts";
 
 export interface Descriptor {
   mediaType: string;
@@ -26,6 +27,23 @@ export interface ImageFile {
   os?: string;
   config?: ImageConfig;
   rootfs: { type: "layers"; diff_ids: string[] };
+}
+
+/** @throws when it is not of the shape that the specification asks for: it comes from strangers */
+export function readImageFile(bytes: Uint8Array): ImageFile {
+  const file = JSON.parse(new TextDecoder().decode(bytes)) as Partial<ImageFile> | null;
+  const layers = file?.rootfs?.diff_ids;
+  if (!Array.isArray(layers)) throw new Error("Cannot use an image as its configuration must name its layers");
+  for (const layer of layers) hexOf(layer);
+  const config = file?.config ?? {};
+  const isText = (value: unknown) => value === undefined || value === null || typeof value === "string";
+  const isTexts = (value: unknown) =>
+    value === undefined || value === null || Array.isArray(value) && value.every((one) => typeof one === "string");
+  const { Env, Cmd, Entrypoint, User, WorkingDir, StopSignal } = config;
+  if (![Env, Cmd, Entrypoint].every(isTexts) || ![User, WorkingDir, StopSignal].every(isText)) {
+    throw new Error("Cannot use an image as its configuration must be of the types that OCI gives it");
+  }
+  return file as ImageFile;
 }
 
 export const MANIFEST_TYPES = [

@@ -25,6 +25,8 @@ export function fakeNative(unpacked: string[]): ImageNative {
 export async function writeLayout(
   directory: string,
   annotations: Record<string, string> = {},
+  /** What the configuration says instead of what is so. */
+  lies: { layers?: string[]; config?: unknown } = {},
 ): Promise<{ id: string; diffIds: string[] }> {
   const put = async (content: Uint8Array<ArrayBuffer>, mediaType: string) => {
     const digest = digestOf(content);
@@ -37,8 +39,8 @@ export async function writeLayout(
   const config = {
     architecture: machineArchitecture(),
     os: "linux",
-    config: { Cmd: ["httpd"] },
-    rootfs: { type: "layers", diff_ids: diffIds },
+    config: lies.config ?? { Cmd: ["httpd"] },
+    rootfs: { type: "layers", diff_ids: lies.layers ?? diffIds },
   };
   const manifest = {
     schemaVersion: 2,
