@@ -59,6 +59,23 @@ Deno.test("a role for named objects allows those alone", async () => {
   await rejects(server.get({ resource: "configmaps", namespace: "default", name: "b", user: bob }), refusal(403));
 });
 
+Deno.test("a namespace is in itself: who is bound to a role there may do to it what the role says of namespaces", async () => {
+  await using server = await testApiServer();
+  const at = { resource: ROLE_BINDINGS, namespace: "default" };
+  await server.create(at, binding("ClusterRole", "view", "User", "bob"));
+  equal((await server.get({ resource: "namespaces", name: "default", user: bob })).metadata.name, "default");
+  await rejects(server.get({ resource: "namespaces", name: "kube-system", user: bob }), refusal(403));
+  await rejects(server.list({ resource: "namespaces", user: bob }), refusal(403));
+  await rejects(
+    server.delete({ resource: "namespaces", name: "default", user: bob }),
+    refusal(
+      403,
+      'namespaces "default" is forbidden: User "bob" cannot delete resource "namespaces" in API group "" in the ' +
+        'namespace "default"',
+    ),
+  );
+});
+
 Deno.test("the roles view, edit and admin are made of the roles labelled for them, own ones included", async () => {
   await using server = await testApiServer();
   await server.create(

@@ -15,7 +15,8 @@ export function authorize(request: Request & Partial<Selection>, verb: string, {
     group: resource.group,
     resource: resource.resource,
     subresource,
-    namespace,
+    // A namespace is in itself, so that who may read all that is in it may read it.
+    namespace: isNamespace(resource) ? request.name : namespace,
     // Who reads what has one name asks for that object only.
     name: request.name || (fields === undefined || verb === "deletecollection" ? "" : nameSelected(fields)),
     ...(fields !== undefined && { fieldSelector: fields }),
@@ -24,4 +25,8 @@ export function authorize(request: Request & Partial<Selection>, verb: string, {
     ? resource.verbs
     : resource.subresources.find((one) => one.name === subresource)?.verbs ?? [];
   if (!served.includes(verb)) throw methodNotSupported(resource, verb);
+}
+
+function isNamespace({ group, resource }: Request["resource"]): boolean {
+  return group === "" && resource === "namespaces";
 }
