@@ -34,6 +34,10 @@ export function planRules(input: RulesInput): PacketTable {
   const { services, slices, nodeName, leaving, podCidr } = input;
   const ports = portsOf(services, slices, nodeName, leaving);
   const maps = new Maps();
+  for (const key of apiKeys(input)) {
+    maps.served.set(key, "keep");
+    maps.unserved.set(key, "keep");
+  }
   const chains = new Map<string, Chain>(baseChains(input));
   const sets = new Map<string, ClientSet>();
   for (const port of ports) {
@@ -74,6 +78,14 @@ class Maps {
       ["unserved-node-ports", map(BY_PORT, this.unservedNodePorts)],
     ]);
   }
+}
+
+/** Where the API is served: no Service and no pod may take that over by an address or a port of the machine. */
+function apiKeys({ services, slices, nodeName, leaving }: RulesInput): string[] {
+  const api = services.filter(({ metadata }) => metadata.namespace === "default" && metadata.name === "kubernetes");
+  return portsOf(api, slices, nodeName, leaving).flatMap(({ protocol, backends }) =>
+    backends.map(({ address, port }) => `${address} . ${protocol} . ${port}`)
+  );
 }
 
 /** The first to name a key keeps it: Services come in the order of their names. */
@@ -150,6 +162,7 @@ function baseChains({ bridge, podCidr, serviceCidr }: RulesInput): [string, Chai
     ["unserved-output", { hook: "type filter hook output priority -110; policy accept;", rules: unserved }],
     ["refuse", { rules: ["meta l4proto tcp reject with tcp reset", "reject with icmp type port-unreachable"] }],
     ["discard", { rules: ["drop"] }],
+    ["keep", { rules: ["accept"] }],
     // Pods and this machine itself reach an external address as they reach the Service's own.
     ["discard-external", { rules: [`ip saddr ${podCidr} return`, "fib saddr type local return", "drop"] }],
     ["postrouting", {

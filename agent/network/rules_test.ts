@@ -203,6 +203,23 @@ Deno.test("no Service takes what is meant for another one, or for the cluster's 
   equal(target(empty, "unserved", "10.43.0.5 . tcp . 80"), undefined);
 });
 
+Deno.test("no Service takes over where the API is served", () => {
+  const kubernetes = service("kubernetes", { ports: [{ name: "https", port: 443 }] });
+  const api = slice("kubernetes", ["192.0.2.1"]);
+  api.ports = [{ name: "https", port: 6443 }];
+  const greedy = service("a-greedy-one", {
+    clusterIP: "10.43.0.7",
+    clusterIPs: ["10.43.0.7"],
+    externalIPs: ["192.0.2.1"],
+    ports: [{ name: "http", port: 6443 }, { name: "other", port: 443 }],
+  });
+  for (const slices of [[api], [api, slice("a-greedy-one", ["10.42.0.3"])]]) {
+    const table = plan({ services: [greedy, kubernetes], slices });
+    for (const map of ["services", "unserved"]) equal(target(table, map, "192.0.2.1 . tcp . 6443"), "goto keep");
+    equal(target(table, "services", "10.43.0.5 . tcp . 443")?.startsWith("goto service-default-kubernetes-443"), true);
+  }
+});
+
 Deno.test("a connection that comes while endpoints are replaced is not left without one", () => {
   // The kernel empties the map of a rule that it replaces before it has let the rule go.
   const sticky = service("sticky", { sessionAffinity: "ClientIP", externalTrafficPolicy: "Local", type: "NodePort" });
