@@ -14,7 +14,7 @@ use hickory_server::proto::op::{Header, HeaderCounts, MessageType, Metadata, Res
 use hickory_server::proto::serialize::binary::{BinDecodable, BinEncodable};
 use hickory_server::server::{Request, RequestHandler, ResponseHandle};
 use k3ts_frames::CancellationToken;
-use k3ts_supervisor::metrics::{Counter, Exposition, Histogram};
+use k3ts_supervisor::metrics::Exposition;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
@@ -33,17 +33,9 @@ const LAST_QUESTION: Duration = Duration::from_secs(1);
 /// After a failed read or accept, which fails again at once while the reason lasts.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Questions over UDP and over TCP.
-#[derive(Default)]
-struct Metrics {
-    questions: [Counter; 2],
-    durations: [Histogram; 2],
-}
-
 pub struct Front {
     handler: Handler,
     places: Arc<Semaphore>,
-    metrics: Metrics,
     ending: CancellationToken,
 }
 
@@ -52,7 +44,6 @@ impl Front {
         Arc::new(Self {
             handler,
             places: Arc::new(Semaphore::new(SERVED_MAX as usize)),
-            metrics: Metrics::default(),
             ending: CancellationToken::new(),
         })
     }
@@ -146,34 +137,23 @@ impl Front {
         let Ok(request) = Request::from_bytes(question, from, protocol) else {
             let mut metadata = Metadata::response_from_request(&header.metadata);
             metadata.response_code = ResponseCode::FormErr;
+            self.handler.metrics.refused(ResponseCode::FormErr);
             let counts = HeaderCounts::default();
             return (Header { metadata, counts }).to_bytes().ok();
         };
         let begun = Instant::now();
         let (queue, mut answers) = BufDnsStreamHandle::new(from);
         let responses = ResponseHandle::new(from, queue, protocol);
-        self.handler.handle_request::<_, TokioTime>(&request, responses).await;
+        let said = self.handler.handle_request::<_, TokioTime>(&request, responses).await;
         let answer = answers.next().await.map(|answer| answer.bytes().to_vec());
-        let transport = usize::from(protocol == Protocol::Tcp);
-        self.metrics.questions[transport].add(1);
-        self.metrics.durations[transport].observe(begun.elapsed());
+        let kind = request.request_info().ok().map(|info| info.query.query_type());
+        let metrics = &self.handler.metrics;
+        metrics.answered(protocol, kind, said.response_code, begun.elapsed());
         answer
     }
 
     pub fn write_metrics(&self, text: &mut Exposition) {
-        let labels = [[("transport", "udp")], [("transport", "tcp")]];
-        let labels = || labels.iter().map(|labels| &labels[..]);
-        let questions = self.metrics.questions.iter().map(Counter::value);
-        text.counter(
-            "k3ts_dns_questions_total",
-            "Answered questions.",
-            labels().zip(questions),
-        );
-        let help = "From a question to its answer.";
-        text.histogram(
-            "k3ts_dns_question_duration_seconds",
-            help,
-            labels().zip(&self.metrics.durations),
-        );
+        let names = self.handler.served.load().zone.listed;
+        self.handler.metrics.write(text, names);
     }
 }

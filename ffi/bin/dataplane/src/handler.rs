@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use hickory_server::net::runtime::Time;
@@ -11,6 +12,7 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::MessageResponseBuilder;
 
 use crate::forward::Forwarder;
+use crate::metrics::Metrics;
 use crate::zone::{Answer, Zone};
 
 /// The largest answer over UDP that is not cut in pieces on the way.
@@ -26,6 +28,7 @@ pub struct Handler {
     pub served: Arc<ArcSwap<Served>>,
     /// Turns the order of answers a little further each time, so that clients spread themselves.
     pub turn: AtomicUsize,
+    pub metrics: Metrics,
 }
 
 #[derive(Default)]
@@ -108,10 +111,26 @@ impl Handler {
                 let known = answers.into_iter().cloned().collect();
                 Reply {
                     authoritative: true,
-                    ..forward(&served.forwarder, target, kind, known).await
+                    ..self.forward(&served.forwarder, target, kind, known).await
                 }
             }
-            Answer::Elsewhere => forward(&served.forwarder, Name::from(name), kind, Vec::new()).await,
+            Answer::Elsewhere => {
+                self.forward(&served.forwarder, Name::from(name), kind, Vec::new())
+                    .await
+            }
+        }
+    }
+
+    async fn forward(&self, forwarder: &Forwarder, name: Name, kind: RecordType, mut known: Vec<Record>) -> Reply {
+        let begun = Instant::now();
+        let forwarded = forwarder.ask(name, kind).await;
+        self.metrics.forwarded(forwarded.code, begun.elapsed());
+        known.extend(forwarded.answers);
+        Reply {
+            code: forwarded.code,
+            answers: known,
+            authorities: forwarded.soa.into_iter().collect(),
+            ..Reply::default()
         }
     }
 
@@ -127,16 +146,5 @@ impl Handler {
             addresses.rotate_left(self.turn.fetch_add(1, Ordering::Relaxed) % addresses.len());
         }
         answers
-    }
-}
-
-async fn forward(forwarder: &Forwarder, name: Name, kind: RecordType, mut known: Vec<Record>) -> Reply {
-    let forwarded = forwarder.ask(name, kind).await;
-    known.extend(forwarded.answers);
-    Reply {
-        code: forwarded.code,
-        answers: known,
-        authorities: forwarded.soa.into_iter().collect(),
-        ..Reply::default()
     }
 }

@@ -3,6 +3,7 @@
 mod forward;
 mod front;
 mod handler;
+mod metrics;
 mod snapshot;
 mod zone;
 
@@ -22,6 +23,7 @@ use tokio::time::timeout;
 
 use crate::front::Front;
 use crate::handler::Handler;
+use crate::metrics::Metrics;
 use crate::snapshot::Snapshots;
 
 const PROGRAM: &str = "k3ts-dataplane";
@@ -39,6 +41,7 @@ async fn run(Arguments { data, .. }: Arguments) -> Result<(), String> {
     let front = Front::new(Handler {
         served: snapshots.served(),
         turn: AtomicUsize::new(0),
+        metrics: Metrics::default(),
     });
     let mut sockets = 0;
     for socket in handed::take()? {
