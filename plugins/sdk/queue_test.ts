@@ -1,4 +1,6 @@
 import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
+import { Metrics } from "@k3ts/client/telemetry";
+import { ControllerMetrics } from "./controller_metrics.ts";
 import { WorkQueue } from "./queue.ts";
 
 const never = new AbortController().signal;
@@ -63,5 +65,26 @@ Deno.test("what fails again and again is not tried at once, whoever asks", async
   equal(queue.length, 0);
   // But sooner than it would be by itself.
   equal(await queue.take(AbortSignal.timeout(5_000)), "a");
+  queue.close();
+});
+
+Deno.test("a queue tells what comes, waits, is worked on and comes back", async () => {
+  const metrics = new Metrics();
+  const queue = new WorkQueue(undefined, new ControllerMetrics(metrics).of("test").queue);
+  for (const key of ["a", "b", "a"]) queue.add(key);
+  queue.done(await queue.take(never));
+  queue.failed(await queue.take(never), { msMin: 1, msMax: 1 });
+  // Its work begins at once, as somebody waits for it.
+  queue.done(await queue.take(never));
+  const text = await metrics.render();
+  for (
+    const line of [
+      'workqueue_depth{name="test"} 0',
+      'workqueue_adds_total{name="test"} 3',
+      'workqueue_retries_total{name="test"} 1',
+      'workqueue_queue_duration_seconds_count{name="test"} 3',
+      'workqueue_work_duration_seconds_count{name="test"} 3',
+    ]
+  ) assert(text.includes(`${line}\n`), `${line} in\n${text}`);
   queue.close();
 });
