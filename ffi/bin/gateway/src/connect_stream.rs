@@ -7,11 +7,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::{Body, Frame};
+use serde_json::json;
 
 const PREFIX_BYTES: usize = 5;
 /// Marks the last message of a stream, which holds its error.
 const END: u8 = 0x02;
-const BROKEN: &str = r#"{"error":{"code":"unavailable","message":"the server ended its answer too early"}}"#;
+const BROKEN: &str = "the server ended its answer too early";
 
 pub fn is_stream(headers: &HeaderMap) -> bool {
     headers
@@ -90,15 +91,19 @@ impl<B: Body<Data = Bytes> + Unpin> Body for EndedStream<B> {
         self.done = true;
         Poll::Ready(match polled {
             // In the middle of a message nothing can be said.
-            _ if self.place.is_between_messages() && !self.place.ended => Some(Ok(Frame::data(broken()))),
+            _ if self.place.is_between_messages() && !self.place.ended => {
+                Some(Ok(Frame::data(failure("unavailable", BROKEN))))
+            }
             other => other,
         })
     }
 }
 
-fn broken() -> Bytes {
-    let length = (BROKEN.len() as u32).to_be_bytes();
-    [&[END], &length[..], BROKEN.as_bytes()].concat().into()
+/// The last message of a stream that has failed. `code` is one of Connect's.
+pub fn failure(code: &str, message: &str) -> Bytes {
+    let error = json!({ "error": { "code": code, "message": message } }).to_string();
+    let length = (error.len() as u32).to_be_bytes();
+    [&[END], &length[..], error.as_bytes()].concat().into()
 }
 
 #[cfg(test)]
@@ -126,11 +131,11 @@ mod tests {
             let stream = [MESSAGE, MESSAGE].concat();
             assert_eq!(
                 read(&stream, size).await.unwrap(),
-                [stream.as_slice(), &broken()].concat()
+                [stream.as_slice(), &failure("unavailable", BROKEN)].concat()
             );
             assert_eq!(read(&stream[..12], size).await, None, "in the middle of a message");
         }
-        assert_eq!(read(&[], 1).await.unwrap(), broken());
+        assert_eq!(read(&[], 1).await.unwrap(), failure("unavailable", BROKEN));
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use crate::body::ReplyBody;
-use crate::grpc;
+use crate::{connect_stream, grpc};
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -13,8 +13,10 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Grpc,
-    /// Connect's unary calls; its streaming calls take the HTTP status.
+    /// Connect's unary calls.
     Connect,
+    /// Connect's streaming calls, in the content type that was asked in.
+    ConnectStream(&'static str),
     /// A Status of `meta.k8s.io/v1`.
     Kubernetes,
 }
@@ -24,12 +26,21 @@ impl Dialect {
         if grpc::is_grpc(headers) {
             Dialect::Grpc
         } else if headers.contains_key("connect-protocol-version") {
-            Dialect::Connect
+            let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+            match CONNECT_STREAMS
+                .iter()
+                .find(|stream| content_type.is_some_and(|asked| asked.starts_with(stream.as_bytes())))
+            {
+                Some(stream) => Dialect::ConnectStream(stream),
+                None => Dialect::Connect,
+            }
         } else {
             Dialect::Kubernetes
         }
     }
 }
+
+const CONNECT_STREAMS: [&str; 2] = ["application/connect+proto", "application/connect+json"];
 
 pub fn refuse(dialect: Dialect, status: StatusCode, message: &str) -> Response<ReplyBody> {
     if dialect == Dialect::Grpc {
@@ -38,6 +49,13 @@ pub fn refuse(dialect: Dialect, status: StatusCode, message: &str) -> Response<R
         return response;
     }
     let (connect_code, reason) = words(status);
+    if let Dialect::ConnectStream(content_type) = dialect {
+        let mut response = Response::new(ReplyBody::whole(connect_stream::failure(connect_code, message)));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        return response;
+    }
     let body = match dialect {
         Dialect::Connect => json!({ "code": connect_code, "message": message }),
         _ => json!({
@@ -74,6 +92,27 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_stream_of_connect_ends_with_the_reason() {
+        let mut headers = HeaderMap::new();
+        headers.insert("connect-protocol-version", HeaderValue::from_static("1"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/connect+proto"),
+        );
+        let response = refuse(Dialect::of(&headers), StatusCode::SERVICE_UNAVAILABLE, "away");
+        assert_eq!(
+            (response.status(), &response.headers()[header::CONTENT_TYPE]),
+            (StatusCode::OK, &headers[header::CONTENT_TYPE])
+        );
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(&body[..5], [2, 0, 0, 0, 49]);
+        assert_eq!(&body[5..], br#"{"error":{"code":"unavailable","message":"away"}}"#);
+
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/proto"));
+        assert_eq!(Dialect::of(&headers), Dialect::Connect);
+    }
 
     #[tokio::test]
     async fn each_client_is_told_in_its_own_words() {
