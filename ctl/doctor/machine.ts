@@ -6,6 +6,7 @@ import { findSupervisor } from "../components/supervisor.ts";
 import { nativeFolder } from "../installation.ts";
 import { findLeftovers } from "../machine/leftovers.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
+import { examineHealth } from "./health.ts";
 import { judgeCertificate, judgeKernel, judgeMemory, judgeProcess, judgeSpace } from "./judge.ts";
 
 /** What the machine can do, whether or not k3ts runs. */
@@ -33,7 +34,9 @@ export async function examineProcesses(dataDir: string): Promise<{ findings: Fin
   const findings = processes.map((one) =>
     judgeProcess({ ...one, startedAtMs: Number(one.startedAtMs) }, now, `${dataDir}/logs/${one.name}.log`)
   );
-  return { findings: [ok("supervisor", `It runs (process ${pid}).`), ...findings], runs: true };
+  const running = processes.filter((one) => one.running).map(({ name }) => name);
+  const health = await examineHealth(dataDir, running);
+  return { findings: [ok("supervisor", `It runs (process ${pid}).`), ...findings, ...health], runs: true };
 }
 
 /** Nothing supervises: then nothing should run, and nothing be in the way of a start. */
