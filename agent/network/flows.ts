@@ -2,7 +2,7 @@
  * Connections of UDP, which nobody ends: the kernel goes on sending a client's packets where it sent the first one,
  * also when that endpoint is gone. Pure: what conntrack(8) lists, and which of it must be forgotten.
  */
-import type { Port } from "./service_ports.ts";
+import type { HostPort, Port } from "./service_ports.ts";
 
 export interface Flow {
   source: string;
@@ -11,28 +11,31 @@ export interface Flow {
   destinationPort: number;
   /** Who answers: the destination, or the endpoint that its address was translated to. */
   answers: string;
+  isAnswered: boolean;
 }
 
-const LINE = /^udp\s.*?src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+) .*?src=(\S+) dst=\S+ sport=\d+ dport=\d+/;
+const LINE =
+  /^udp\s.*?src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+) (\[UNREPLIED\])?.*?src=(\S+) dst=\S+ sport=\d+ dport=\d+/;
 
 /** @param listed by `conntrack -L -p udp` */
 export function parseFlows(listed: string): Flow[] {
   return listed.split("\n").flatMap((line) => {
     const found = LINE.exec(line);
     if (found === null) return [];
-    const [, source, destination, sourcePort, destinationPort, answers] = found;
+    const [, source, destination, sourcePort, destinationPort, unreplied, answers] = found;
     return [{
       source: source!,
       destination: destination!,
       sourcePort: Number(sourcePort),
       destinationPort: Number(destinationPort),
       answers: answers!,
+      isAnswered: unreplied === undefined,
     }];
   });
 }
 
-/** Flows to Services that are answered by somebody who is not, or no longer, an endpoint. */
-export function staleFlows(flows: readonly Flow[], ports: readonly Port[]): Flow[] {
+/** Flows to Services and host ports that are answered by somebody who is not, or no longer, behind them. */
+export function staleFlows(flows: readonly Flow[], ports: readonly Port[], hostPorts: readonly HostPort[]): Flow[] {
   const byAddress = new Map<string, ReadonlySet<string>>();
   const byNodePort = new Map<number, ReadonlySet<string>>();
   for (const port of ports.filter(({ protocol }) => protocol === "udp")) {
@@ -42,10 +45,14 @@ export function staleFlows(flows: readonly Flow[], ports: readonly Port[]): Flow
     }
     if (port.nodePort !== undefined) byNodePort.set(port.nodePort, endpoints);
   }
-  return flows.filter(({ destination, destinationPort, answers }) => {
+  for (const { hostPort, hostAddress, podAddress } of hostPorts.filter(({ protocol }) => protocol === "udp")) {
+    if (hostAddress === undefined) byNodePort.set(hostPort, new Set([podAddress]));
+    else byAddress.set(`${hostAddress}:${hostPort}`, new Set([podAddress]));
+  }
+  return flows.filter(({ destination, destinationPort, answers, isAnswered }) => {
     const endpoints = byAddress.get(`${destination}:${destinationPort}`) ??
-      // Only where an address was translated: to the same port of others this machine may speak as it likes.
-      (answers === destination ? undefined : byNodePort.get(destinationPort));
+      // Who is answered by the very address speaks to another machine, or to a program of this one.
+      (answers === destination && isAnswered ? undefined : byNodePort.get(destinationPort));
     return endpoints !== undefined && !endpoints.has(answers);
   });
 }

@@ -27,7 +27,7 @@ const PORT: Port = {
 };
 
 Deno.test("only what leads to a Service and not to one of its endpoints is forgotten", () => {
-  const stale = staleFlows(parseFlows(LISTED), [PORT]);
+  const stale = staleFlows(parseFlows(LISTED), [PORT], []);
   deepEqual(stale.map(({ sourcePort, answers }) => [sourcePort, answers]), [
     [4000, "10.42.0.2"], // an endpoint that is gone
     [4002, "10.43.0.5"], // sent before there was a rule
@@ -35,8 +35,21 @@ Deno.test("only what leads to a Service and not to one of its endpoints is forgo
   ]);
 });
 
+Deno.test("what leads to a host port and not to the pod that has it now is forgotten, also what came when none had it", () => {
+  const hostPort = { protocol: "udp", hostPort: 7777, podAddress: "10.42.0.3", containerPort: 7777 } as const;
+  const flow = (sourcePort: number, answers: string, more = "") =>
+    `udp 17 29 src=192.0.2.9 dst=192.0.2.1 sport=${sourcePort} dport=7777 ${more}` +
+    `src=${answers} dst=192.0.2.9 sport=7777 dport=${sourcePort} mark=0 use=1\n`;
+  const listed = flow(1, "10.42.0.2") + flow(2, "10.42.0.3") + flow(3, "192.0.2.1", "[UNREPLIED] ") +
+    flow(4, "192.0.2.1");
+  const portsOf = (...input: Parameters<typeof staleFlows>) => staleFlows(...input).map((one) => one.sourcePort);
+  deepEqual(portsOf(parseFlows(listed), [], [hostPort]), [1, 3]);
+  deepEqual(portsOf(parseFlows(listed), [], [{ ...hostPort, hostAddress: "192.0.2.1" }]), [1, 3, 4]);
+  deepEqual(portsOf(parseFlows(listed), [], [{ ...hostPort, hostAddress: "192.0.2.2" }]), []);
+});
+
 Deno.test("TCP ends by itself", () => {
-  equal(staleFlows(parseFlows(LISTED), [{ ...PORT, protocol: "tcp" }]).length, 0);
+  equal(staleFlows(parseFlows(LISTED), [{ ...PORT, protocol: "tcp" }], []).length, 0);
 });
 
 Deno.test("a flow is named by all four of its parts", () => {

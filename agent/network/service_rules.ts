@@ -9,7 +9,7 @@ import { staleFlows } from "./flows.ts";
 import { type PacketTable, planChange, unknownTable } from "./packet_table.ts";
 import { deleteFlows, findTable, listFlows } from "./programs.ts";
 import { planRules, type RulesInput } from "./rules.ts";
-import { type Port, portsOf } from "./service_ports.ts";
+import { type HostPort, type Port, portsOf } from "./service_ports.ts";
 
 const TABLE = "k3ts";
 
@@ -27,7 +27,7 @@ export class ServiceRules {
   async sync(input: RulesInput): Promise<void> {
     const desired = planRules(input);
     await this.#apply(desired);
-    await this.#forget(portsOf(input.services, input.slices, input.nodeName, input.leaving));
+    await this.#forget(portsOf(input.services, input.slices, input.nodeName, input.leaving), input.hostPorts);
   }
 
   async #apply(desired: PacketTable): Promise<void> {
@@ -50,11 +50,11 @@ export class ServiceRules {
     return found && unknownTable(found, desired);
   }
 
-  async #forget(ports: readonly Port[]): Promise<void> {
-    const udp = ports.filter(({ protocol }) => protocol === "udp");
-    const endpoints = JSON.stringify(udp);
+  async #forget(ports: readonly Port[], hostPorts: readonly HostPort[]): Promise<void> {
+    const isUdp = ({ protocol }: Port | HostPort) => protocol === "udp";
+    const endpoints = JSON.stringify([ports.filter(isUdp), hostPorts.filter(isUdp)]);
     if (endpoints === this.#endpoints) return;
-    await deleteFlows(staleFlows(await listFlows(), udp));
+    await deleteFlows(staleFlows(await listFlows(), ports, hostPorts));
     this.#endpoints = endpoints;
   }
 }
