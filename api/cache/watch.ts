@@ -180,6 +180,9 @@ export class Watch {
       this.#sequence = sequence ?? -1;
       if (sequence === undefined) {
         this.#refusal = expired(`too old resource version: ${from.after} (${cache.history.begin - 1})`).status;
+      } else if (from.after > context.visible()) {
+        // It has seen a state that was lost since, as the store is a backup: what it knows is to be read anew.
+        this.#refusal = expired(`too new resource version: ${from.after} (${context.visible()})`).status;
       }
     }
     cache.followers.add(this.#follow);

@@ -58,6 +58,18 @@ Deno.test("a watch from a forgotten revision is told that it has expired", async
   ok(sink.ended);
 });
 
+Deno.test("a watch from a revision that is yet to come, as it was lost with a disk, is told to begin anew", async () => {
+  const { registry } = await opened();
+  await registry.insert(things, thing("a"));
+  const sink = new ListSink();
+  registry.cache.watch(things, from(2), sink).resume();
+  deepEqual([JSON.parse(sink.text(0)).reason, JSON.parse(sink.text(0)).message], [
+    "Expired",
+    "too new resource version: 2 (1)",
+  ]);
+  ok(sink.ended);
+});
+
 Deno.test("a full sink gets nothing, misses nothing and delays nobody", async () => {
   const { registry } = await opened();
   const slow = new ListSink();
