@@ -47,7 +47,7 @@ const SERVED: readonly ServedRow[] = [
   { group: "", resource: "configmaps" },
   { group: "", resource: "secrets" },
   { group: "", resource: "serviceaccounts", subresources: ["token"], answersWithDeleted: true },
-  { group: "", resource: "events", ttlMs: HOUR_MS },
+  { group: "", resource: "events" },
   { group: "apps", resource: "deployments", subresources: ["scale", "status"] },
   { group: "apps", resource: "replicasets", subresources: ["scale", "status"] },
   { group: "apps", resource: "daemonsets", subresources: ["status"] },
@@ -98,8 +98,9 @@ export class ResourceTable {
   readonly #byPath: ReadonlyMap<string, ServedResource>;
   readonly #byName: ReadonlyMap<string, ServedResource>;
 
-  constructor(rows: readonly ServedRow[] = SERVED) {
-    this.all = rows.map(serve);
+  /** @param eventTtlMs how long events live after their last write; @default an hour */
+  constructor({ eventTtlMs = HOUR_MS }: { eventTtlMs?: number } = {}) {
+    this.all = SERVED.map((row) => serve(row.resource === "events" ? { ...row, ttlMs: eventTtlMs } : row));
     this.#byPath = new Map(this.all.map((resource) => [`${resource.apiVersion}/${resource.resource}`, resource]));
     this.#byName = new Map(this.all.map((resource) => [groupResource(resource), resource]));
   }

@@ -38,6 +38,8 @@ export interface ApiServerOptions {
   caCertificate?: string;
   /** @default https://kubernetes.default.svc.cluster.local */
   issuer?: string;
+  /** How long events live after their last write. @default an hour */
+  eventTtlMs?: number;
   /** Who opens the store, for whoever is fenced by it. @default "k3ts" */
   name?: string;
   clock?: Clock;
@@ -77,7 +79,7 @@ export interface ApiServer extends AsyncDisposable {
  */
 export async function createApiServer(options: ApiServerOptions, signal: AbortSignal): Promise<ApiServer> {
   const { clock = systemClock, random = Math.random } = options;
-  const resources = new ResourceTable();
+  const resources = new ResourceTable(options);
   const computed = new ComputedGroups(options.computed);
   const ranges = { ...SERVICE_RANGES, ...options.services };
   const openWriter = () => options.store.openWriter({ name: options.name ?? "k3ts" }, signal);

@@ -56,6 +56,8 @@ const { values } = parseArgs({
     "dns-address": { type: "string", default: "10.43.0.10" },
     /** How long certificates hold, in seconds. */
     "certificate-lifetime": { type: "string" },
+    /** How long events are kept, in seconds. */
+    "event-ttl": { type: "string" },
     "cluster-domain": { type: "string", default: "cluster.local" },
     "node-monitor-grace-period": { type: "string" },
   },
@@ -134,6 +136,7 @@ await using server: ApiServer = await createApiServer({
       else log.error("The store has failed, takes no write and is opened again", failure);
     },
   },
+  ...(values["event-ttl"] !== undefined && { eventTtlMs: secondsOf("event-ttl", values["event-ttl"]) * 1000 }),
   tokenKeys: pki.tokenKeys,
   caCertificate: pki.ca.pem,
   issuer: `https://kubernetes.default.svc.${ranges.clusterDomain}`,
@@ -244,6 +247,12 @@ function pluginCommand(): string[] {
     `${root}/plugins/main.ts`,
     ...(graceSeconds === undefined ? [] : ["--node-monitor-grace-period", graceSeconds]),
   ];
+}
+
+function secondsOf(option: string, text: string): number {
+  const seconds = Number(text);
+  if (seconds > 0) return seconds;
+  throw new Error(`--${option} must be a number of seconds: it is "${text}"`);
 }
 
 function lifetimeOf(text: string): number {

@@ -10,14 +10,14 @@ export interface HistoryLimits {
   changesMax: number;
   /** Bytes of the objects' JSON. @default 16 MiB */
   bytesMax: number;
-  /** @default 15 minutes */
+  /** @default 5 minutes, as kube-apiserver keeps what its watches may resume from */
   ageMsMax: number;
 }
 
 const HISTORY_LIMITS: HistoryLimits = {
   changesMax: 8192,
   bytesMax: 16 * 1024 * 1024,
-  ageMsMax: 15 * 60 * 1000,
+  ageMsMax: 5 * 60 * 1000,
 };
 
 export class History {

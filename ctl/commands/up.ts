@@ -36,6 +36,7 @@ interface ServerOptions {
   tlsSan: string[];
   store?: string;
   certificateLifetime?: string;
+  eventTtl?: string;
   nodeMonitorGracePeriod?: string;
 }
 
@@ -88,6 +89,7 @@ export function registerUp(program: Command): void {
         "--certificate-lifetime <duration>",
         "how long certificates hold; they are renewed at two thirds of it (default: 365d)",
       )
+      .option("--event-ttl <duration>", "how long events are kept (default: 1h)")
       .option(
         "--node-monitor-grace-period <duration>",
         "how long a node may be silent before its pods are moved elsewhere in time (default: 50s)",
@@ -229,6 +231,7 @@ interface Prepared {
   nodeMonitorGracePeriod?: string;
   store?: string;
   certificateLifetime?: string;
+  eventTtl?: string;
   /** @default none is served */
   api?: ApiAddresses;
   /** @default this machine's */
@@ -268,6 +271,7 @@ async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<Run
     cgroupParent: rest.cgroupParent,
     runtime: rest.runtime,
     leaseSeconds: secondsOf("--node-lease-duration", rest.nodeLeaseDuration),
+    eventSeconds: secondsOf("--event-ttl", rest.eventTtl),
     nodeGraceSeconds: secondsOf("--node-monitor-grace-period", rest.nodeMonitorGracePeriod),
     network: NETWORK_DEFAULTS,
     store: rest.store,

@@ -35,6 +35,8 @@ export interface ComponentOptions {
   store?: string | undefined;
   /** How long certificates hold. @default a year */
   certificateSeconds?: number;
+  /** How long events are kept. @default the server's */
+  eventSeconds?: number;
   /** What is below it no process says. @default info */
   logLevel?: Level | undefined;
   /** The checkout or installation: where main.ts files and deno.json lie. */
@@ -143,6 +145,7 @@ function serverCommand(options: ComponentOptions): string[] {
     network.clusterDomain,
     ...(options.store === undefined ? [] : ["--store", options.store]),
     ...(options.certificateSeconds === undefined ? [] : ["--certificate-lifetime", String(options.certificateSeconds)]),
+    ...(options.eventSeconds === undefined ? [] : ["--event-ttl", String(options.eventSeconds)]),
     ...(options.nodeGraceSeconds === undefined
       ? []
       : ["--node-monitor-grace-period", String(options.nodeGraceSeconds)]),

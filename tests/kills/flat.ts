@@ -8,8 +8,8 @@ export interface Growth {
 }
 
 /** The parts of all samples that are compared; what comes before is warming up. */
-const EARLY = [0.2, 0.5] as const;
-const LATE = [0.7, 1] as const;
+const EARLY = [0.35, 0.6] as const;
+const LATE = [0.75, 1] as const;
 /** Noise: caches that fill once, arenas that move. */
 const SHARE_MAX = 0.05;
 const MB_MAX = 3;

@@ -30,7 +30,8 @@ const complaints: string[] = [];
 console.log(`seed ${seed}`);
 const away = Number(values.away) === 0 ? undefined : serverAway(Number(values.away));
 away?.catch(() => {}); // told below
-await using cluster = await TestCluster.start("--demo");
+// What is kept for an hour would grow for an hour.
+await using cluster = await TestCluster.start("--demo", "--event-ttl", "4m");
 await killAll();
 const samples = await useUntil();
 for (const [name, sizes] of samples) report(name, growthOf(sizes));
