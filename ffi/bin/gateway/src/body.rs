@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -14,11 +15,11 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connect_stream::EndedStream;
 use crate::grpc::GrpcWebToGrpc;
-use crate::limits::{BODY_PROGRESS, BodyRule};
+use crate::limits::{BODY_PROGRESS, BODY_WHOLE, BodyRule, GATHERED_BYTES_MAX};
 
 /// A request's body up to this is sent along with its head, in one piece.
 const WHOLE_BYTES_MAX: usize = 64 * 1024;
@@ -40,7 +41,10 @@ impl fmt::Display for Broken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Broken::TooLarge(limit) => write!(formatter, "its body may have {limit} bytes at most"),
-            Broken::TooSlow => write!(formatter, "its body must make progress within {BODY_PROGRESS:?}"),
+            Broken::TooSlow => write!(
+                formatter,
+                "its body must make progress within {BODY_PROGRESS:?} and be whole within {BODY_WHOLE:?}"
+            ),
             Broken::Aborted => write!(formatter, "its body must not be broken off"),
         }
     }
@@ -73,15 +77,16 @@ impl Pump {
     /// What can be sent in one piece is, as Deno's server only notices that its client has gone when the request came
     /// with one read.
     pub async fn start(mut body: Incoming, rule: BodyRule) -> Result<(RequestBody, Option<Pump>), Broken> {
-        let mut begun = BytesMut::new();
+        let pace = Pace::of(rule);
+        let mut begun = Gathered::default();
         let whole = match rule {
-            BodyRule::Bounded(_) => gather(&mut body, &mut begun, rule).await?,
-            BodyRule::Stream => match timeout(BEGINNING, gather(&mut body, &mut begun, rule)).await {
+            BodyRule::Bounded(_) => begun.gather(&mut body, pace).await?,
+            BodyRule::Stream => match timeout(BEGINNING, begun.gather(&mut body, pace)).await {
                 Ok(gathered) => gathered?,
                 Err(_) => false,
             },
         };
-        let begun = begun.freeze();
+        let begun = begun.take();
         if whole {
             let body = if begun.is_empty() {
                 RequestBody::Empty
@@ -98,7 +103,7 @@ impl Pump {
         let broken = Arc::new(OnceLock::new());
         let noted = broken.clone();
         let task = tokio::spawn(async move {
-            if let Err(reason) = carry(begun, body, &sender, rule).await {
+            if let Err(reason) = carry(begun, body, &sender, rule, pace).await {
                 let _ = noted.set(reason);
                 // Fails when nobody wants it any more.
                 let _ = sender.send(Err(reason)).await;
@@ -127,18 +132,48 @@ impl Drop for Pump {
     }
 }
 
-/// Reads until the end (true), or until there is more than is sent in one piece.
-async fn gather(body: &mut Incoming, begun: &mut BytesMut, rule: BodyRule) -> Result<bool, Broken> {
-    while begun.len() <= WHOLE_BYTES_MAX {
-        match next(body, rule).await? {
-            Some(piece) => begun.extend_from_slice(&piece),
-            None => return Ok(true),
+/// Of all requests, what is being gathered.
+static GATHERED_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// The beginning of a body. It is counted, as clients may begin many and end none.
+#[derive(Default)]
+struct Gathered(BytesMut);
+
+impl Gathered {
+    /// Reads until the end (true), or until there is more than is sent in one piece, or than all may hold together.
+    async fn gather(&mut self, body: &mut Incoming, pace: Pace) -> Result<bool, Broken> {
+        while self.0.len() <= WHOLE_BYTES_MAX && GATHERED_BYTES.load(Ordering::Relaxed) < GATHERED_BYTES_MAX {
+            match pace.next(body).await? {
+                Some(piece) => {
+                    GATHERED_BYTES.fetch_add(piece.len(), Ordering::Relaxed);
+                    self.0.extend_from_slice(&piece);
+                }
+                None => return Ok(true),
+            }
         }
+        Ok(false)
     }
-    Ok(false)
+
+    fn take(&mut self) -> Bytes {
+        let bytes = std::mem::take(&mut self.0).freeze();
+        GATHERED_BYTES.fetch_sub(bytes.len(), Ordering::Relaxed);
+        bytes
+    }
 }
 
-async fn carry(begun: Bytes, mut body: Incoming, sender: &mpsc::Sender<Piece>, rule: BodyRule) -> Result<(), Broken> {
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        GATHERED_BYTES.fetch_sub(self.0.len(), Ordering::Relaxed);
+    }
+}
+
+async fn carry(
+    begun: Bytes,
+    mut body: Incoming,
+    sender: &mpsc::Sender<Piece>,
+    rule: BodyRule,
+    pace: Pace,
+) -> Result<(), Broken> {
     let mut total = begun.len() as u64;
     let mut piece = Some(begun);
     loop {
@@ -147,7 +182,7 @@ async fn carry(begun: Bytes, mut body: Incoming, sender: &mpsc::Sender<Piece>, r
         if sender.send(Ok(piece)).await.is_err() || last {
             return Ok(());
         }
-        piece = next(&mut body, rule).await?;
+        piece = pace.next(&mut body).await?;
         total += piece.as_ref().map_or(0, |piece| piece.len() as u64);
         match rule {
             BodyRule::Bounded(limit) if total > limit => return Err(Broken::TooLarge(limit)),
@@ -156,19 +191,32 @@ async fn carry(begun: Bytes, mut body: Incoming, sender: &mpsc::Sender<Piece>, r
     }
 }
 
-/// What comes next; None at the end.
-async fn next(body: &mut Incoming, rule: BodyRule) -> Result<Option<Bytes>, Broken> {
-    loop {
-        let frame = match rule {
-            BodyRule::Stream => body.frame().await,
-            BodyRule::Bounded(_) => timeout(BODY_PROGRESS, body.frame())
-                .await
-                .map_err(|_| Broken::TooSlow)?,
-        };
-        let Some(frame) = frame else { return Ok(None) };
-        // Trailers of requests mean nothing to anybody here.
-        if let Ok(piece) = frame.map_err(|_| Broken::Aborted)?.into_data() {
-            return Ok(Some(piece));
+/// By when a body must be whole, if it must; then it must also go on all the time.
+#[derive(Clone, Copy)]
+struct Pace(Option<Instant>);
+
+impl Pace {
+    fn of(rule: BodyRule) -> Self {
+        Self(match rule {
+            BodyRule::Stream => None,
+            BodyRule::Bounded(_) => Some(Instant::now() + BODY_WHOLE),
+        })
+    }
+
+    /// What comes next; None at the end.
+    async fn next<B: Body<Data = Bytes> + Unpin>(self, body: &mut B) -> Result<Option<Bytes>, Broken> {
+        loop {
+            let frame = match self.0 {
+                None => body.frame().await,
+                Some(deadline) => timeout_at(deadline.min(Instant::now() + BODY_PROGRESS), body.frame())
+                    .await
+                    .map_err(|_| Broken::TooSlow)?,
+            };
+            let Some(frame) = frame else { return Ok(None) };
+            // Trailers of requests mean nothing to anybody here.
+            if let Ok(piece) = frame.map_err(|_| Broken::Aborted)?.into_data() {
+                return Ok(Some(piece));
+            }
         }
     }
 }
@@ -307,7 +355,29 @@ impl Drop for CutShort {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::StreamBody;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_must_go_on_and_come_to_its_end() {
+        let every = |pause: Duration| {
+            let pieces = futures::stream::unfold((), move |()| async move {
+                tokio::time::sleep(pause).await;
+                Some((Ok::<_, Broken>(Frame::data(Bytes::from_static(b"a"))), ()))
+            });
+            StreamBody::new(Box::pin(pieces))
+        };
+        let pace = Pace::of(BodyRule::Bounded(1));
+        let mut silent = every(BODY_PROGRESS * 2);
+        assert_eq!(pace.next(&mut silent).await, Err(Broken::TooSlow));
+        let (began, pace) = (Instant::now(), Pace::of(BodyRule::Bounded(1)));
+        let mut dripping = every(BODY_PROGRESS / 2);
+        while let Ok(Some(_)) = pace.next(&mut dripping).await {}
+        assert_eq!(began.elapsed().as_secs(), BODY_WHOLE.as_secs());
+        let mut slow = every(BODY_WHOLE * 2);
+        assert!(matches!(Pace::of(BodyRule::Stream).next(&mut slow).await, Ok(Some(_))));
+    }
 
     #[tokio::test]
     async fn a_pump_that_was_stopped_is_no_end() {

@@ -13,7 +13,6 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -23,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::activity::{Activity, Verdict};
 use crate::identity;
 use crate::limits;
+use crate::places::{Client, Place, Places};
 use crate::proxy::{Gateway, Peer};
 use crate::tls::Certificates;
 use crate::watched::Watched;
@@ -46,7 +46,7 @@ const LOCAL_RESETS_MAX: usize = 256;
 pub struct Front {
     pub gateway: Arc<Gateway>,
     pub certificates: Arc<Certificates>,
-    pub places: Arc<Semaphore>,
+    pub places: Places,
     pub connections: TaskTracker,
     pub draining: CancellationToken,
 }
@@ -55,25 +55,25 @@ impl Front {
     /// Accepts until told to drain.
     pub async fn accept(self, listener: TcpListener) {
         loop {
-            // Never closed.
-            let Ok(place) = self.places.clone().acquire_owned().await else {
-                return;
-            };
+            let Some(free) = self.places.free().await else { return };
             let accepted = tokio::select! {
                 () = self.draining.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, remote)) => {
-                    let front = self.clone();
-                    self.connections.spawn(front.serve(stream, remote, place));
-                }
+                Ok((stream, remote)) => match self.places.admit(free, remote.ip()) {
+                    Some(place) => {
+                        let front = self.clone();
+                        self.connections.spawn(front.serve(stream, remote, place));
+                    }
+                    None => self.gateway.metrics.refused_by_address.add(1),
+                },
                 Err(_) => sleep(ACCEPT_PAUSE).await,
             }
         }
     }
 
-    async fn serve(self, stream: TcpStream, remote: SocketAddr, place: OwnedSemaphorePermit) {
+    async fn serve(self, stream: TcpStream, remote: SocketAddr, mut place: Place) {
         tcp::prepare(&stream);
         let tls = self.certificates.current();
         let handshake = TlsAcceptor::from(tls.config.clone()).accept(stream);
@@ -92,10 +92,17 @@ impl Front {
         if protocol == tunnel::ALPN {
             // Anybody may ask for it, and only nodes are answered.
             match tunnel::node_of(&identity) {
-                Some(node) => tunnel::listen(stream, node, &self.gateway.nodes.tunnels).await,
+                Some(node) if place.pass_to(Client::Tunnels(node.to_owned())) => {
+                    tunnel::listen(stream, node, &self.gateway.nodes.tunnels).await
+                }
+                Some(_) => metrics.refused_by_user.add(1),
                 None => metrics.tunnels_refused.add(1),
             }
             return;
+        }
+        let user = &identity.common_name;
+        if !user.is_empty() && !place.pass_to(Client::User(user.clone())) {
+            return metrics.refused_by_user.add(1);
         }
         let peer = Arc::new(Peer {
             identity: identity::encode(&identity),

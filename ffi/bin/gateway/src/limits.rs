@@ -6,6 +6,13 @@ use http::{HeaderMap, header};
 
 /// Connections at a time; more wait in the sockets' backlogs.
 pub const CONNECTIONS_MAX: usize = 16_384;
+/// Of those, for one address whose connections say by no certificate who they are. Clients with tokens, and those behind
+/// one address, have room; thirty-two such addresses are needed to keep others out.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 512;
+/// And for one user, by certificate.
+pub const CONNECTIONS_PER_USER_MAX: usize = 1024;
+/// Tunnels that one node has open: one in use, and those that end.
+pub const TUNNELS_PER_NODE_MAX: usize = 16;
 /// Streams of one HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 250;
 /// All header fields of a request together, each with what HTTP/2 counts on top of it.
@@ -15,6 +22,8 @@ pub const HEADER_FIELD_BYTES: usize = 32;
 pub const HEAD_BUFFER: usize = 2 * HEADER_BYTES_MAX;
 /// A resource, in any encoding: what Kubernetes accepts.
 const RESOURCE_BYTES_MAX: u64 = 3 * 1024 * 1024;
+/// Bodies that are being gathered to be sent in one piece; beyond, they are sent on as they come.
+pub const GATHERED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A message of a unary call: what a frame may carry.
 const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -22,8 +31,9 @@ const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Between the first and the last byte of a request's head, and before a connection's first request.
 pub const HEAD: Duration = Duration::from_secs(10);
-/// Between two pieces of a body that has a limit.
+/// Between two pieces of a body that has a limit, and for all of it.
 pub const BODY_PROGRESS: Duration = Duration::from_secs(30);
+pub const BODY_WHOLE: Duration = Duration::from_secs(300);
 /// For a client to hear an answer that came before its request had ended, as it would not if the connection were closed
 /// on what it still sends.
 pub const LINGER: Duration = Duration::from_secs(2);
@@ -39,8 +49,10 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 pub const SERVER_WAIT: Duration = Duration::from_secs(10);
 /// How long a request for a node waits for its tunnel, as it may be connecting again.
 pub const NODE_WAIT: Duration = Duration::from_secs(5);
-/// Requests that wait for it at a time; more are refused at once.
+/// Requests that wait for one process or node at a time; more are refused at once.
 pub const WAITING_MAX: usize = 1024;
+/// And for all nodes together, so that a few that do not answer leave the others reachable.
+pub const WAITING_FOR_NODES_MAX: usize = 8 * WAITING_MAX;
 
 /// What may be in a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

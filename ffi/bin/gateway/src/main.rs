@@ -16,8 +16,10 @@ mod grpc;
 mod identity;
 mod limits;
 mod metrics;
+mod places;
 mod proxy;
 mod reply;
+mod shares;
 mod socket;
 mod splice;
 mod tcp;
@@ -41,13 +43,14 @@ use k3ts_supervisor::start::{self, Arguments, EndSignals};
 use k3ts_supervisor::{control as control_socket, log, ready};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::runtime::Builder;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::connection::Front;
 use crate::control::Control;
 use crate::credential_files::CredentialFiles;
+use crate::places::Places;
 use crate::proxy::Gateway;
 use crate::socket::Socket;
 use crate::splice::Nodes;
@@ -167,7 +170,7 @@ fn front(data: &Path, server: &Arc<Socket>, certificates: Arc<Certificates>, end
     Front {
         gateway: Arc::new(gateway),
         certificates,
-        places: Arc::new(Semaphore::new(limits::CONNECTIONS_MAX)),
+        places: Places::new(),
         connections: TaskTracker::new(),
         draining: ending.clone(),
     }

@@ -17,6 +17,8 @@ pub struct Metrics {
     pub connections_total: Counter,
     pub handshakes_failed: Counter,
     pub handshakes_slow: Counter,
+    pub refused_by_address: Counter,
+    pub refused_by_user: Counter,
     pub requests_in_flight: Gauge,
     pub upgraded: Gauge,
     pub received_bytes: Counter,
@@ -78,6 +80,14 @@ impl Metrics {
             [
                 (&[("reason", "tls")][..], self.handshakes_failed.value()),
                 (&[("reason", "timeout")][..], self.handshakes_slow.value()),
+            ],
+        );
+        text.counter(
+            "k3ts_gateway_connections_refused_total",
+            "Connections that were closed as their client has as many as one may have.",
+            [
+                (&[("client", "address")][..], self.refused_by_address.value()),
+                (&[("client", "user")][..], self.refused_by_user.value()),
             ],
         );
         let labels: Vec<_> = PROTOCOLS

@@ -9,12 +9,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, V
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::activity::Activity;
 use crate::body::{Broken, CutShort, Pump, ReplyBody, RequestBody};
 use crate::limits::{self, BodyRule, body_rule};
 use crate::metrics::{Counted, Metrics};
+use crate::places::Place;
 use crate::reply::{Dialect, refuse};
 use crate::splice::{self, Nodes};
 use crate::upstream::{Head, SendError, Upstream};
@@ -33,7 +33,7 @@ pub struct Peer {
     pub identity: HeaderValue,
     pub activity: Arc<Activity>,
     /// Its place among all connections, which it keeps when it is upgraded.
-    pub _held: (OwnedSemaphorePermit, Counted),
+    pub _held: (Place, Counted),
 }
 
 /// Why a request was not passed on, or not answered.

@@ -1,8 +1,10 @@
 //! Hears processes say that they are ready: sd_notify(3).
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,6 +80,7 @@ fn bind(path: &Path) -> io::Result<UnixDatagram> {
         _ => {}
     }
     let socket = UnixDatagram::bind(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
     // The kernel says who has sent a message, so that nobody can say it for somebody else.
     setsockopt(&socket, sockopt::PassCred, &true)?;
     Ok(socket)

@@ -13,8 +13,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::{AGENT, ANOTHER, REASON_BYTES_MAX, StreamIo};
-use crate::limits::{NODE_WAIT, SERVER_WAIT, WAITING_MAX};
+use crate::limits::{NODE_WAIT, SERVER_WAIT, WAITING_FOR_NODES_MAX, WAITING_MAX};
 use crate::metrics::Metrics;
+use crate::shares::Shares;
 
 const GROUP: &str = "system:nodes";
 const USER: &str = "system:node:";
@@ -34,6 +35,8 @@ pub struct Tunnels {
     ids: AtomicU64,
     /// One for each request that may wait for a node.
     places: Semaphore,
+    /// And by the node that it waits for.
+    waiting: Arc<Shares<String>>,
     metrics: Arc<Metrics>,
 }
 
@@ -56,7 +59,8 @@ impl Tunnels {
             open: Mutex::default(),
             opened: watch::Sender::new(0),
             ids: AtomicU64::new(0),
-            places: Semaphore::new(WAITING_MAX),
+            places: Semaphore::new(WAITING_FOR_NODES_MAX),
+            waiting: Shares::new(),
             metrics: metrics.clone(),
         })
     }
@@ -81,7 +85,7 @@ impl Tunnels {
 
     /// Requests that wait for a node.
     pub fn waiting(&self) -> u32 {
-        (WAITING_MAX - self.places.available_permits()) as u32
+        (WAITING_FOR_NODES_MAX - self.places.available_permits()) as u32
     }
 
     /// A pipe to a node's agent. A node that is not connected is waited for, as it may be connecting again. Nothing has
@@ -89,7 +93,12 @@ impl Tunnels {
     pub async fn connect(&self, node: &str) -> Result<StreamIo, String> {
         let failed = |reason: &str| format!("node \"{node}\" must be reachable by its tunnel: {reason}");
         let Ok(_place) = self.places.try_acquire() else {
-            return Err(failed(&format!("{WAITING_MAX} requests wait for nodes already")));
+            return Err(failed(&format!(
+                "{WAITING_FOR_NODES_MAX} requests wait for nodes already"
+            )));
+        };
+        let Some(_share) = self.waiting.take(node.to_owned(), WAITING_MAX) else {
+            return Err(failed(&format!("{WAITING_MAX} requests wait for it already")));
         };
         let deadline = Instant::now() + NODE_WAIT;
         let mut opened = self.opened.subscribe();
