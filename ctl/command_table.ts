@@ -16,6 +16,7 @@ export const COMMAND_GROUPS: readonly { heading: string; files: readonly Command
     files: [
       { names: ["up", "server", "agent"], load: async () => (await import("./commands/up.ts")).registerUp },
       { names: ["down"], load: async () => (await import("./commands/down.ts")).registerDown },
+      { names: ["restart"], load: async () => (await import("./commands/restart.ts")).registerRestart },
       { names: ["doctor"], load: async () => (await import("./commands/doctor.ts")).registerDoctor },
       { names: ["uninstall"], load: async () => (await import("./commands/uninstall.ts")).registerUninstall },
       { names: ["image"], load: async () => (await import("./commands/image.ts")).registerImage },

@@ -20,24 +20,32 @@ export interface Answer {
 
 export interface Question {
   port: number;
+  /** @default 127.0.0.1 */
+  host?: string;
   /** @default udp */
   transport?: "udp" | "tcp";
   /** Bytes that the answer may have over UDP; undefined: no EDNS. */
   payload?: number;
 }
 
-export async function ask(name: string, type: Type, { port, transport = "udp", payload }: Question): Promise<Answer> {
+export async function ask(name: string, type: Type, question: Question): Promise<Answer> {
+  const { port, host, transport = "udp", payload } = question;
   const message = encode(name, TYPES[type], payload);
-  return decode(await (transport === "udp" ? overUdp(message, port) : overTcp(message, port)));
+  return decode(await (transport === "udp" ? overUdp(message, port, host) : overTcp(message, port, host)));
 }
 
-/** A bound UDP socket on loopback. */
+const LOOPBACK = "127.0.0.1";
+
+/** A bound UDP socket, on loopback where that is enough. */
 export class UdpSocket implements AsyncDisposable {
   #socket = dgram.createSocket("udp4");
 
-  static async open(): Promise<UdpSocket> {
-    const opened = new UdpSocket();
-    opened.#socket.bind(0, "127.0.0.1");
+  private constructor(readonly host: string) {}
+
+  /** `host`: whom it is to reach. */
+  static async open(host: string = LOOPBACK): Promise<UdpSocket> {
+    const opened = new UdpSocket(host);
+    opened.#socket.bind(0, host === LOOPBACK ? LOOPBACK : "0.0.0.0");
     await once(opened.#socket, "listening");
     return opened;
   }
@@ -48,7 +56,7 @@ export class UdpSocket implements AsyncDisposable {
 
   send(bytes: Uint8Array, port: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#socket.send(bytes, port, "127.0.0.1", (error) => error ? reject(error) : resolve());
+      this.#socket.send(bytes, port, this.host, (error) => error ? reject(error) : resolve());
     });
   }
 
@@ -63,16 +71,16 @@ export class UdpSocket implements AsyncDisposable {
   }
 }
 
-export async function overUdp(message: Uint8Array, port: number): Promise<Uint8Array> {
-  await using socket = await UdpSocket.open();
+export async function overUdp(message: Uint8Array, port: number, host?: string): Promise<Uint8Array> {
+  await using socket = await UdpSocket.open(host);
   const { promise, resolve } = Promise.withResolvers<Uint8Array>();
   socket.onMessage(resolve);
   await socket.send(message, port);
   return await promise;
 }
 
-async function overTcp(message: Uint8Array<ArrayBuffer>, port: number): Promise<Uint8Array> {
-  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+async function overTcp(message: Uint8Array<ArrayBuffer>, port: number, host = LOOPBACK): Promise<Uint8Array> {
+  using connection = await Deno.connect({ hostname: host, port });
   await connection.write(new Uint8Array([message.length >> 8, message.length & 255, ...message]));
   let received = new Uint8Array();
   const wanted = () => received.length < 2 ? 2 : 2 + ((received[0] ?? 0) << 8) + (received[1] ?? 0);

@@ -1,7 +1,8 @@
 /** What somebody who means harm may try from outside, against a whole cluster: requests as bytes, floods, bombs. */
-import { equal, match, ok } from "node:assert/strict";
-import { parse } from "yaml";
-import { TestCluster } from "./cluster.ts";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { createAuthority, type Credentials, loadAuthority } from "../gateway/pki.ts";
+import { eventually, TestCluster } from "./cluster.ts";
+import { readAdmin } from "./credentials.ts";
 
 interface Answer {
   status: number;
@@ -27,9 +28,44 @@ for (const { raw, asAdmin } of requests) {
 console.log(JSON.stringify(answers));
 `;
 
+/** Asks once with each certificate, by HTTP/1.1 and by HTTP/2. */
+const STRANGERS = `
+const { ca, url, strangers } = JSON.parse(await new Response(Deno.stdin.readable).text());
+const answers = [];
+for (const { cert, key } of strangers) {
+  for (const http2 of [false, true]) {
+    using client = Deno.createHttpClient({ caCerts: [ca], cert, key, http2, http1: !http2 });
+    const response = await fetch(url, { client });
+    answers.push({ status: response.status, type: response.headers.get("content-type"), body: await response.text() });
+  }
+}
+console.log(JSON.stringify(answers));
+`;
+
+/** Opens as many connections as it is told and gets, holds them, and says how many are left when all were tried. */
+const GREEDY = `
+const { ca, hostname, count } = JSON.parse(await new Response(Deno.stdin.readable).text());
+const request = new TextEncoder().encode("GET /version HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n");
+const held = [];
+let begun = 0;
+async function open() {
+  while (begun++ < count) {
+    try {
+      const connection = await Deno.connectTls({ hostname, port: 6443, caCerts: [ca], alpnProtocols: ["http/1.1"] });
+      await connection.write(request);
+      if (await connection.read(new Uint8Array(1000)) === null) throw new Error("closed");
+      held.push(connection);
+    } catch { /* One too many. */ }
+  }
+}
+await Promise.all(Array.from({ length: 16 }, open));
+console.log(held.length);
+setInterval(() => {}, 1_000_000);
+`;
+
 Deno.test("a hostile client gets refusals, and everybody else answers", async (t) => {
   await using cluster = await TestCluster.start();
-  const admin = await readKubeconfig(cluster);
+  const admin = await readAdmin(cluster);
   const ask = async (requests: { raw: string; asAdmin?: boolean }[]): Promise<Answer[]> => {
     const { stdout, stderr } = await cluster.run([Deno.execPath(), "eval", CLIENT], {
       input: JSON.stringify({ ...admin, requests }),
@@ -55,6 +91,63 @@ Deno.test("a hostile client gets refusals, and everybody else answers", async (t
       equal(status, 403, body);
       match(body, /system:anonymous/);
     }
+  });
+
+  await t.step("a certificate that is not the cluster's, or no longer, gets 401", async () => {
+    const read = (name: string) => Deno.readTextFile(`${cluster.dataDir}/pki/${name}`);
+    const own = await loadAuthority({ cert: await read("ca.crt"), key: await read("ca.key") });
+    // Of the same name, as every cluster's authority has it.
+    const other = await createAuthority(own.name);
+    const admin = "CN=admin, O=system:masters";
+    const node = "CN=system:node:n1, O=system:nodes";
+    const strangers: Credentials[] = [
+      await other.issue(admin),
+      await other.issue(node),
+      await own.issue(admin, { expired: true }),
+      await own.issue(node, { expired: true }),
+    ];
+    const url = "https://127.0.0.1:6443/api/v1/namespaces/default/pods";
+    const { stdout, stderr } = await cluster.run([Deno.execPath(), "eval", STRANGERS], {
+      input: JSON.stringify({ ca: own.cert, url, strangers }),
+    });
+    ok(stdout !== "", stderr);
+    const answers = JSON.parse(stdout) as { status: number; type: string; body: string }[];
+    equal(answers.length, 2 * strangers.length);
+    for (const { status, type, body } of answers) {
+      equal(`${status} ${type}`, "401 application/json", body);
+      deepEqual(JSON.parse(body), {
+        kind: "Status",
+        apiVersion: "v1",
+        metadata: {},
+        status: "Failure",
+        message: "Unauthorized",
+        reason: "Unauthorized",
+        code: 401,
+      });
+    }
+    // One that holds is still one.
+    const { stdout: fine } = await cluster.run([Deno.execPath(), "eval", STRANGERS], {
+      input: JSON.stringify({ ca: own.cert, url, strangers: [await own.issue(admin)] }),
+    });
+    equal((JSON.parse(fine) as { status: number }[]).map(({ status }) => status).join(), "200,200");
+  });
+
+  await t.step("one address does not get all connections", async () => {
+    const greedy = cluster.command([Deno.execPath(), "eval", GREEDY], { stdin: "piped" }).spawn();
+    const writer = greedy.stdin.getWriter();
+    // The machine's address on its bridge, which is no loopback.
+    await writer.write(new TextEncoder().encode(JSON.stringify({ ...admin, hostname: "10.42.0.1", count: 1000 })));
+    await writer.close();
+    const reader = greedy.stdout.getReader();
+    equal(new TextDecoder().decode((await reader.read()).value).trim(), "512");
+    match(await cluster.kubectl("get", "nodes"), /n1 +Ready/);
+    const curl = ["curl", "-sk", "-m", "10", "https://10.42.0.1:6443/version"];
+    ok((await cluster.run(curl)).code !== 0, "it is not one address");
+    greedy.kill("SIGKILL");
+    await greedy.status;
+    await reader.cancel();
+    await greedy.stderr.cancel();
+    await eventually(async () => equal((await cluster.run(curl)).code, 0));
   });
 
   await t.step("a request has one meaning, or none", async () => {
@@ -121,7 +214,10 @@ Deno.test("a hostile client gets refusals, and everybody else answers", async (t
     ]);
     equal(found, "");
     const { stdout: processes } = await cluster.run(["ps", "-eo", "args"]);
-    ok(!/K3TS1\.[0-9a-f]{64}\.[0-9a-f]{8}\.|PRIVATE KEY/.test(processes));
+    // Other machines of tests run beside this one.
+    const own = processes.split("\n").filter((line) => line.includes(cluster.dataDir));
+    ok(own.length > 0);
+    ok(!/K3TS1\.[0-9a-f]{64}\.[0-9a-f]{8}\.|PRIVATE KEY/.test(own.join("\n")));
   });
 
   match(await cluster.kubectl("get", "nodes"), /n1 +Ready/);
@@ -129,16 +225,4 @@ Deno.test("a hostile client gets refusals, and everybody else answers", async (t
 
 function get(path: string, headers = "X-Nothing: x"): string {
   return `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\nConnection: close\r\n\r\n`;
-}
-
-async function readKubeconfig({ dataDir }: TestCluster): Promise<{ ca: string; cert: string; key: string }> {
-  const { clusters, users } = parse(await Deno.readTextFile(`${dataDir}/admin.kubeconfig`)) as {
-    clusters: [{ cluster: Record<string, string> }];
-    users: [{ user: Record<string, string> }];
-  };
-  return {
-    ca: atob(clusters[0].cluster["certificate-authority-data"]!),
-    cert: atob(users[0].user["client-certificate-data"]!),
-    key: atob(users[0].user["client-key-data"]!),
-  };
 }

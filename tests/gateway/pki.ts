@@ -12,6 +12,8 @@ export interface Credentials {
 }
 
 export interface Authority extends Credentials {
+  /** Its common name. */
+  readonly name: string;
   issue(subject: string, options?: { serving?: boolean; expired?: boolean }): Promise<Credentials>;
 }
 
@@ -30,9 +32,24 @@ export async function createAuthority(name: string): Promise<Authority> {
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
     ],
   });
+  return authorityOf(root, keys.privateKey, await exportKey(keys.privateKey));
+}
+
+/** That of a cluster, by its files. */
+export async function loadAuthority({ cert, key }: Credentials): Promise<Authority> {
+  const bytes = x509.PemConverter.decodeFirst(key);
+  return authorityOf(
+    new x509.X509Certificate(cert),
+    await crypto.subtle.importKey("pkcs8", bytes, ALGORITHM, true, ["sign"]),
+    key,
+  );
+}
+
+function authorityOf(root: x509.X509Certificate, signingKey: CryptoKey, key: string): Authority {
   return {
+    name: root.subjectName.getField("CN")[0] ?? "",
     cert: root.toString("pem"),
-    key: await exportKey(keys.privateKey),
+    key,
     async issue(subject, { serving = false, expired = false } = {}) {
       const own = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
       const usage = serving ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth;
@@ -44,7 +61,7 @@ export async function createAuthority(name: string): Promise<Authority> {
         subject,
         issuer: root.subject,
         publicKey: own.publicKey,
-        signingKey: keys.privateKey,
+        signingKey,
         signingAlgorithm: ALGORITHM,
         notBefore: new Date(Date.now() - DAY_MS),
         notAfter: new Date(Date.now() + (expired ? -1000 : DAY_MS)),
