@@ -1,12 +1,12 @@
 /** What somebody may have meant who mistyped a word. */
 
-/** More changes than this make another word of it. */
+/** More changes than this, or of more than half of its letters, make another word of it. */
 const CHANGES_MAX = 2;
 
 /** @returns undefined when nothing is near */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let bestChanges = Math.min(CHANGES_MAX, word.length - 1) + 1;
+  let bestChanges = Math.min(CHANGES_MAX, Math.floor(word.length / 2)) + 1;
   for (const candidate of candidates) {
     const changes = countChanges(word, candidate);
     if (changes < bestChanges) [best, bestChanges] = [candidate, changes];

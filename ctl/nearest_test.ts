@@ -14,6 +14,8 @@ Deno.test("a mistyped word is recognised, another one is not", () => {
 Deno.test("a short word is not taken for any other short word", () => {
   equal(nearest("x", WORDS), undefined);
   equal(nearest("", WORDS), undefined);
+  equal(nearest("foo", WORDS), undefined);
+  equal(nearest("scv", WORDS), "svc");
 });
 
 Deno.test("one letter dropped, doubled or swapped is always found among words unlike each other", () => {
