@@ -208,7 +208,7 @@ const listener = Deno.serve({
     onFault(error, "a request");
     return new Response("Internal Server Error", { status: 500 });
   },
-}, countRequests(handler, metrics));
+}, countRequests(handler, metrics, log));
 const plugins = hostPlugins({
   command: pluginCommand(),
   routes: (callerOf) => (router) =>

@@ -1,5 +1,5 @@
 /** Counts what is asked of the server, by the names that kube-apiserver's figures have. */
-import type { Metrics } from "@k3ts/client/telemetry";
+import type { Log, Metrics } from "@k3ts/client/telemetry";
 import type { Handler } from "../dispatch.ts";
 import { type ApiPath, parseApiPath } from "../faces/path.ts";
 
@@ -8,8 +8,8 @@ const LONG_RUNNING = /^(WATCH|CONNECT)$/;
 
 const RPC = /^\/(k3ts\.v1\.\w+)\/(\w+)$/;
 
-/** @returns the handler, counted */
-export function countRequests(handler: Handler, metrics: Metrics): Handler {
+/** @returns the handler, counted; each request is said in the log of who wants to know everything */
+export function countRequests(handler: Handler, metrics: Metrics, log: Log): Handler {
   const requests = metrics.counter(
     "apiserver_request_total",
     "Requests answered, by what they were about and how they were answered.",
@@ -45,6 +45,8 @@ export function countRequests(handler: Handler, metrics: Metrics): Handler {
       const elapsed = (performance.now() - started) / 1000;
       const code = String(response.status);
       const url = new URL(request.url.replace(/^http\+unix:/, "http:"));
+      // Without its query: a command that is to be executed stands there.
+      log.debug("Answered", { method: request.method, path: url.pathname, code, ms: Math.round(elapsed * 1000) });
       const [, service, method] = RPC.exec(url.pathname) ?? [];
       if (service !== undefined && response.status !== 404) {
         calls.add({ service, method: method!, code });

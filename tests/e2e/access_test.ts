@@ -164,7 +164,7 @@ Deno.test("everybody may what they may, and no more", async (t) => {
     match(await cluster.kubectl("get", "node", "n1"), /\bReady\b/);
     const log = await Deno.readTextFile(`${cluster.dataDir}/logs/agent.log`);
     match(log, /The node's certificate is renewed/);
-    equal(/ (warn|error) .*(watch|renew|lease|status)/.exec(log)?.[0], undefined);
+    equal(/level=(?:warn|error) .*(?:watch|follow|renew|lease|status)/.exec(log)?.[0], undefined);
     // What was begun by the first certificate goes on.
     await cluster.kubectl("label", "pod", "client", "renewed=yes");
     watching.kill("SIGINT");
