@@ -7,7 +7,7 @@ import { AddressRange, pickFree } from "./ranges.ts";
 export interface ServiceRanges {
   /** @default 10.43.0.0/16 */
   addresses: string;
-  /** Given out only to who asks for them: the API's own, cluster DNS's. @default the first and the tenth */
+  /** The API's own, cluster DNS's: only for the Services of the system that ask for them. @default the first and the tenth */
   reserved: readonly string[];
   /** @default 30000 to 32767 */
   nodePorts: { from: number; to: number };
@@ -106,7 +106,8 @@ export class ServiceAllocator implements Allocator {
   #refuseTakenAddress(service: ServiceData, address: string, owner: string): void {
     const holder = this.#addresses.get(address);
     if (holder === owner) return;
-    const because = holder !== undefined
+    const isKept = this.#reserved.has(address) && !isOfSystem(service);
+    const because = holder !== undefined || isKept
       ? "provided IP is already allocated"
       : this.#range.offsetOf(address) === undefined
       ? `the provided IP (${address}) is not in the valid range. The range of valid IPs is ${this.#range.cidr}`
@@ -171,6 +172,11 @@ export class ServiceAllocator implements Allocator {
 function note(taken: Map<string, string>, what: string, owner: string, gives: boolean): void {
   if (!gives) taken.set(what, owner);
   else if (taken.get(what) === owner) taken.delete(what);
+}
+
+/** Whoever may make these may do everything; others must not get what all ask of the API or of DNS. */
+function isOfSystem({ metadata: { namespace, name } }: ObjectData): boolean {
+  return namespace === "kube-system" || (namespace === "default" && name === "kubernetes");
 }
 
 function keyOf({ metadata }: ObjectData): string {

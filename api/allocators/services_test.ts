@@ -29,14 +29,20 @@ Deno.test("whatever is taken, what is picked is free, and nothing is picked only
   }));
 });
 
-Deno.test("every Service has an address of its own until the range is empty, and reserved ones are for who asks", () => {
+Deno.test("every Service has an address of its own until the range is empty, and reserved ones are for the system", () => {
   const allocator = make("10.43.0.0/28", ["10.43.0.1", "10.43.0.10"]);
   const addresses = new Set<string>();
   for (let index = 0; index < 12; index++) addresses.add(add(allocator, service(`s${index}`)).spec.clusterIP!);
   equal(addresses.size, 12);
   ok(!addresses.has("10.43.0.1") && !addresses.has("10.43.0.10"));
   throws(() => add(allocator, service("more")), refusal(500));
-  equal(add(allocator, service("dns", { clusterIP: "10.43.0.10" })).spec.clusterIP, "10.43.0.10");
+  for (const clusterIP of ["10.43.0.1", "10.43.0.10"]) {
+    throws(() => add(allocator, service("thief", { clusterIP })), refusal(422));
+  }
+  const dns = service("dns", { clusterIP: "10.43.0.10" });
+  dns.metadata.namespace = "kube-system";
+  equal(add(allocator, dns).spec.clusterIP, "10.43.0.10");
+  equal(add(allocator, service("kubernetes", { clusterIP: "10.43.0.1" })).spec.clusterIP, "10.43.0.1");
 });
 
 Deno.test("an address that is taken, or outside of the range, is refused; a deleted Service gives its own back", () => {
