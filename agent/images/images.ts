@@ -7,7 +7,7 @@
 import type { ImageService } from "@k3ts/proto";
 import type { Client } from "@connectrpc/connect";
 import { explain } from "@k3ts/client/telemetry";
-import { removeIfThere } from "../files.ts";
+import { exists, removeIfThere } from "../files.ts";
 import { Blobs, digestOf, hexOf } from "./blobs.ts";
 import { type Image, ImageIndex } from "./index.ts";
 import {
@@ -174,17 +174,20 @@ export class Images {
     });
   }
 
-  #unpack(layer: Descriptor, diffId: string): Promise<void> {
-    const running = this.#unpacks.get(diffId);
-    if (running !== undefined) return running;
+  async #unpack(layer: Descriptor, diffId: string): Promise<void> {
+    // What is unpacked already is read again, unless it is known to be what this blob holds.
+    if (this.index.hasLayer(layer.digest, diffId) && await exists(this.layerPath(diffId))) return;
+    const key = `${layer.digest} ${diffId}`;
+    const running = this.#unpacks.get(key);
+    if (running !== undefined) return await running;
     const unpack = this.#native.unpackLayer({
       blob: this.blobs.path(layer.digest),
       mediaType: layer.mediaType,
       diffId,
       target: this.layerPath(diffId),
-    }).then(() => {}).finally(() => this.#unpacks.delete(diffId));
-    this.#unpacks.set(diffId, unpack);
-    return unpack;
+    }).then(() => {}).finally(() => this.#unpacks.delete(key));
+    this.#unpacks.set(key, unpack);
+    await unpack;
   }
 
   /**
@@ -239,12 +242,13 @@ export class Images {
     const entries = await readLayout(directory, name);
     const images: Image[] = [];
     for (const entry of entries) {
-      await this.blobs.take(entry.manifest.config.digest, entry.file(entry.manifest.config.digest));
+      const { digest } = entry.manifest.config;
+      await this.blobs.take(digest, await entry.file(digest));
       images.push(
         await this.#takeIn(
           entry.manifest,
           { names: entry.names, digests: entry.digests },
-          (layer) => this.blobs.take(layer.digest, entry.file(layer.digest)),
+          async (layer) => await this.blobs.take(layer.digest, await entry.file(layer.digest)),
         ),
       );
     }

@@ -63,6 +63,37 @@ Deno.test("an image whose configuration names a place on this machine for a laye
     throws(() => images.layerPath(layers[0]!), /Cannot use a digest/);
   }));
 
+Deno.test("a layout whose files lead out of it, or have no end, is refused", () =>
+  inDirectory(async (directory) => {
+    const { id } = await writeLayout(`${directory}/layout`, { "org.opencontainers.image.ref.name": "hello:1" });
+    const images = new Images(`${directory}/images`, fakeNative([]), `${directory}/registries.yaml`);
+    await images.open();
+    const blob = `${directory}/layout/blobs/${id.replace(":", "/")}`;
+    await Deno.copyFile(blob, `${directory}/outside`);
+    for (const target of [`${directory}/outside`, "/dev/zero"]) {
+      await Deno.remove(blob);
+      await Deno.symlink(target, blob);
+      await rejects(images.import(`${directory}/layout`), /must be a plain file in it/);
+    }
+  }));
+
+Deno.test("what is unpacked is not looked at again for the same blob, and is for another one", () =>
+  inDirectory(async (directory) => {
+    const name = { "org.opencontainers.image.ref.name": "hello:1" };
+    const { diffIds } = await writeLayout(`${directory}/layout`, name);
+    const unpacked: string[] = [];
+    const images = new Images(`${directory}/images`, fakeNative(unpacked), `${directory}/registries.yaml`);
+    await images.open();
+    await images.import(`${directory}/layout`);
+    equal(unpacked.length, 2);
+    await images.import(`${directory}/layout`);
+    equal(unpacked.length, 2);
+    // The layers of the one before, claimed in the other order.
+    await writeLayout(`${directory}/other`, name, { layers: diffIds.toReversed() });
+    await images.import(`${directory}/other`);
+    equal(unpacked.length, 4);
+  }));
+
 Deno.test("an image whose configuration is of other types is refused", () =>
   inDirectory(async (directory) => {
     for (const config of [{ Env: "A=b" }, { Cmd: [1] }, { User: 0 }, { Entrypoint: {} }]) {

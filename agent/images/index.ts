@@ -54,6 +54,11 @@ export class ImageIndex {
     return this.#images.find((one) => one.names.includes(name) || one.digests.includes(name) || one.id === name);
   }
 
+  /** Whether the layer of some image came from that blob. */
+  hasLayer(blob: string, diffId: string): boolean {
+    return this.#images.some(({ layers, blobs }) => layers.some((one, at) => one === diffId && blobs[at] === blob));
+  }
+
   /** Adds an image or gives it more names. A name belongs to one image: the newest that bears it. */
   async add(image: Image): Promise<Image> {
     const before = this.#images.find((one) => one.id === image.id);

@@ -7,7 +7,7 @@ use k3ts_proto::v1::{
     ImageServiceServer, ListMountsRequest, ListMountsResponse, MeasureDiskRequest, MeasureDiskResponse, MountRequest,
     MountResponse, UnmountRequest, UnmountResponse, UnpackLayerRequest, UnpackLayerResponse,
 };
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use tokio::task::spawn_blocking;
 
 pub fn service() -> impl Service {
@@ -61,12 +61,27 @@ impl ImageService for Image {
     }
 }
 
+/// Such a path must not climb either: a part of it may come from strangers.
 pub fn absolute(name: &str, path: &str) -> Result<PathBuf, RpcError> {
     let parsed = PathBuf::from(path);
-    match parsed.is_absolute() {
-        true => Ok(parsed),
-        false => Err(RpcError::invalid_argument(format!(
-            "Cannot use {name} as it must be absolute: it is {path:?}"
-        ))),
+    let climbs = parsed.components().any(|part| part == Component::ParentDir);
+    if parsed.is_absolute() && !climbs {
+        return Ok(parsed);
+    }
+    Err(RpcError::invalid_argument(format!(
+        "Cannot use {name} as it must be absolute and must not climb: it is {path:?}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_relative_or_climbs_is_refused() {
+        assert!(absolute("target", "/a/b..c/.d").is_ok());
+        for path in ["", "a", "/a/../b", "/..", "../a"] {
+            assert!(absolute("target", path).is_err(), "{path}");
+        }
     }
 }

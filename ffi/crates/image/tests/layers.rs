@@ -113,6 +113,18 @@ fn every_compression_gives_the_same() {
 }
 
 #[test]
+fn a_layer_that_is_there_is_given_to_whoever_has_its_content() {
+    let place = Place::new();
+    let secret = Archive::new().file("secret", b"content").finish();
+    place.unpack("layer", &secret).unwrap();
+    assert_eq!(place.unpack("layer", &secret).unwrap().entries, 0);
+    let other = Archive::new().file("file", b"").finish();
+    let claimed = place.unpack_limited("layer", &other, &digest(&secret), 0).unwrap_err();
+    assert_eq!(claimed.code, Code::DataLoss);
+    assert!(place.path("layer/secret").exists() && place.leftovers().is_empty());
+}
+
+#[test]
 fn nothing_is_left_of_a_layer_that_is_not_what_it_should_be() {
     let place = Place::new();
     let tar = Archive::new().file("file", b"content").finish();
