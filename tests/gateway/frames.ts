@@ -4,6 +4,8 @@ export const TYPES = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaw
 export const END_STREAM = 1, END_HEADERS = 4, ACK = 1;
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/** SETTINGS_HEADER_TABLE_SIZE of 0: every status then comes as itself, and never as a reference to one before. */
+const NO_TABLE = new Uint8Array([0, 1, 0, 0, 0, 0]);
 /** Statuses that HPACK has by number, from 0x88. */
 const STATUSES = [200, 204, 206, 304, 400, 404, 500];
 
@@ -21,13 +23,29 @@ export class Http2 implements Disposable {
   readonly #connection: Deno.TlsConn;
   readonly #streams = new Map<number, Stream>();
   readonly closed: Promise<void>;
+  /** Told of a stream that the other side opens, as a tunnel's server does. */
+  onOpened: (id: number) => void = () => {};
   goaway: number | undefined;
   pongs = 0;
   settings = 0;
 
-  private constructor(connection: Deno.TlsConn, reads: boolean) {
+  private constructor(connection: Deno.TlsConn, reads: boolean, expected = 0) {
     this.#connection = connection;
-    this.closed = reads ? this.#read() : Promise.resolve();
+    this.closed = reads ? this.#read(expected) : Promise.resolve();
+  }
+
+  /** A node's side of a tunnel: after the handshake it is the server of HTTP/2. */
+  static async tunnel(
+    port: number,
+    ca: string,
+    credentials: { cert: string; key: string },
+    { reads = true }: { reads?: boolean } = {},
+  ): Promise<Http2> {
+    const options = { hostname: "localhost", port, caCerts: [ca], alpnProtocols: ["k3ts-tunnel"], ...credentials };
+    const node = new Http2(await Deno.connectTls(options), reads, PREFACE.length);
+    // Not waited for, as it does the handshake too, and the other side may close at any time.
+    void node.flood(frame(TYPES.settings, 0, 0));
+    return node;
   }
 
   static async open(port: number, ca: string, { reads = true, credentials }: {
@@ -39,7 +57,7 @@ export class Http2 implements Disposable {
     const connection = await Deno.connectTls(options);
     await connection.handshake();
     const client = new Http2(connection, reads);
-    await client.write(new TextEncoder().encode(PREFACE), frame(TYPES.settings, 0, 0));
+    await client.write(new TextEncoder().encode(PREFACE), frame(TYPES.settings, 0, 0, NO_TABLE));
     return client;
   }
 
@@ -64,13 +82,16 @@ export class Http2 implements Disposable {
     }
   }
 
-  async #read(): Promise<void> {
+  /** `preface`: bytes that come before the first frame. */
+  async #read(preface: number): Promise<void> {
     let unread = new Uint8Array();
     const piece = new Uint8Array(65_536);
     for (;;) {
       const count = await this.#connection.read(piece).catch(() => null);
       if (count === null) return;
-      unread = joined([unread, piece.subarray(0, count)]);
+      const skipped = Math.min(preface, count);
+      preface -= skipped;
+      unread = joined([unread, piece.subarray(skipped, count)]);
       while (unread.length >= 9) {
         const length = (unread[0]! << 16) | (unread[1]! << 8) | unread[2]!;
         if (unread.length < 9 + length) break;
@@ -81,6 +102,7 @@ export class Http2 implements Disposable {
   }
 
   #take(type: number, flags: number, id: number, payload: Uint8Array): void {
+    if (type === TYPES.headers && !this.#streams.has(id)) this.onOpened(id);
     const stream = this.stream(id);
     if (type === TYPES.headers) stream.status ??= statusOf(payload);
     if (type === TYPES.data) stream.bytes += payload.length;

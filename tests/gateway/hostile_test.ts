@@ -3,9 +3,9 @@ import { equal, match, ok as assert } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { until } from "../supervisor/supervised.ts";
 import { serve } from "./backend.ts";
-import { block, END_HEADERS, END_STREAM, frame, Http2, joined, request, TYPES, word } from "./frames.ts";
+import { block, END_HEADERS, END_STREAM, type Fields, frame, Http2, joined, request, TYPES, word } from "./frames.ts";
 import { Gateway } from "./gateway.ts";
-import { beside } from "./neighbour.ts";
+import { ATTACK, attack, beside } from "./neighbour.ts";
 import { RawConnection } from "./raw.ts";
 
 const IDLE_CONNECTIONS = 10_000;
@@ -13,19 +13,20 @@ const CANCEL = word(8);
 const HEAD = END_STREAM | END_HEADERS;
 
 Deno.test("rapid reset ends the connection that does it", () =>
-  beside(async (gateway) => {
-    using client = await Http2.open(gateway.port, gateway.authority.cert);
-    const head = request("/whoami");
-    for (let id = 1, open = true; open && id < 400_000;) {
-      const pieces: Uint8Array[] = [];
-      for (let each = 0; each < 500; each++, id += 2) {
-        pieces.push(frame(TYPES.headers, HEAD, id, head), frame(TYPES.reset, 0, id, CANCEL));
+  beside((gateway) =>
+    attack(async () => {
+      using client = await Http2.open(gateway.port, gateway.authority.cert);
+      const head = request("/whoami");
+      for (let id = 1, open = true; open && id < 400_000;) {
+        const pieces: Uint8Array[] = [];
+        for (let each = 0; each < 500; each++, id += 2) {
+          pieces.push(frame(TYPES.headers, HEAD, id, head), frame(TYPES.reset, 0, id, CANCEL));
+        }
+        open = await client.flood(joined(pieces));
       }
-      open = await client.flood(joined(pieces));
-    }
-    await client.closed;
-    equal(client.goaway, 11, "ENHANCE_YOUR_CALM");
-  }));
+      await client.closed;
+      equal(client.goaway, 11, "ENHANCE_YOUR_CALM");
+    }), ATTACK));
 
 Deno.test("GOAWAY with open streams, by the thousand, harms nobody", () =>
   beside(async (gateway) => {
@@ -73,7 +74,10 @@ Deno.test("slow bodies are ended with an answer, and take no place of others", a
       await http2.write(frame(TYPES.headers, END_HEADERS, id, head), frame(TYPES.data, 0, id, new Uint8Array(1)));
     }
     for (const connection of slow) match(await connection.readUntil("\r\n"), /^HTTP\/1\.1 408 /);
-    await until("so are streams", () => http2.stream(1).status === 408 && http2.stream(399).ended);
+    const streams = Array.from({ length: 200 }, (_, index) => http2.stream(2 * index + 1));
+    await until("so are streams", () => streams.every(({ status, ended }) => status === 408 && ended));
+    await http2.write(frame(TYPES.headers, HEAD, 401, request("/whoami")));
+    await until("their connection goes on", () => http2.stream(401).status === 200);
     for (const connection of slow) connection[Symbol.dispose]();
   });
 });
@@ -87,32 +91,38 @@ Deno.test("huge headers are answered with 431 over HTTP/2 too", () =>
     await until("it is answered", () => client.stream(1).status === 431 && client.stream(1).ended);
     await client.write(frame(TYPES.headers, HEAD, 3, request("/whoami")));
     await until("the connection goes on", () => client.stream(3).status === 200);
-    // Beyond what is received at all.
+    // More than is kept, and read to its end all the same, as the fields' compression is the whole connection's.
+    const larger = request("/whoami", Array.from({ length: 9 }, (_, index) => [`x-${index}`, value] as const));
+    await client.write(...inPieces(5, larger));
+    await until("it is answered", () => client.stream(5).status === 431 && client.stream(5).ended);
+    await client.write(frame(TYPES.headers, HEAD, 7, request("/whoami")));
+    await until("the connection goes on", () => client.stream(7).status === 200);
+    // More than is read: then the connection is of no use, and ends.
     const huge = request("/whoami", Array.from({ length: 50 }, (_, index) => [`x-${index}`, value] as const));
-    await client.flood(joined(inPieces(5, huge)));
-    await Promise.race([
-      client.closed,
-      until("it is refused", () => client.stream(5).status === 431 || client.stream(5).reset !== undefined),
-    ]);
+    await client.flood(joined(inPieces(9, huge)));
+    await client.closed;
+    equal(client.goaway, 11, "ENHANCE_YOUR_CALM");
+    equal(client.stream(9).status, undefined);
   }));
 
 Deno.test("a flood of CONTINUATION ends its connection", () =>
-  beside(async (gateway) => {
-    using client = await Http2.open(gateway.port, gateway.authority.cert);
-    await client.write(frame(TYPES.headers, 0, 1, request("/")));
-    const empty = joined(Array.from({ length: 1000 }, () => frame(TYPES.continuation, 0, 1)));
-    let open = true;
-    for (let round = 0; open && round < 1000; round++) open = await client.flood(empty);
-    await client.closed;
-    using other = await Http2.open(gateway.port, gateway.authority.cert);
-    await other.write(frame(TYPES.headers, 0, 1, request("/")));
-    const field = block([["x", "y".repeat(8000)]]);
-    open = true;
-    for (let round = 0; open && round < 10_000; round++) {
-      open = await other.flood(frame(TYPES.continuation, 0, 1, field));
-    }
-    await other.closed;
-  }));
+  beside((gateway) =>
+    attack(async () => {
+      using client = await Http2.open(gateway.port, gateway.authority.cert);
+      await client.write(frame(TYPES.headers, 0, 1, request("/")));
+      const empty = joined(Array.from({ length: 1000 }, () => frame(TYPES.continuation, 0, 1)));
+      let open = true;
+      for (let round = 0; open && round < 1000; round++) open = await client.flood(empty);
+      await client.closed;
+      using other = await Http2.open(gateway.port, gateway.authority.cert);
+      await other.write(frame(TYPES.headers, 0, 1, request("/")));
+      const field = block([["x", "y".repeat(8000)]]);
+      open = true;
+      for (let round = 0; open && round < 10_000; round++) {
+        open = await other.flood(frame(TYPES.continuation, 0, 1, field));
+      }
+      await other.closed;
+    }), ATTACK));
 
 Deno.test("floods of PING and SETTINGS, read and unread, fill no memory", () =>
   beside(async (gateway) => {
@@ -213,11 +223,35 @@ Deno.test("what could be read in two ways is refused", () =>
       await connection.write(text);
       match(await connection.readUntil("\r\n"), /^HTTP\/1\.1 400 /, JSON.stringify(text));
     }
-    for (const [name, value] of [["host", "other"], ["host", "a b"]] as const) {
+    const send = async (head: Uint8Array) => {
       using client = await Http2.open(gateway.port, gateway.authority.cert);
-      await client.write(frame(TYPES.headers, HEAD, 1, request("/whoami", [[name, value]])));
-      await until("it is refused", () => client.stream(1).status === 400 || client.stream(1).reset !== undefined);
+      const stream = client.stream(1);
+      await client.write(frame(TYPES.headers, HEAD, 1, head));
+      const isOver = until("it is over", () => stream.ended || stream.reset !== undefined);
+      await Promise.race([isOver, client.closed]);
+      return stream.status ?? (stream.reset === undefined ? `GOAWAY ${client.goaway}` : `RST_STREAM ${stream.reset}`);
+    };
+    // What only the gateway can judge has an answer.
+    for (const value of ["other", "a b"]) equal(await send(request("/whoami", [["host", value]])), 400, value);
+    // What is no request at all is an error of its stream: RFC 9113, section 8.1.1.
+    const malformed: Fields[] = [
+      [["connection", "close"]],
+      [["transfer-encoding", "chunked"]],
+      [["te", "gzip"]],
+      [[":path", "/other"]],
+      [["x", "a"], [":protocol", "websocket"]],
+      [["content-length", "5"]],
+    ];
+    for (const fields of malformed) {
+      equal(await send(request("/whoami", fields)), "RST_STREAM 1", JSON.stringify(fields));
     }
+    for (const path of ["whoami", "", "/a b", "https://other/whoami"]) {
+      equal(await send(request(path)), "RST_STREAM 1", path);
+    }
+    equal(await send(request("*")), 400);
+    // What no field can be ends the connection, as whoever sends it does not speak HTTP/2.
+    const impossible: Fields = [["Host", "localhost"], ["x", "a\r\nk3ts-identity: b"], ["x", "a\0b"], ["x y", "a"]];
+    for (const field of impossible) equal(await send(request("/whoami", [field])), "GOAWAY 1", JSON.stringify(field));
   }));
 
 Deno.test("a request within a request is never one", () =>
