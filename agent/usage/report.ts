@@ -24,8 +24,8 @@ export interface ReportParts {
 /** Runs until the signal fires. */
 export async function reportUsage({ meter, server, log, random, signal }: ReportParts): Promise<void> {
   let failures = 0;
-  // Rates begin from here.
-  await meter.measure();
+  // Rates begin from here. What fails now is told of below, should it fail again.
+  await meter.measure().catch(() => {});
   for (let wait = FIRST_MS * (1 + random()); !signal.aborted; wait = PERIOD_MS * (1 + SPREAD * (random() - 0.5))) {
     await delay(wait, signal).catch(() => {});
     if (signal.aborted) return;

@@ -18,7 +18,9 @@ Deno.test("who does not answer in time, or not at all, is left out, and that is 
 });
 
 Deno.test("a process is asked on its socket, and one that is not there does not answer", async () => {
-  const path = `${await Deno.makeTempDir()}/p.sock`;
+  const folder = await Deno.makeTempDir();
+  await using _folder = { [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+  const path = `${folder}/p.sock`;
   equal(upOf(await gatherMetrics({ native: metricsAt(path) }))[0], "native 0");
   using listener = Deno.listen({ transport: "unix", path });
   const serving = listener.accept().then((stream) =>

@@ -21,5 +21,6 @@ Deno.test("figures are told only where they mean something", () => {
 Deno.test("a process that runs and does not answer is a problem", async () => {
   const folder = await Deno.makeTempDir();
   const findings = await examineHealth(folder, ["gateway", "agent", "server"]);
+  await Deno.remove(folder);
   deepEqual(findings.map(({ level, subject }) => `${level} ${subject}`), ["problem gateway", "problem agent"]);
 });

@@ -113,7 +113,7 @@ Deno.test("a cluster is stopped, killed and started again, and its containers ne
     await eventually(async () => assert(await cluster.pidOf("dataplane") !== dataplane));
     match(
       await Deno.readTextFile(`${cluster.dataDir}/logs/supervisor.log`),
-      /dataplane \(process \d+\) has ended: signal 9/,
+      /msg="a process has ended" process=dataplane pid=\d+ how="signal 9"/,
     );
     match(
       (await cluster.tryK3ts("up", "--data-dir", cluster.dataDir)).stderr,
