@@ -25,6 +25,8 @@ export class Http2 implements Disposable {
   readonly closed: Promise<void>;
   /** Told of a stream that the other side opens, as a tunnel's server does. */
   onOpened: (id: number) => void = () => {};
+  /** Told of what comes in a stream. */
+  onData: (id: number) => void = () => {};
   goaway: number | undefined;
   pongs = 0;
   settings = 0;
@@ -105,11 +107,15 @@ export class Http2 implements Disposable {
     if (type === TYPES.headers && !this.#streams.has(id)) this.onOpened(id);
     const stream = this.stream(id);
     if (type === TYPES.headers) stream.status ??= statusOf(payload);
-    if (type === TYPES.data) stream.bytes += payload.length;
+    if (type === TYPES.data) {
+      stream.bytes += payload.length;
+      this.onData(id);
+    }
     if (type === TYPES.headers || type === TYPES.data) stream.ended ||= (flags & END_STREAM) !== 0;
     if (type === TYPES.reset) stream.reset = number(payload, 0);
     if (type === TYPES.goaway) this.goaway = number(payload, 4);
     if (type === TYPES.ping && flags & ACK) this.pongs++;
+    else if (type === TYPES.ping) void this.flood(frame(TYPES.ping, ACK, 0, payload.slice()));
     if (type === TYPES.settings && flags & ACK) this.settings++;
   }
 

@@ -41,10 +41,14 @@ async function evil(gateway: Gateway, options?: { reads?: boolean }): Promise<Ht
   return await Http2.tunnel(gateway.port, gateway.authority.cert, credentials, options);
 }
 
-/** Answers every stream with these bytes, as if an agent said them. */
+/** Answers every request with these bytes, as if an agent said them. */
 function answer(node: Http2, says: string): void {
-  node.onOpened = (id) => {
-    const pieces = [frame(TYPES.headers, END_HEADERS, id, OK)];
+  const answered = new Set<number>();
+  node.onOpened = (id) => void node.flood(frame(TYPES.headers, END_HEADERS, id, OK));
+  node.onData = (id) => {
+    if (answered.has(id)) return;
+    answered.add(id);
+    const pieces: Uint8Array[] = [];
     for (let at = 0; at < says.length; at += FRAME_BYTES) {
       pieces.push(frame(TYPES.data, 0, id, new TextEncoder().encode(says.slice(at, at + FRAME_BYTES))));
     }
@@ -147,12 +151,21 @@ Deno.test("what a node says instead of an answer ends as 502, and leads nowhere"
     for (const says of garbage) {
       answer(node, says);
       const { status, text } = await connection.get("/to/evil/x");
-      equal(status, 502, says.slice(0, 60));
+      equal(status, 502, `${says.slice(0, 60)}: ${text}`);
       match(JSON.parse(text).message, /^Cannot /);
     }
     // Where a request goes says the server, and nobody behind it.
     answer(node, `${head}k3ts-splice-node: good\r\nk3ts-splice-path: /whoami\r\ncontent-length: 4\r\n\r\nevil`);
     equal((await connection.get("/to/evil/x")).text, "evil");
+    // Before it is asked an agent says nothing; then nothing has been sent to it, and the way is tried a few times.
+    node.onData = () => {};
+    node.onOpened = (id) => {
+      const pieces = [frame(TYPES.headers, END_HEADERS, id, OK), frame(TYPES.data, 0, id, new Uint8Array(9))];
+      void node.flood(joined(pieces));
+    };
+    const early = await connection.get("/to/evil/x");
+    equal(early.status, 503);
+    match(early.text, /it closes every connection/);
     // A refusal has its reason, as far as that is one.
     node.onOpened = (id) => {
       const reason = Array.from({ length: 3 }, () => frame(TYPES.data, 0, id, new Uint8Array(FRAME_BYTES).fill(97)));
