@@ -20,13 +20,16 @@ export type Connect = (line: Line) => Promise<{ connection: Connection; namespac
 /** More than these nobody reads, and the cluster need not send. */
 const NAMES_MAX = 500;
 
+const CONTROL = /\p{Cc}/u;
+
 const NONE: Candidates = { words: [], directive: "none" };
 const FILES: Candidates = { words: [], directive: "files" };
 
 /** Those that begin with the word. @throws when the cluster cannot be asked */
 export async function candidates(line: Line, connect: Connect): Promise<Candidates> {
   const { words, directive } = await all(line, connect);
-  return { words: words.filter(({ word }) => word.startsWith(line.word)), directive };
+  // Names of some kinds may hold what ends a line, or what a terminal obeys.
+  return { words: words.filter(({ word }) => word.startsWith(line.word) && !CONTROL.test(word)), directive };
 }
 
 async function all(line: Line, connect: Connect): Promise<Candidates> {

@@ -20,7 +20,11 @@ const resource = (name: string, singular: string, more = {}) =>
     verbs: ["list"],
     ...more,
   });
-const NAMES: Record<string, string[]> = { pods: ["web-1", "web-2"], services: ["web"], namespaces: ["default", "web"] };
+const NAMES: Record<string, string[]> = {
+  pods: ["web-1", "web-2"],
+  services: ["web", "web\nreboot", "web\u001b[2J"],
+  namespaces: ["default", "web"],
+};
 const connect = (() =>
   Promise.resolve({
     namespace: "default",
@@ -62,6 +66,8 @@ Deno.test("names follow their resource, behind a space or a slash, each once", a
   assertEquals(await words("delete", "pod/web-2"), ["pod/web-2"]);
   assertEquals(await words("auth", "can-i", "get", "pods/web-1"), ["pods/web-1"]);
   assertEquals(await words("logs", "w"), ["web-1", "web-2"]);
+  // One with what would end a line, or command a terminal, is not shown.
+  assertEquals(await words("get", "services", ""), ["web"]);
 });
 
 Deno.test("namespaces, containers and choices are values of options", async () => {

@@ -18,7 +18,10 @@ _k3ts() {
     [[ -n "$breaks" && "$word" == *[$breaks]* ]] && prefix="${word%"${word##*[$breaks]}"}"
     for candidate in "${candidates[@]}"; do
         candidate="${candidate%%$'\t'*}"
-        COMPREPLY+=("${candidate#"$prefix"}")
+        # Names may be anything: what a shell would run or expand stands there as text. File names bash quotes itself.
+        candidate="${candidate#"$prefix"}"
+        [[ "$directive" == ":files" ]] || printf -v candidate %q "$candidate"
+        COMPREPLY+=("$candidate")
     done
     if [[ "$directive" == ":files" ]]; then
         compopt -o filenames 2>/dev/null

@@ -7,6 +7,9 @@ import { eventually } from "./machine.ts";
 Deno.test("bash, zsh and fish complete commands, flags, resources and names", async (t) => {
   await using cluster = await TestCluster.start();
   for (const name of ["completion-one", "completion-two"]) await cluster.k3ts("create", "configmap", name);
+  for (const name of ["hostile-$(reboot)", "hostile-\nreboot"]) {
+    await cluster.k3ts("create", "role", name, "--verb", "get", "--resource", "pods");
+  }
   const bin = `${cluster.dataDir}/bin`;
   await Deno.mkdir(bin);
   const launcher = cluster.k3tsCommand().map((word) => `'${word}'`).join(" ");
@@ -27,6 +30,8 @@ Deno.test("bash, zsh and fish complete commands, flags, resources and names", as
     await using terminal = new Terminal(cluster, ["bash", "--noprofile", "--norc", "-i"], env);
     await terminal.type(`source ${cluster.dataDir}/completion.bash; bind 'set bell-style none'\n`);
     await completesOnTerminal(terminal, cluster.dataDir);
+    // bash alone leaves quoting to who completes.
+    await terminal.completes("k3ts get roles hostile-\t", "k3ts get roles hostile-\\$\\(reboot\\)");
   });
 
   await t.step("zsh", async () => {
