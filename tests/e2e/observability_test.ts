@@ -3,6 +3,7 @@ import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
 import { type Family, lintExposition, parseExposition } from "../exposition.ts";
 import { TestCluster } from "./cluster.ts";
 import { eventually } from "./machine.ts";
+import { TestNodes } from "./nodes.ts";
 
 const BUSY = {
   apiVersion: "v1",
@@ -163,6 +164,18 @@ Deno.test("a cluster tells those who watch over it what they ask for", async (t)
     );
     match(await log("server"), /level=debug msg="Did post, event" controller=scheduler object=default\/busy$/m);
   });
+});
+
+Deno.test("nodes elsewhere tell the same, through their tunnels", async () => {
+  await using nodes = await TestNodes.start({ agents: 1 });
+  const families = parseExposition(await nodes.kubectl("get", "--raw", "/api/v1/nodes/n2/proxy/metrics"));
+  const up = families.get("up")?.samples.map(({ labels, value }) => `${labels.process} ${value}`);
+  deepEqual(up, ["agent 1", "dataplane 1", "gateway 1", "supervisor 1"]);
+  equal(await nodes.kubectl("get", "--raw", "/api/v1/nodes/n2/proxy/healthz"), "ok");
+  await eventually(async () => match(await nodes.kubectl("top", "nodes"), /^n1 .*\nn2 +\d+m +\d+% +\d+Mi/m), 60);
+  // Whoever is silent is soon not told of any more.
+  await nodes.cut("n2");
+  await eventually(async () => ok(!/^n2 +\d/m.test(await nodes.kubectl("top", "nodes"))), 120);
 });
 
 Deno.test("a level of logs that is none is refused before anything starts", async () => {
