@@ -79,13 +79,15 @@ export interface CollectionParts {
   /** Ids of images that a container has, or that a pod names. */
   used(): Set<string>;
   now: () => number;
+  /** @default 300,000 */
+  lookMs?: number;
   log: Log;
   signal: AbortSignal;
 }
 
 /** Runs until the signal fires. */
 export async function collectImages(parts: CollectionParts): Promise<void> {
-  const { images, now, log, signal } = parts;
+  const { images, now, lookMs = LOOK_MS, log, signal } = parts;
   /** Not kept: after a restart an image counts as used then, and stays a while longer. */
   const known = new Map<string, { usedAt: number; seenAt: number }>();
   while (!signal.aborted) {
@@ -106,7 +108,7 @@ export async function collectImages(parts: CollectionParts): Promise<void> {
     } catch (error) {
       log.error("Cannot remove images that nobody uses", error);
     }
-    await delay(LOOK_MS, signal).catch(() => {});
+    await delay(lookMs, signal).catch(() => {});
   }
 }
 
