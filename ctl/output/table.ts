@@ -35,11 +35,12 @@ export function renameRows(table: Table, rename: (name: string) => string): Tabl
 }
 
 /**
- * Every column as wide as its widest cell; nothing trails the last one.
+ * Every column as wide as its widest cell; nothing trails the last one. Ends of lines within a cell are shown
+ * as text, as what follows them would look like another row.
  * @param widths least ones, such as of rows shown before; grows
  */
 export function align(rows: readonly (readonly string[])[], widths: number[] = []): string {
-  const lines = rows.map((row) => row.map(printable));
+  const lines = rows.map((row) => row.map((cell) => printable(cell.trimEnd()).replaceAll("\n", "\\n")));
   for (const line of lines) line.forEach((cell, index) => widths[index] = Math.max(widths[index] ?? 0, cell.length));
   return lines.map((line) =>
     line.map((cell, index) => index === line.length - 1 ? cell : cell.padEnd(widths[index]!)).join(GAP).trimEnd()

@@ -31,5 +31,9 @@ Deno.test("names can be shown with their resource", () => {
 });
 
 Deno.test("what others have written cannot command the terminal", () => {
-  equal(align([["a\u001b[2Jb\r", "c"]]), "a^[[2Jb\\r   c");
+  equal(align([["a\u001b[2Jb", "c"]]), "a^[[2Jb   c");
+});
+
+Deno.test("no cell looks like a row of its own", () => {
+  equal(align([["a\nkube-admin", "c\n"], ["b", "c"]]), "a\\nkube-admin   c\nb               c");
 });
