@@ -104,6 +104,33 @@ Deno.test("an image whose configuration is of other types is refused", () =>
     }
   }));
 
+Deno.test("a registry whose errors and tokens have no end is left", async () => {
+  const endless = (status: number, headers: HeadersInit = {}) =>
+    new Response(new ReadableStream({ pull: (to) => to.enqueue(new Uint8Array(65_536).fill(32)) }), {
+      status,
+      headers,
+    });
+  for (const way of ["error", "token"]) {
+    const registry = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
+      const { host, pathname } = new URL(request.url);
+      if (way === "error") return endless(500);
+      if (pathname === "/token") return endless(200);
+      return new Response(null, {
+        status: 401,
+        headers: { "www-authenticate": `Bearer realm="http://${host}/token"` },
+      });
+    });
+    await inDirectory(async (directory) => {
+      const images = new Images(`${directory}/images`, fakeNative([]), `${directory}/registries.yaml`);
+      await images.open();
+      const name = `127.0.0.1:${registry.addr.port}/x:1`;
+      const expected = way === "error" ? /must answer with success: 500/ : /must have at most \d+ bytes: more came/;
+      await rejects(images.pull(name, [], new AbortController().signal), expected);
+    });
+    await registry.shutdown();
+  }
+});
+
 /** A registry on loopback: serves a layout's blobs, asks for a token, and breaks off the first transfer of each layer. */
 function startRegistry(layout: string, seen: string[]) {
   const broken = new Set<string>();

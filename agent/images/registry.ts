@@ -144,7 +144,7 @@ export class Registry implements Disposable {
 
   async #accept(response: Response, url: string): Promise<Response> {
     if (response.ok) return response;
-    const said = (await response.text().catch(() => "")).slice(0, 300);
+    const said = new TextDecoder().decode(await readHead(response, SAID_BYTES_MAX).catch(() => new Uint8Array()));
     const name = `${this.#endpoint.host}/${this.#endpoint.repository}`;
     const because = response.status === 404
       ? "the registry must have it: not found"
@@ -177,7 +177,8 @@ export class Registry implements Disposable {
     if (parts.service !== undefined) url.searchParams.set("service", parts.service);
     url.searchParams.set("scope", parts.scope ?? `repository:${this.#endpoint.repository}:pull`);
     const response = await this.#fetch(url, { signal, headers: basic === undefined ? {} : { authorization: basic } });
-    const answer = await response.json().catch(() => ({})) as { token?: string; access_token?: string };
+    const said = new TextDecoder().decode(await readAtMost(response, DOCUMENT_BYTES_MAX));
+    const answer = parse(said) as { token?: string; access_token?: string };
     const token = answer.token ?? answer.access_token;
     if (!response.ok || token === undefined) {
       throw new RegistryError(
@@ -192,6 +193,30 @@ export class Registry implements Disposable {
 /** RFC 7617: what is not Latin is UTF-8. */
 function encodeBasic({ username, password }: Credentials): string {
   return new TextEncoder().encode(`${username}:${password}`).toBase64();
+}
+
+function parse(json: string): object {
+  try {
+    return JSON.parse(json) ?? {};
+  } catch {
+    // What is no JSON has no token: the caller says so.
+    return {};
+  }
+}
+
+/** Of an error, what people are shown. */
+const SAID_BYTES_MAX = 300;
+
+/** The first bytes, and no more of what may have no end. */
+async function readHead(response: Response, bytesMax: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size >= bytesMax) break;
+  }
+  return concatBytes(chunks).subarray(0, bytesMax);
 }
 
 async function readAtMost(response: Response, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
