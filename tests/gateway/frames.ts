@@ -31,9 +31,9 @@ export class Http2 implements Disposable {
   pongs = 0;
   settings = 0;
 
-  private constructor(connection: Deno.TlsConn, reads: boolean, expected = 0) {
+  private constructor(connection: Deno.TlsConn, reads: boolean, preface = 0) {
     this.#connection = connection;
-    this.closed = reads ? this.#read(expected) : Promise.resolve();
+    this.closed = reads ? this.#read(preface) : Promise.resolve();
   }
 
   /** A node's side of a tunnel: after the handshake it is the server of HTTP/2. */

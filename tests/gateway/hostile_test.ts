@@ -189,12 +189,14 @@ Deno.test("ten thousand idle connections leave room for others", () =>
     }).spawn();
     const reader = clients.stdout.getReader();
     equal(new TextDecoder().decode((await reader.read()).value).trim(), `${IDLE_CONNECTIONS}`);
-    assert((await gateway.status()).connections > IDLE_CONNECTIONS);
+    const { connections } = await gateway.status();
+    assert(connections > IDLE_CONNECTIONS, `${connections} connections are open`);
     clients.kill("SIGKILL");
     await clients.status;
     await reader.cancel();
     await until("all are gone", async () => (await gateway.status()).connections <= 2);
-  }, { growthMiBMax: 400 }));
+    // Those of HTTP/2 take 37 KiB each with their TLS, those of HTTP/1.1 less.
+  }, { growthMiBMax: 450 }));
 
 Deno.test("what could be read in two ways is refused", () =>
   beside(async (gateway) => {
