@@ -1,6 +1,7 @@
 /** Blobs by digest, on disk: D/node/images/blobs/sha256/<hex>. A blob is whole and verified, or not there. */
 import { createHash } from "node:crypto";
 import { exists, removeIfThere } from "../files.ts";
+import { steady } from "./steady.ts";
 
 const DIGEST = /^sha256:([0-9a-f]{64})$/;
 
@@ -119,7 +120,7 @@ async function append(
   await file.truncate(offset);
   await file.seek(offset, Deno.SeekMode.Start);
   let size = offset;
-  for await (const chunk of stream) {
+  for await (const chunk of steady(stream)) {
     signal.throwIfAborted();
     size += chunk.length;
     if (size > sizeMax) throw new TooLarge(`Cannot keep a blob as it must have at most ${sizeMax} bytes: more came`);

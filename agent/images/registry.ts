@@ -7,6 +7,7 @@ import { type Blobs, digestOf } from "./blobs.ts";
 import { type Descriptor, DOCUMENT_BYTES_MAX, MANIFEST_TYPES } from "./oci.ts";
 import type { ImageReference } from "./reference.ts";
 import type { Endpoint } from "./registries.ts";
+import { steady } from "./steady.ts";
 
 export interface Credentials {
   username: string;
@@ -138,8 +139,18 @@ export class Registry implements Disposable {
     }
   }
 
-  #fetch(url: string | URL, init: RequestInit): Promise<Response> {
-    return fetch(url, { ...init, ...(this.#client !== undefined && { client: this.#client }) });
+  async #fetch(url: string | URL, init: RequestInit & { signal: AbortSignal }): Promise<Response> {
+    const late = new AbortController();
+    const timer = setTimeout(
+      () => late.abort(new Error(`Cannot wait for ${url} as it must answer within ${ANSWER_MS_MAX} ms`)),
+      ANSWER_MS_MAX,
+    );
+    const signal = AbortSignal.any([late.signal, init.signal]);
+    try {
+      return await fetch(url, { ...init, signal, ...(this.#client !== undefined && { client: this.#client }) });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #accept(response: Response, url: string): Promise<Response> {
@@ -204,14 +215,20 @@ function parse(json: string): object {
   }
 }
 
+/** How long a registry may take to begin its answer. */
+const ANSWER_MS_MAX = 60_000;
 /** Of an error, what people are shown. */
 const SAID_BYTES_MAX = 300;
+
+function chunksOf({ body }: Response): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  return body === null ? [] : steady(body);
+}
 
 /** The first bytes, and no more of what may have no end. */
 async function readHead(response: Response, bytesMax: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of chunksOf(response)) {
     chunks.push(chunk);
     size += chunk.length;
     if (size >= bytesMax) break;
@@ -222,7 +239,7 @@ async function readHead(response: Response, bytesMax: number): Promise<Uint8Arra
 async function readAtMost(response: Response, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of chunksOf(response)) {
     size += chunk.length;
     if (size > bytesMax) {
       throw new RegistryError(`Cannot read a document as it must have at most ${bytesMax} bytes: more came`);
