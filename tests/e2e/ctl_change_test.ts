@@ -107,6 +107,8 @@ Deno.test("k3ts: create, label, patch, scale, rollout, wait, diff, explain and e
   await t.step("rollout of a deployment: status, history, restart, undo, pause, resume", async () => {
     const rollout = (...words: string[]) => k3ts("rollout", ...words, "-n", "web");
     match(await rollout("status", "deploy/web", "--timeout=120s"), /deployment "web" successfully rolled out\n$/);
+    // So that there is something to wait for.
+    await k3ts("patch", "deploy/web", "-n", "web", "-p", '{"spec":{"minReadySeconds":1}}');
     equal(await rollout("restart", "deploy/web"), "deployment.apps/web restarted\n");
     match(
       await rollout("status", "deploy/web", "--timeout=120s"),

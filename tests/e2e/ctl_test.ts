@@ -168,7 +168,11 @@ Deno.test("k3ts: get, describe, apply, delete, logs, exec and the rest", async (
     match(await k3ts("cluster", "info"), /server: +https:\/\/127\.0\.0\.1:6443\n[\s\S]*pods: +10\.42\.0\.0\/16/);
     match(await k3ts("node", "list"), /^NAME +STATUS[\s\S]*\nn1 +Ready /);
     match(await k3ts("token", "create", "--ttl", "5m"), /^K3TS1\.[0-9a-f]{64}\.\w+\.\w+\n$/);
-    await fails(["token", "create", "--ttl", "soon"], 1, /--ttl must be a duration such as 30s, 5m or 24h: it is "soon"/);
+    await fails(
+      ["token", "create", "--ttl", "soon"],
+      1,
+      /--ttl must be a duration such as 30s, 5m or 24h: it is "soon"/,
+    );
     match(await k3ts("api-resources"), /\ndeployments +deploy +apps\/v1 +true +Deployment\n/);
     match(await k3ts("version"), /^k3ts \d+\.\d+\.\d+ .*\nserver \d+\.\d+\.\d+ \(Kubernetes API v1\./);
     match(await k3ts("version", "--client"), /^k3ts [^\n]*\n$/);
