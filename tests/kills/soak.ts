@@ -70,7 +70,8 @@ async function useUntil(): Promise<Map<string, number[]>> {
     if (Date.now() < next) continue;
     next = Date.now() + SAMPLE_EVERY_MS;
     for (const [name, sizes] of samples) {
-      sizes.push((await memoryOf(await cluster.pidOf(name as typeof PROCESSES[number]))).pss);
+      // What is shared counts for less where more clusters run on the machine.
+      sizes.push((await memoryOf(await cluster.pidOf(name as typeof PROCESSES[number]))).unique);
     }
   }
   console.log(`${turns} turns of apply, get, exec, logs, delete`);
