@@ -208,7 +208,7 @@ const listener = Deno.serve({
     onFault(error, "a request");
     return new Response("Internal Server Error", { status: 500 });
   },
-}, countRequests(handler, metrics, log));
+}, countRequests(handler, isServed, metrics, log));
 const plugins = hostPlugins({
   command: pluginCommand(),
   routes: (callerOf) => (router) =>
@@ -226,6 +226,12 @@ const renewals = keepCertificates(
   ending.signal,
 );
 await Promise.all([listener.finished, plugins, renewals]);
+
+function isServed(apiVersion: string, resource: string, subresource: string): boolean {
+  const found = server.resources.find(apiVersion, resource);
+  if (found === undefined) return subresource === "" && server.computed.find(apiVersion, resource) !== undefined;
+  return subresource === "" || found.subresources.some(({ name }) => name === subresource);
+}
 
 function identityOf(name: string): User {
   const account = serviceAccountOf({ name, groups: [] });

@@ -1,15 +1,27 @@
 /** Counts what is asked of the server, by the names that kube-apiserver's figures have. */
 import type { Log, Metrics } from "@k3ts/client/telemetry";
+import { ClusterService, NodeService, ResourceService, StreamService } from "@k3ts/proto";
 import type { Handler } from "../dispatch.ts";
 import { type ApiPath, parseApiPath } from "../faces/path.ts";
 
 /** Of requests that last as long as their client likes, only how many there are is told. */
 const LONG_RUNNING = /^(WATCH|CONNECT)$/;
 
-const RPC = /^\/(k3ts\.v1\.\w+)\/(\w+)$/;
+/** The verbs that are answered; others are a stranger's words. */
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/** Our own services, by the paths of their methods. */
+const CALLS: ReadonlyMap<string, { service: string; method: string }> = new Map(
+  [ClusterService, NodeService, ResourceService, StreamService].flatMap(({ typeName, methods }) =>
+    methods.map(({ name }) => [`/${typeName}/${name}`, { service: typeName, method: name }])
+  ),
+);
+
+/** What is served: only that becomes a label, as strangers choose all other names. */
+export type IsServed = (apiVersion: string, resource: string, subresource: string) => boolean;
 
 /** @returns the handler, counted; each request is said in the log of who wants to know everything */
-export function countRequests(handler: Handler, metrics: Metrics, log: Log): Handler {
+export function countRequests(handler: Handler, isServed: IsServed, metrics: Metrics, log: Log): Handler {
   const requests = metrics.counter(
     "apiserver_request_total",
     "Requests answered, by what they were about and how they were answered.",
@@ -47,13 +59,13 @@ export function countRequests(handler: Handler, metrics: Metrics, log: Log): Han
       const url = new URL(request.url.replace(/^http\+unix:/, "http:"));
       // Without its query: a command that is to be executed stands there.
       log.debug("Answered", { method: request.method, path: url.pathname, code, ms: Math.round(elapsed * 1000) });
-      const [, service, method] = RPC.exec(url.pathname) ?? [];
-      if (service !== undefined && response.status !== 404) {
-        calls.add({ service, method: method!, code });
-        callSeconds.observe(elapsed, { service, method: method! });
+      const call = CALLS.get(url.pathname);
+      if (call !== undefined) {
+        calls.add({ ...call, code });
+        callSeconds.observe(elapsed, call);
         return response;
       }
-      const about = labelsOf(request.method, url, response.status);
+      const about = labelsOf(request.method, url, isServed);
       requests.add({ ...about, code });
       if (!LONG_RUNNING.test(about.verb)) seconds.observe(elapsed, about);
       return response;
@@ -63,18 +75,18 @@ export function countRequests(handler: Handler, metrics: Metrics, log: Log): Han
   };
 }
 
-/** Names of what does not exist are no labels: strangers choose them. */
-function labelsOf(method: string, url: URL, status: number) {
+function labelsOf(asked: string, url: URL, isServed: IsServed) {
   const nothing = { group: "", version: "", resource: "", subresource: "", scope: "" };
+  const method = METHODS.includes(asked) ? asked : "other";
   let path: ApiPath;
   try {
     path = parseApiPath(url.pathname);
   } catch {
     return { verb: method, ...nothing };
   }
-  if (path.type === "other" || status === 404 && path.name === "" || status === 401) {
-    return { verb: method, ...nothing };
-  }
+  if (path.type === "other") return { verb: method, ...nothing };
+  const subresource = path.subresource.replace(/\/.*/, "");
+  if (!isServed(path.apiVersion, path.resource, subresource)) return { verb: method, ...nothing };
   const slash = path.apiVersion.indexOf("/");
   const scope = path.name !== "" ? "resource" : path.namespace !== "" ? "namespace" : "cluster";
   return {
@@ -82,7 +94,7 @@ function labelsOf(method: string, url: URL, status: number) {
     group: slash < 0 ? "" : path.apiVersion.slice(0, slash),
     version: path.apiVersion.slice(slash + 1),
     resource: path.resource,
-    subresource: path.subresource.replace(/\/.*/, ""),
+    subresource,
     scope,
   };
 }
