@@ -5,7 +5,7 @@ import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from "./define.ts";
 import { type FieldError, invalid, notSupported, required } from "./field_error.ts";
 import { defaultJobTemplate, validateJobSpec } from "./job/spec.ts";
 import { validateNonnegative } from "./values.ts";
-import { containerCells, selectorCell } from "./workload.ts";
+import { CONTAINER_COLUMNS, containerCells, selectorCell } from "./workload.ts";
 
 type Spec = CronJob["spec"];
 
@@ -55,8 +55,7 @@ export const cronJob = defineKind<CronJob>({
     column("Active", "How many of its Jobs run.", { type: "integer" }),
     column("Last Schedule", "How long ago the last Job was due."),
     AGE_COLUMN,
-    column("Containers", "Names of the template's containers.", { wide: true }),
-    column("Images", "Images of the template's containers.", { wide: true }),
+    ...CONTAINER_COLUMNS,
     column("Selector", "Which pods its Jobs count.", { wide: true }),
   ],
   row: ({ metadata, spec, status }, now) => [

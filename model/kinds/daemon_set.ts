@@ -5,7 +5,14 @@ import { type FieldError, invalid, notSupported, required } from "./field_error.
 import { immutable } from "./metadata.ts";
 import { equalSemantically, normalObject } from "./semantics.ts";
 import { amountOf, refuseOverWhole, validateNonnegative, validateNumberOrPercent } from "./values.ts";
-import { containerCells, defaultTemplate, selectorCell, validateServingPods, type WorkloadSpec } from "./workload.ts";
+import {
+  CONTAINER_COLUMNS,
+  containerCells,
+  defaultTemplate,
+  selectorCell,
+  validateServingPods,
+  type WorkloadSpec,
+} from "./workload.ts";
 
 type Spec = DaemonSet["spec"];
 
@@ -66,8 +73,7 @@ export const daemonSet = defineKind<DaemonSet>({
     column("Available", "How many have been ready for long enough.", { type: "integer" }),
     column("Node Selector", "Labels of the nodes that it wants."),
     AGE_COLUMN,
-    column("Containers", "Names of the template's containers.", { wide: true }),
-    column("Images", "Images of the template's containers.", { wide: true }),
+    ...CONTAINER_COLUMNS,
     column("Selector", "Which pods it counts.", { wide: true }),
   ],
   row: ({ metadata, spec, status }, now) => [

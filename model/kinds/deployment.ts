@@ -5,6 +5,7 @@ import { type FieldError, forbidden, invalid, notSupported, required } from "./f
 import { immutable } from "./metadata.ts";
 import { amountOf, refuseOverWhole, validateNonnegative, validateNumberOrPercent } from "./values.ts";
 import {
+  CONTAINER_COLUMNS,
   containerCells,
   defaultWorkload,
   scaleRules,
@@ -71,8 +72,7 @@ export const deployment = defineKind<Deployment>({
     column("Up-to-date", "How many pods are of the newest template."),
     column("Available", "How many pods have been ready for long enough."),
     AGE_COLUMN,
-    column("Containers", "Names of the template's containers.", { wide: true }),
-    column("Images", "Images of the template's containers.", { wide: true }),
+    ...CONTAINER_COLUMNS,
     column("Selector", "Which pods it counts.", { wide: true }),
   ],
   row: ({ metadata, spec, status }, now) => [

@@ -11,7 +11,7 @@ import { validateJobStatus } from "./job/status.ts";
 import { validateLabelSelector } from "./labels.ts";
 import { immutable } from "./metadata.ts";
 import { equalSemantically, normalObject } from "./semantics.ts";
-import { containerCells, mismatch, selectorCell, validateSelects } from "./workload.ts";
+import { CONTAINER_COLUMNS, containerCells, mismatch, selectorCell, validateSelects } from "./workload.ts";
 
 const TYPE = "batch/v1.Job";
 const BACKOFF_LIMIT = 6;
@@ -65,8 +65,7 @@ export const job = defineKind<Job>({
     column("Completions", "How many pods have succeeded, of how many that must."),
     column("Duration", "How long it has run, or ran."),
     AGE_COLUMN,
-    column("Containers", "Names of the template's containers.", { wide: true }),
-    column("Images", "Images of the template's containers.", { wide: true }),
+    ...CONTAINER_COLUMNS,
     column("Selector", "Which pods it counts.", { wide: true }),
   ],
   row: (object, now) => [

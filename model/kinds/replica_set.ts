@@ -3,6 +3,7 @@ import type { ReplicaSet } from "../types/mod.ts";
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from "./define.ts";
 import { immutable } from "./metadata.ts";
 import {
+  CONTAINER_COLUMNS,
   containerCells,
   defaultWorkload,
   scaleRules,
@@ -36,8 +37,7 @@ export const replicaSet = defineKind<ReplicaSet>({
     column("Current", "How many pods there are.", { type: "integer" }),
     column("Ready", "How many pods are ready.", { type: "integer" }),
     AGE_COLUMN,
-    column("Containers", "Names of the template's containers.", { wide: true }),
-    column("Images", "Images of the template's containers.", { wide: true }),
+    ...CONTAINER_COLUMNS,
     column("Selector", "Which pods it counts.", { wide: true }),
   ],
   row: ({ metadata, spec, status }, now) => [

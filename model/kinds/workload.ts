@@ -1,8 +1,9 @@
 /** What Deployments, ReplicaSets and the like share: a template, a selector for its pods, a number of them. */
 import { formatLabelSelector, type LabelSelectorData, matches, SelectorError } from "../selectors/mod.ts";
 import type { PodTemplateSpec } from "../types/mod.ts";
+import { column } from "./define.ts";
 import { type FieldError, forbidden, invalid, notSupported, required } from "./field_error.ts";
-import type { ApiObject, ScaleRules } from "./kind.ts";
+import type { ApiObject, Column, ScaleRules } from "./kind.ts";
 import { validateLabelSelector } from "./labels.ts";
 import { defaultPodSpec } from "./pod/defaults.ts";
 import { validatePodTemplate } from "./pod/spec.ts";
@@ -131,6 +132,12 @@ export function selectorCell(selector: LabelSelectorData | undefined, broken: st
     throw error;
   }
 }
+
+/** What {@link containerCells} fills. */
+export const CONTAINER_COLUMNS: readonly Column[] = [
+  column("Containers", "Names of the template's containers.", { wide: true }),
+  column("Images", "Images of the template's containers.", { wide: true }),
+];
 
 /** Names and images of a template's containers, each in one cell. */
 export function containerCells(template: PodTemplateSpec | undefined): [string, string] {

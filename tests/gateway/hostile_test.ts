@@ -195,8 +195,8 @@ Deno.test("ten thousand idle connections leave room for others", () =>
     await clients.status;
     await reader.cancel();
     await until("all are gone", async () => (await gateway.status()).connections <= 2);
-    // Those of HTTP/2 take 37 KiB each with their TLS, those of HTTP/1.1 less.
-  }, { growthMiBMax: 450 }));
+    // About 24 KiB each with their TLS.
+  }, { growthMiBMax: 320 }));
 
 Deno.test("what could be read in two ways is refused", () =>
   beside(async (gateway) => {
