@@ -48,6 +48,11 @@ export class TestMachine {
     this.kubeconfig = `${this.dataDir}/admin.kubeconfig`;
   }
 
+  /** One that another process has made. */
+  static at(name: string, test: string, kubectlPath = "kubectl"): TestMachine {
+    return new TestMachine(name, test, kubectlPath);
+  }
+
   /** With nothing but a loopback; nothing runs yet. */
   static async make(name: string, test: string): Promise<TestMachine> {
     const machine = new TestMachine(name, test, await ensureKubectl());

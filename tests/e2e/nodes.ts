@@ -26,8 +26,8 @@ export interface NodesOptions {
   firstOptions?: readonly string[];
   /** More options of `k3ts agent`. */
   agentOptions?: readonly string[];
-  /** Told the name of everything that is about to be made. */
-  onMade?: (test: string) => void;
+  /** Told the name of everything that is about to be made, before it is. */
+  onMade?: (test: string) => void | Promise<void>;
 }
 
 export class TestNodes implements AsyncDisposable {
@@ -54,7 +54,7 @@ export class TestNodes implements AsyncDisposable {
   static async prepare(options: NodesOptions = {}): Promise<TestNodes> {
     await sweepDeadRuns();
     const nodes = new TestNodes(await freshName(), options);
-    options.onMade?.(nodes.test);
+    await options.onMade?.(nodes.test);
     try {
       await nodes.#lay();
       return nodes;

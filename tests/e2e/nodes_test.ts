@@ -38,7 +38,12 @@ Deno.test("what a killed run of tests has left is removed by the next one, what 
 
 Deno.test("a cluster that does not start tells why, and leaves nothing", async () => {
   let test = "";
-  const starting = TestNodes.start({ firstOptions: ["--listen", "nowhere"], onMade: (name) => test = name });
+  const starting = TestNodes.start({
+    firstOptions: ["--listen", "nowhere"],
+    onMade: (name) => {
+      test = name;
+    },
+  });
   await rejects(starting, (error: Error) => {
     match(error.message, /--listen must be an address of this machine, such as 10\.0\.0\.1: it is "nowhere"/);
     return true;

@@ -142,7 +142,7 @@ async function networksOf(name: string): Promise<string[]> {
 }
 
 /** Of a process, in clock ticks since boot (proc(5)): tells it from a later one with its number. */
-async function startOf(pid: number): Promise<string | undefined> {
+export async function startOf(pid: number): Promise<string | undefined> {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => undefined);
   return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
 }
