@@ -128,7 +128,8 @@ async function writeSpec(
     passwd: await readInside(rootfs, "etc/passwd"),
     group: await readInside(rootfs, "etc/group"),
   });
-  const capabilities = capabilitiesOf(container, capabilitiesIn(await Deno.readTextFile("/proc/self/status")));
+  const held = capabilitiesIn(await Deno.readTextFile("/proc/self/status"));
+  const capabilities = capabilitiesOf(container, held);
   const seccomp = await seccompOf(parts, pod, container, capabilities);
   const spec = containerSpec({
     pod,
@@ -144,6 +145,9 @@ async function writeSpec(
     volumeSources,
     cgroupsPath: cgroupsPathOf(parts.paths.cgroupParent, pod.metadata.uid, id),
     nodeMemoryBytes: parts.node.memoryBytes,
+    oomScoreMin: held.includes("CAP_SYS_RESOURCE")
+      ? -1000
+      : Number(await Deno.readTextFile("/proc/self/oom_score_adj")),
     capabilities,
     ...(seccomp !== undefined && { seccomp }),
     ...(container.securityContext?.privileged === true && { devices: await hostDevices() }),

@@ -39,6 +39,8 @@ export interface ContainerInput {
   /** What the cgroup is named after. */
   cgroupsPath: string;
   nodeMemoryBytes: number;
+  /** See {@linkcode oomScoreAdj}. */
+  oomScoreMin: number;
   pidsMax?: number;
   /** Sorted. */
   capabilities: readonly string[];
@@ -118,7 +120,12 @@ function processOf(input: ContainerInput): OciProcess {
     cwd: container.workingDir || image.WorkingDir || "/",
     capabilities: { bounding: capabilities, effective, permitted: effective, inheritable: [], ambient: [] },
     noNewPrivileges: container.securityContext?.allowPrivilegeEscalation === false,
-    oomScoreAdj: oomScoreAdj(qosClass(pod), memoryRequestBytes(container), input.nodeMemoryBytes),
+    oomScoreAdj: oomScoreAdj(
+      qosClass(pod),
+      memoryRequestBytes(container),
+      input.nodeMemoryBytes,
+      input.oomScoreMin,
+    ),
   };
 }
 

@@ -30,6 +30,7 @@ function input(
     volumeSources: new Map(),
     cgroupsPath: "/k3ts/u1/c1",
     nodeMemoryBytes: 4 * 2 ** 30,
+    oomScoreMin: -1000,
     capabilities: capabilitiesOf(pod.spec!.containers[0]!),
     ...over,
   };
@@ -71,6 +72,15 @@ Deno.test("limits become cgroup limits", () => {
   assertEquals(linux.resources.cpu, { shares: 256, quota: 50_000, period: 100_000 });
   assertEquals(linux.resources.memory, { limit: 128 * 2 ** 20 });
   equal(process.oomScoreAdj, 985);
+});
+
+Deno.test("what is guaranteed goes last when memory ends, as far as the node may say so", () => {
+  const limits = { cpu: "500m", memory: "128Mi" };
+  equal(containerSpec(input({ resources: { limits, requests: limits } })).process.oomScoreAdj, -997);
+  equal(
+    containerSpec(input({ resources: { limits, requests: limits } }, {}, { oomScoreMin: 0 })).process.oomScoreAdj,
+    0,
+  );
 });
 
 Deno.test("a volume takes the place of a file of ours, and needs its source", () => {
