@@ -6,8 +6,9 @@ import { groupResource, type Subject, tooLargeResourceVersion, tooManyRequests }
 import type { ObjectChange } from "./change.ts";
 import type { HistoryLimits } from "./history.ts";
 import { ResourceCache } from "./resource_cache.ts";
+import { SharedBatches, SharedEvents } from "./shared.ts";
 import { Turns } from "./turns.ts";
-import { type EventSink, SharedBatches, SharedEvents, Watch, type WatchContext, type WatchOptions } from "./watch.ts";
+import { type EventSink, Watch, type WatchContext, type WatchOptions } from "./watch.ts";
 
 /** How long a read waits for a revision that is not there yet. */
 const FRESH_WAIT_MS = 3_000;

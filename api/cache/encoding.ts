@@ -1,7 +1,4 @@
-/**
- * The forms that objects are shown in, each made once an object: JSON is what is stored, everything else is made when
- * somebody asks and kept while there is room.
- */
+/** The forms that objects and events are shown in: JSON is what is stored, everything else is made when somebody asks. */
 import type { StoredObject } from "../registry/stored_object.ts";
 import type { Status } from "../status.ts";
 import type { EventType } from "./change.ts";
@@ -23,35 +20,6 @@ export const JSON_FORM: Form = {
   encode: (object) => object.json,
   encodeStatus: (status) => encoder.encode(JSON.stringify(status)),
 };
-
-/** Bytes of made forms that are kept. When they are exceeded, what was made first is dropped. */
-const KEPT_BYTES_MAX = 32 * 1024 * 1024;
-
-/** One other form of each object, kept while there is room; one for all resources, so that there is one limit. */
-export class KeptBytes {
-  readonly #kept = new Map<StoredObject, Uint8Array>();
-  readonly #bytesMax: number;
-  #bytes = 0;
-
-  constructor(bytesMax = KEPT_BYTES_MAX) {
-    this.#bytesMax = bytesMax;
-  }
-
-  /** What is kept of an object, or what is made now. */
-  of(object: StoredObject, make: (object: StoredObject) => Uint8Array): Uint8Array {
-    const kept = this.#kept.get(object);
-    if (kept !== undefined) return kept;
-    const made = make(object);
-    this.#kept.set(object, made);
-    this.#bytes += made.length;
-    for (const [oldest, bytes] of this.#kept) {
-      if (this.#bytes <= this.#bytesMax) break;
-      this.#kept.delete(oldest);
-      this.#bytes -= bytes.length;
-    }
-    return made;
-  }
-}
 
 /** How an event is put on a wire: a line of JSON, a frame with its length… */
 export interface Framing {

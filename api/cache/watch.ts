@@ -7,12 +7,13 @@
  * once do so a few at a time.
  */
 import type { Revision } from "../store/store.ts";
-import { parseObject, type StoredObject } from "../registry/stored_object.ts";
+import type { StoredObject } from "../registry/stored_object.ts";
 import type { Clock } from "../clock.ts";
 import { expired, type Status, statusOf } from "../status.ts";
-import { type ObjectChange, seenThrough } from "./change.ts";
-import { EncodedEvent, type Form, type WatchEventType } from "./encoding.ts";
+import { seenThrough } from "./change.ts";
+import { EncodedEvent, type Form } from "./encoding.ts";
 import type { ResourceCache, Scope } from "./resource_cache.ts";
+import { EVENTS_AT_ONCE, type SharedBatches, type SharedEvents } from "./shared.ts";
 import type { Turn, Turns } from "./turns.ts";
 
 /**
@@ -42,94 +43,9 @@ export interface WatchOptions {
   bookmark(metadata: { resourceVersion: string; annotations?: Record<string, string> }): StoredObject;
 }
 
-/** Events handed over at once, so that one watch does not hold up the others. */
-const EVENTS_AT_ONCE = 64;
-/** And bytes, of what was there at the beginning. */
-const INITIAL_BYTES_AT_ONCE = 64 * 1024;
 /** Objects or changes that a watch may be told of without a turn. */
 const FEW_AHEAD = 256;
 const BOOKMARK_EVERY_MS = 60_000;
-/** Remembered encodings of changes: those that watches are likely to be reading now. */
-const SHARED_EVENTS_MAX = 1024;
-/** Bytes of the objects of remembered changes; encoded and framed they are a few times as many. */
-const SHARED_BYTES_MAX = 8 * 1024 * 1024;
-
-/** Encoded events by change, form and type, shared between watches. */
-export class SharedEvents {
-  readonly #events = new Map<ObjectChange, Map<string, EncodedEvent>>();
-  #bytes = 0;
-
-  get(change: ObjectChange, type: WatchEventType, object: StoredObject, form: Form): EncodedEvent {
-    let forms = this.#events.get(change);
-    if (forms === undefined) {
-      forms = new Map();
-      this.#events.set(change, forms);
-      this.#bytes += change.object.json.length;
-      this.#forget();
-    }
-    const id = `${type}/${form.id}`;
-    let event = forms.get(id);
-    if (event === undefined) {
-      // What left a filter is shown as it was, but as of the revision at which it left.
-      const shown = type === "DELETED" && object.revision !== change.revision ? at(object, change.revision) : object;
-      event = new EncodedEvent(type, form.encode(shown), change.traceparent);
-      forms.set(id, event);
-    }
-    return event;
-  }
-
-  /** The oldest, but never what has just been asked for. */
-  #forget(): void {
-    for (const oldest of this.#events.keys()) {
-      const few = this.#events.size <= SHARED_EVENTS_MAX && this.#bytes <= SHARED_BYTES_MAX;
-      if (few || this.#events.size === 1) return;
-      this.#events.delete(oldest);
-      this.#bytes -= oldest.object.json.length;
-    }
-  }
-}
-
-/** What is there, batch by batch, shared by the watches that begin with the same. */
-export class SharedBatches {
-  readonly #batches = new Map<string, { events: readonly EncodedEvent[]; bytes: number }>();
-  readonly #ids = new WeakMap<readonly StoredObject[], number>();
-  #lastId = 0;
-  #bytes = 0;
-
-  /** The batch that begins at an index, which is before the end. */
-  get(objects: readonly StoredObject[], at: number, form: Form): readonly EncodedEvent[] {
-    const key = `${this.#idOf(objects)}/${at}/${form.id}`;
-    const known = this.#batches.get(key);
-    if (known !== undefined) return known.events;
-    const events: EncodedEvent[] = [];
-    let bytes = 0;
-    for (let index = at; index < objects.length && events.length < EVENTS_AT_ONCE; index++) {
-      const event = new EncodedEvent("ADDED", form.encode(objects[index]!));
-      events.push(event);
-      bytes += event.object.length;
-      if (bytes >= INITIAL_BYTES_AT_ONCE) break;
-    }
-    this.#batches.set(key, { events, bytes });
-    this.#bytes += bytes;
-    this.#forget();
-    return events;
-  }
-
-  #idOf(objects: readonly StoredObject[]): number {
-    let id = this.#ids.get(objects);
-    if (id === undefined) this.#ids.set(objects, id = ++this.#lastId);
-    return id;
-  }
-
-  /** The oldest. */
-  #forget(): void {
-    for (const [key, { bytes }] of this.#batches) {
-      if (this.#bytes <= SHARED_BYTES_MAX) return;
-      this.#batches.delete(key);
-      this.#bytes -= bytes;
-    }
-  }
-}
 
 /** What all watches share. */
 export interface WatchContext {
@@ -336,10 +252,4 @@ export class Watch {
 
 function inScope({ namespace, name }: Scope, object: StoredObject): boolean {
   return (namespace === undefined || object.namespace === namespace) && (name === undefined || object.name === name);
-}
-
-function at(object: StoredObject, revision: Revision): StoredObject {
-  const parsed = parseObject(object);
-  parsed.metadata.resourceVersion = String(revision);
-  return { ...object, revision, json: new TextEncoder().encode(JSON.stringify(parsed)) };
 }

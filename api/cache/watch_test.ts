@@ -8,9 +8,9 @@ import { StatusError } from "../status.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
 import { type EncodedEvent, JSON_FORM } from "./encoding.ts";
 import { parseContinue } from "./continue_token.ts";
-import type { ObjectChange, ObjectFilter } from "./change.ts";
+import type { ObjectFilter } from "./change.ts";
 import type { Scope } from "./resource_cache.ts";
-import { type EventSink, SharedEvents, type WatchOptions } from "./watch.ts";
+import type { EventSink, WatchOptions } from "./watch.ts";
 
 const things: StoredResource = { group: "", resource: "things", fieldsOf: () => ({}) };
 const red: ObjectFilter = (object) => object.labels.color === "red";
@@ -104,27 +104,6 @@ Deno.test("a slow sink is given no more large events at once than it has room fo
     deepEqual(batches, expected);
     watch.end();
   }
-});
-
-Deno.test("encodings of large changes are shared while watches read them, and not kept for long", () => {
-  const shared = new SharedEvents();
-  const change = (revision: number): ObjectChange => {
-    const object = {
-      namespace: "",
-      name: "a",
-      uid: "",
-      revision,
-      json: new Uint8Array(1 << 20),
-      labels: {},
-      fields: {},
-    };
-    return { type: "ADDED", revision, at: 0, object };
-  };
-  const changes = Array.from({ length: 20 }, (_, index) => change(index + 1));
-  const event = (of: ObjectChange) => shared.get(of, "ADDED", of.object, JSON_FORM);
-  const first = changes.map(event);
-  ok(event(changes[19]!) === first[19] && event(changes[13]!) === first[13]);
-  ok(event(changes[0]!) !== first[0]);
 });
 
 Deno.test("of many watches that begin with much a few do so at a time, and none sees less for having waited", async () => {

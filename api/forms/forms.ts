@@ -1,6 +1,7 @@
 /** The forms in which each resource's objects are shown, made once a server so that what is kept is shared. */
 import { encodeProtobuf, openEnvelope, typeFacts } from "@k3ts/model";
-import { type Form, JSON_FORM, KeptBytes } from "../cache/encoding.ts";
+import { type Form, JSON_FORM } from "../cache/encoding.ts";
+import { Kept } from "../cache/kept.ts";
 import type { Clock } from "../clock.ts";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
@@ -14,6 +15,9 @@ export type FormChoice =
   | { as: "json" | "protobuf" | "metadata" }
   | { as: "table"; include: IncludeObject };
 
+/** Bytes of protobuf that are kept of all objects. */
+const KEPT_BYTES_MAX = 32 * 1024 * 1024;
+
 const STATUS_TYPE = typeFacts("", "v1", "Status")!;
 const encoder = new TextEncoder();
 
@@ -25,7 +29,7 @@ const METADATA_FORM: Form = {
 
 export class Forms {
   readonly #clock: Clock;
-  readonly #kept = new KeptBytes();
+  readonly #kept = new Kept<StoredObject, Uint8Array>({ countMax: Infinity, bytesMax: KEPT_BYTES_MAX });
   readonly #envelopes = new Map<ServedResource, Form>();
 
   constructor(clock: Clock) {
@@ -47,10 +51,16 @@ export class Forms {
     let form = this.#envelopes.get(resource);
     if (form === undefined) {
       const { apiVersion, kind, type } = resource;
-      const make = (object: StoredObject) => encodeProtobuf({ ...parseObject(object), apiVersion, kind }, type);
+      const id = `protobuf/${apiVersion}/${kind}`;
       form = {
-        id: `protobuf/${apiVersion}/${kind}`,
-        encode: (object) => this.#kept.of(object, make),
+        id,
+        encode: (object) => {
+          const kept = this.#kept.get(object, id);
+          if (kept !== undefined) return kept;
+          const made = encodeProtobuf({ ...parseObject(object), apiVersion, kind }, type);
+          this.#kept.keep(object, id, made, made.length);
+          return made;
+        },
         encodeStatus,
       };
       this.#envelopes.set(resource, form);

@@ -76,6 +76,37 @@ Deno.test("what could not be deleted as the store had failed is deleted when it 
   equal(registry.cache.of(flies).index.size, 0);
 });
 
+Deno.test("however much is written, what waits for the next expiry is left to wait", async () => {
+  const clock = new FakeClock();
+  const lengths = new Set<number>();
+  const after = clock.after.bind(clock);
+  clock.after = (ms, run) => {
+    lengths.add(ms);
+    return after(ms, run);
+  };
+  const registry = await opened(new MemoryStore(), clock);
+  for (let index = 0; index < 100; index++) {
+    await registry.insert(flies, fly(`fly-${index}`));
+    clock.advance(7);
+  }
+  deepEqual([...lengths], [60_000]);
+  clock.advance(60_000);
+  await registry.cache.waitFor(200);
+  equal(registry.cache.of(flies).index.size, 0);
+});
+
+Deno.test("what has expired while the clock was set forward is soon seen", async () => {
+  const long = { ...flies, ttlMs: 3_600_000 };
+  const clock = new FakeClock();
+  const registry = await Registry.open(await new MemoryStore().openWriter({ name: "test" }, never), [long], clock);
+  await registry.insert(long, fly("a"));
+  const { now } = clock;
+  clock.now = () => now.call(clock) + 3_600_000;
+  clock.advance(60_000);
+  await registry.cache.waitFor(2);
+  equal(registry.cache.of(long).index.size, 0);
+});
+
 Deno.test("real time passes too", async () => {
   const short = { ...flies, ttlMs: 50 };
   const writer = await new MemoryStore().openWriter({ name: "test" }, never);

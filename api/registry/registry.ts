@@ -35,8 +35,8 @@ import { type ObjectData, parseObject, type StoredObject, type StoredResource, s
 const EXPIRIES_AT_ONCE = 256;
 const EXPIRY_PAUSE_MS = 100;
 const COMPACT_EVERY_MS = 60_000;
-/** Timers do not take much longer ones. */
-const WAIT_MS_MAX = 24 * 3600 * 1000;
+/** Between looks at what has expired: the time may be set anew meanwhile, or the machine have slept. */
+const EXPIRY_LOOK_MS_MAX = 60_000;
 /** Between attempts to open the store again: this long at first, twice as long each time, and never longer. */
 const REOPEN_PAUSE_MS = 250;
 const REOPEN_PAUSE_MS_MAX = 5_000;
@@ -68,7 +68,8 @@ export class Registry<R extends StoredResource = StoredResource> {
   #failure: Error | undefined;
   #recovering: Promise<void> | undefined;
   #last: Revision;
-  #callOffExpiry: (() => void) | undefined;
+  /** The next look at what has expired. */
+  #look: { at: number; callOff: () => void } | undefined;
   #callOffCompaction: (() => void) | undefined;
   readonly #closed = new AbortController();
 
@@ -176,7 +177,7 @@ export class Registry<R extends StoredResource = StoredResource> {
   /** Waits for writes under way, ends watches, stops timers. The store's {@link writer} stays the caller's. */
   async close(): Promise<void> {
     this.#closed.abort();
-    this.#callOffExpiry?.();
+    this.#callOffLook();
     this.#callOffCompaction?.();
     this.cache.endWatches();
     await this.#commit.settled();
@@ -278,7 +279,7 @@ export class Registry<R extends StoredResource = StoredResource> {
 
   #fail(cause: Error): void {
     this.#failure = cause;
-    this.#callOffExpiry?.();
+    this.#callOffLook();
     this.#callOffCompaction?.();
     this.#options.onStoreFailure?.(cause);
     const { reopen } = this.#options;
@@ -358,13 +359,23 @@ export class Registry<R extends StoredResource = StoredResource> {
 
   #awaitExpiry(pauseMs = 0): void {
     const next = this.#expiries.next();
-    this.#callOffExpiry?.();
-    if (next === undefined || this.#closed.signal.aborted || this.#failure !== undefined) return;
-    const waitMs = Math.min(Math.max(pauseMs, next - this.#clock.now()), WAIT_MS_MAX);
-    this.#callOffExpiry = this.#clock.after(waitMs, () => this.#expire());
+    if (next === undefined || this.#closed.signal.aborted || this.#failure !== undefined) return this.#callOffLook();
+    const now = this.#clock.now();
+    const at = Math.min(Math.max(next, now + pauseMs), now + EXPIRY_LOOK_MS_MAX);
+    // One that comes too early looks again. Each write calling one off would leave thousands behind: Deno keeps something
+    // for each length of timers until such a timer would have been due.
+    if (this.#look !== undefined && this.#look.at <= at) return;
+    this.#callOffLook();
+    this.#look = { at, callOff: this.#clock.after(Math.max(0, at - now), () => this.#expire()) };
+  }
+
+  #callOffLook(): void {
+    this.#look?.callOff();
+    this.#look = undefined;
   }
 
   #expire(): void {
+    this.#look = undefined;
     const now = this.#clock.now();
     for (const expiring of this.#expiries.take(now, EXPIRIES_AT_ONCE)) {
       const { resource, namespace, name } = expiring;

@@ -46,7 +46,8 @@ export async function respondWatch(
   const sink = new StreamSink(choice.as === "protobuf" ? FRAMES : LINES);
   const form = forms.of(request.resource, choice);
   const watching = await watch(request, form, sink, verbs);
-  const seconds = Math.min(timeoutSeconds || SECONDS_DEFAULT * (1 + verbs.random()), SECONDS_MAX);
+  // Whole ones: Deno keeps something for each length of timers that are called off until they would have been due.
+  const seconds = Math.min(timeoutSeconds || Math.round(SECONDS_DEFAULT * (1 + verbs.random())), SECONDS_MAX);
   const end = () => {
     watching.bookmark();
     watching.end();
