@@ -16,7 +16,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   agent: ["client", "ffi", "model", "proto"],
   plugins: ["client", "model", "proto"],
   ctl: ["client", "model", "proto"],
-  tools: [],
+  tools: ["ctl"],
   tests: ["proto", "model", "api", "client", "ffi", "server", "agent", "plugins", "ctl", "tools"],
   bench: ["proto", "model", "api", "client", "ffi", "server", "agent", "plugins", "ctl", "tools", "tests"],
   examples: ["proto", "model", "client", "plugins"],

@@ -3,6 +3,7 @@
  * `CACHE/native/<hash of the sources>`, and the checkout links to it.
  */
 import { createHash } from "node:crypto";
+import { elapsed } from "./elapsed.ts";
 import { CACHE, NATIVE_LINK, ROOT } from "./paths.ts";
 import { run } from "./run.ts";
 
@@ -120,9 +121,4 @@ async function link(folder: string): Promise<void> {
   const next = `${NATIVE_LINK}.${Deno.pid}`;
   await Deno.symlink(folder, next);
   await Deno.rename(next, NATIVE_LINK);
-}
-
-function elapsed(since: number): string {
-  const seconds = Math.round((Date.now() - since) / 1000);
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }

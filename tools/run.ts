@@ -6,6 +6,8 @@ export interface RunOptions {
   env?: Record<string, string>;
   /** Called for every line of standard output and error. @default the line is printed */
   onLine?: (line: string) => void;
+  /** Ends the program with SIGTERM. */
+  signal?: AbortSignal;
 }
 
 /** @returns the exit code; a program that cannot be started throws, naming it. */
@@ -18,6 +20,7 @@ export async function run(command: readonly string[], options: RunOptions = {}):
       args,
       cwd: options.cwd,
       env: options.env,
+      signal: options.signal,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -33,7 +36,8 @@ export async function run(command: readonly string[], options: RunOptions = {}):
 /** The standard output of a program, trimmed. @throws with its standard error when it fails */
 export async function output(command: readonly string[], options: RunOptions = {}): Promise<string> {
   const [program, ...args] = command as [string, ...string[]];
-  const result = await new Deno.Command(program, { args, cwd: options.cwd, env: options.env, stdin: "null" }).output();
+  const { cwd, env, signal } = options;
+  const result = await new Deno.Command(program, { args, cwd, env, signal, stdin: "null" }).output();
   if (!result.success) {
     throw new Error(
       `Cannot ${command.join(" ")}: exit ${result.code}: ${new TextDecoder().decode(result.stderr).trim()}`,

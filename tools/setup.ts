@@ -6,25 +6,20 @@
  *   --quiet              says nothing when nothing was missing
  */
 import { parseArgs } from "node:util";
-import { ensureKubectl, KUBECTL_VERSIONS } from "./kubectl.ts";
+import { type DebianProgram, ensurePackages, Problem } from "./debian.ts";
 import { ensureNative, MUSL_TARGET } from "./native.ts";
 import { ROOT } from "./paths.ts";
-import { output, run, which } from "./run.ts";
+import { ensurePeers } from "./peers/mod.ts";
+import { output, which } from "./run.ts";
 
-interface Tool {
-  program: string;
-  /** The Debian package that brings it. */
-  package: string;
-}
-
-const NODE_TOOLS: Tool[] = [
+const NODE_TOOLS: DebianProgram[] = [
   { program: "crun", package: "crun" },
   { program: "nft", package: "nftables" },
   { program: "conntrack", package: "conntrack" },
   { program: "busybox", package: "busybox-static" },
 ];
 
-const TEST_TOOLS: Tool[] = [
+const TEST_TOOLS: DebianProgram[] = [
   { program: "ip", package: "iproute2" },
   { program: "skopeo", package: "skopeo" },
   { program: "docker-registry", package: "docker-registry" },
@@ -45,41 +40,12 @@ async function setup(): Promise<void> {
   await ensureRust(say);
   await ensureModules();
   await ensureNative(say);
-  for (const version of values["for-tests"] ? KUBECTL_VERSIONS : []) await ensureKubectl(version, say);
+  if (values["for-tests"]) await ensurePeers(["kubectl-1.34", "kubectl-1.35", "kubectl-1.36"], { say });
   if (values.launcher !== undefined) await writeLauncher(values.launcher || "/usr/local/bin/k3ts", say);
   else if (!values.quiet && await which("k3ts") === undefined) {
     say("For a `k3ts` command on the PATH: deno task setup --launcher /usr/local/bin/k3ts");
   }
   if (!values.quiet) say("Everything is in place. Next: deno task up");
-}
-
-async function ensurePackages(tools: Tool[], say: (line: string) => void): Promise<void> {
-  const missing: Tool[] = [];
-  for (const tool of tools) if (await which(tool.program) === undefined) missing.push(tool);
-  if (missing.length === 0) return;
-  const packages = [...new Set(missing.map((tool) => tool.package))];
-  const install = `apt-get install -y --no-install-recommends ${packages.join(" ")}`;
-  if (await which("apt-get") === undefined) {
-    throw new Problem(
-      `Missing: ${
-        missing.map((tool) => tool.program).join(", ")
-      }. Install them with this machine's package manager and run this again`,
-    );
-  }
-  if (Deno.uid() !== 0) {
-    throw new Problem(`Missing: ${packages.join(", ")}. Run: sudo apt-get update && sudo ${install}`);
-  }
-  say(`Installing ${packages.join(", ")}`);
-  const log: string[] = [];
-  const onLine = (line: string) => void log.push(line);
-  const env = { DEBIAN_FRONTEND: "noninteractive" };
-  await run(["apt-get", "update", "-qq"], { env, onLine });
-  const code = await run(install.split(" "), { env, onLine });
-  if (code !== 0) {
-    throw new Problem(
-      `Cannot install ${packages.join(", ")}: apt-get ended with exit ${code}\n${log.slice(-15).join("\n")}`,
-    );
-  }
 }
 
 async function ensureRust(say: (line: string) => void): Promise<void> {
@@ -118,9 +84,6 @@ async function writeLauncher(path: string, say: (line: string) => void): Promise
   await Deno.writeTextFile(path, script, { mode: 0o755 });
   say(`Wrote ${path}`);
 }
-
-/** Something that a person has to do; shown without a stack. */
-class Problem extends Error {}
 
 if (import.meta.main) {
   try {

@@ -1,6 +1,6 @@
 /** The first path of a newcomer, by unmodified kubectl, on one cluster. */
 import { deepEqual as assertEquals, equal, match } from "node:assert/strict";
-import { ensureKubectl, KUBECTL_VERSIONS } from "@k3ts/tools/kubectl";
+import { ensureKubectl, KUBECTL_VERSIONS, type KubectlVersion } from "@k3ts/tools/kubectl";
 import { eventually, ROOT, TestCluster } from "./cluster.ts";
 
 const EXAMPLE = `${ROOT}/examples/hello/hello.yaml`;
@@ -10,7 +10,7 @@ for (const version of KUBECTL_VERSIONS) {
   Deno.test(words, (t) => runExample(version, t));
 }
 
-async function runExample(version: string, t: Deno.TestContext): Promise<void> {
+async function runExample(version: KubectlVersion, t: Deno.TestContext): Promise<void> {
   await using cluster = await TestCluster.start("--demo");
   cluster.kubectlPath = await ensureKubectl(version);
   await cluster.says("Hello from k3ts");
