@@ -1,0 +1,48 @@
+/** Which tests run next, and how long the rest will take. */
+import type { Outcome } from "./outcome.ts";
+
+const UNKNOWN_SECONDS = 30;
+
+export interface Situation {
+  /** All that were chosen. */
+  tests: readonly string[];
+  done: ReadonlySet<string>;
+  running: ReadonlySet<string>;
+  /** How many may run at once. */
+  parallel: number;
+  /** The newest outcome of each test in runs before. */
+  known: ReadonlyMap<string, Outcome>;
+}
+
+/** The suite's own word for tests that no other one may run beside. */
+export function runsAlone(name: string): boolean {
+  return /\[Serial\]|\[Disruptive\]/.test(name);
+}
+
+/**
+ * The tests to start now: the longest first, so that none is left over at the end; those that run alone one by one
+ * when all others are done.
+ */
+export function nextTests({ tests, done, running, parallel, known }: Situation): string[] {
+  const left = tests.filter((name) => !done.has(name) && !running.has(name));
+  const byLength = (a: string, b: string) => expectedSeconds(b, known) - expectedSeconds(a, known);
+  const together = left.filter((name) => !runsAlone(name)).sort(byLength);
+  if (together.length > 0) return together.slice(0, Math.max(0, parallel - running.size));
+  return running.size > 0 ? [] : left.sort(byLength).slice(0, 1);
+}
+
+/** How long the tests that are left will take, all in all. */
+export function secondsLeft({ tests, done, parallel, known }: Situation): number {
+  let [together, alone, longest] = [0, 0, 0];
+  for (const name of tests) {
+    if (done.has(name)) continue;
+    const seconds = expectedSeconds(name, known);
+    if (runsAlone(name)) alone += seconds;
+    else [together, longest] = [together + seconds, Math.max(longest, seconds)];
+  }
+  return Math.max(longest, together / parallel) + alone;
+}
+
+function expectedSeconds(name: string, known: ReadonlyMap<string, Outcome>): number {
+  return known.get(name)?.seconds ?? UNKNOWN_SECONDS;
+}
