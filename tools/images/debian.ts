@@ -1,6 +1,5 @@
 /** Takes single programs out of Debian packages, with the libraries that they load; nothing is installed. */
 import { dirname } from "node:path";
-import { CACHE } from "../paths.ts";
 import { output } from "../run.ts";
 import type { TarEntry } from "../tar.ts";
 import type { DebianPart } from "./layers.ts";
@@ -18,21 +17,22 @@ const MACHINES: Record<string, { libraries: string; loader: string }> = {
 const WITHOUT_TABLES = /^libicudata\.so\.(\d+)$/;
 
 export async function debianFiles({ packages, programs, files = [] }: DebianPart): Promise<TarEntry[]> {
-  const root = await Deno.makeTempDir({ prefix: "k3ts-debian-" });
+  const folder = await Deno.makeTempDir({ prefix: "k3ts-debian-" });
+  const root = `${folder}/root`;
   try {
-    await unpack(packages, root);
+    await unpack(packages, folder, root);
     const entries: TarEntry[] = [];
     for (const [path, source] of Object.entries(programs)) entries.push(await fileOf(`${root}/${source}`, path, 0o755));
     for (const path of files) entries.push(await fileOf(`${root}/${path}`, path, 0o644));
     return [...entries, ...await libraries(root, Object.values(programs))];
   } finally {
-    await Deno.remove(root, { recursive: true });
+    await Deno.remove(folder, { recursive: true });
   }
 }
 
 /** These packages and all that they depend on, as on a machine on which there is nothing yet. */
-async function unpack(packages: readonly string[], root: string): Promise<void> {
-  const archives = `${CACHE}/images/debian`;
+async function unpack(packages: readonly string[], folder: string, root: string): Promise<void> {
+  const archives = `${folder}/archives`;
   await Deno.mkdir(`${archives}/partial`, { recursive: true });
   const status = `${archives}/status`;
   await Deno.writeTextFile(status, "");

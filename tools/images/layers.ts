@@ -1,7 +1,7 @@
 /** What the layers of the test images are made of: `make.ts` makes them. */
 
 /** A program that is built or compiled: see programs.ts. */
-export type ProgramName = "agnhost" | "coredns" | "etcd" | "nnp" | "pause" | "sample-apiserver";
+export type ProgramName = "agnhost" | "agnhost-coredns" | "etcd" | "nnp" | "pause" | "sample-apiserver";
 
 /** Programs of Debian, with the libraries that they load, and nothing else of their packages. */
 export interface DebianPart {
@@ -100,7 +100,7 @@ const RECIPES = {
     links: { "bin/sh": "bash", "usr/local/bin/iperf": "/usr/bin/iperf" },
   },
   "agnhost": {
-    programs: { "agnhost": "agnhost", "coredns": "coredns" },
+    programs: { "agnhost": "agnhost", "coredns": "agnhost-coredns" },
     links: { "agnhost-2": "agnhost" },
     folders: { "uploads": 0o755, "home/user-defined-in-image": 0o755 },
     sources: {

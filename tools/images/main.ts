@@ -1,4 +1,28 @@
-/** `deno task images [NAME…]`: makes the images of the conformance suite, or those that are named. */
+/**
+ * `deno task images [NAME…]`: makes the images of the conformance suite, or those that are named, and says where they
+ * lie.
+ *
+ *   --serve HOST:PORT        then lets them be pulled there, until it is interrupted
+ *   --login USER:PASSWORD    by those who say this
+ */
+import { parseArgs } from "node:util";
 import { ensureImages } from "./mod.ts";
+import { serveImages } from "./registry.ts";
 
-for (const [name, folder] of await ensureImages(Deno.args)) console.log(`${name}\t${folder}`);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { serve: { type: "string" }, login: { type: "string" } },
+});
+const images = await ensureImages(positionals);
+if (values.serve === undefined) {
+  for (const [name, folder] of images) console.log(`${name}\t${folder}`);
+} else {
+  const { hostname, port } = new URL(`http://${values.serve}`);
+  const [username, ...rest] = values.login?.split(":") ?? [];
+  const login = username === undefined ? undefined : { username, password: rest.join(":") };
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort());
+  const server = await serveImages({ hostname, port: Number(port || 80), images, login, signal: stop.signal });
+  console.log(`Serving ${images.size} images on http://${values.serve}`);
+  await server.finished;
+}

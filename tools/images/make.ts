@@ -3,6 +3,7 @@
  * same one, by a hard link, in every image that has it. What a layer was made of is part of its name in the cache, so
  * that a changed recipe or program makes another layer.
  */
+import { dirname } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { busyboxPrograms } from "../busybox_image.ts";
 import {
@@ -16,17 +17,12 @@ import {
   makeLayer,
   platformIndex,
 } from "../oci_archive.ts";
-import { CACHE } from "../paths.ts";
 import type { TarEntry } from "../tar.ts";
+import { exists, FOLDER, readIfThere, replace, type Say } from "./cache.ts";
 import { debianFiles } from "./debian.ts";
 import { type LayerName, type LayerRecipe, LAYERS } from "./layers.ts";
 import { programOf, sourceFile } from "./programs.ts";
-import { type ImageRow, IMAGES } from "./table.ts";
-
-export type Say = (line: string) => void;
-
-/** Layers, images and what they were made of. */
-export const FOLDER: string = `${CACHE}/images`;
+import { type ImageRow, IMAGES, imagesNamed } from "./table.ts";
 
 /** Unpacks a few times faster than gzip. */
 const ZSTD = { suffix: "zstd", compress: (data: Uint8Array) => zstdCompressSync(data) } as const;
@@ -34,8 +30,18 @@ const ZSTD = { suffix: "zstd", compress: (data: Uint8Array) => zstdCompressSync(
 /** Of how layers are made: a change of it makes all of them again. */
 const GENERATION = 1;
 
-/** Makes those that are not there. Processes that make images do it one after the other. */
-export async function makeImages(rows: readonly ImageRow[], say: Say): Promise<Map<string, string>> {
+/**
+ * Makes those that are not there. Processes that make images do it one after the other.
+ *
+ * @param names of the table, or ends of them; @default all
+ * @param say told of everything that takes time
+ * @returns by full name, where the image lies: a folder in the OCI image layout, which `k3ts image import` takes
+ */
+export async function ensureImages(
+  names: readonly string[] = [],
+  say: Say = console.error,
+): Promise<Map<string, string>> {
+  const rows = names.length === 0 ? IMAGES : imagesNamed(names);
   await Deno.mkdir(`${FOLDER}/blobs/sha256`, { recursive: true });
   await Deno.mkdir(`${FOLDER}/layers`, { recursive: true });
   using lock = await Deno.open(`${FOLDER}/lock`, { write: true, create: true });
@@ -43,11 +49,14 @@ export async function makeImages(rows: readonly ImageRow[], say: Say): Promise<M
   const maker = new Maker(say);
   const made = new Map<string, string>();
   for (const row of rows) made.set(row.name, await maker.layout(row));
+  await maker.sweep();
   return made;
 }
 
 class Maker {
   readonly #layers = new Map<LayerName, Layer>();
+  /** Digests of what was made or found. */
+  readonly #used = new Set<string>();
 
   constructor(readonly say: Say) {}
 
@@ -77,7 +86,10 @@ class Maker {
     const layers: Layer[] = [];
     for (const name of row.layers) layers.push(await this.#layer(name));
     const { config, manifest } = makeImage(layers, row.config);
-    for (const blob of [config, manifest]) await keep(blob);
+    for (const blob of [config, manifest]) {
+      await keep(blob);
+      this.#used.add(blob.descriptor.digest);
+    }
     return { config, manifest, layers };
   }
 
@@ -85,7 +97,7 @@ class Maker {
     const known = this.#layers.get(name);
     if (known !== undefined) return known;
     const recipe: LayerRecipe = LAYERS[name];
-    const record = `${FOLDER}/layers/${name}-${await this.#identify(recipe)}.json`;
+    const record = `${FOLDER}/layers/${name}/${await this.#identify(recipe)}.json`;
     const kept = await readIfThere(record);
     let layer = kept === undefined ? undefined : JSON.parse(kept) as Layer;
     if (layer === undefined || !await exists(`${FOLDER}/${blobPath(layer.descriptor.digest)}`)) {
@@ -93,10 +105,28 @@ class Maker {
       const { blob, descriptor, diffId } = makeLayer(await this.#files(recipe), ZSTD);
       await keep(blob);
       layer = { descriptor, diffId };
+      // Of each the newest is kept.
+      await Deno.remove(dirname(record), { recursive: true }).catch(() => {}); // may never have been made
+      await Deno.mkdir(dirname(record), { recursive: true });
       await replace(record, new TextEncoder().encode(JSON.stringify(layer)));
     }
     this.#layers.set(name, layer);
     return layer;
+  }
+
+  /** Removes blobs that no layout has, and no layer that may be used again. */
+  async sweep(): Promise<void> {
+    const used = new Set(this.#used);
+    for await (const { name } of Deno.readDir(`${FOLDER}/layers`)) {
+      for await (const record of Deno.readDir(`${FOLDER}/layers/${name}`)) {
+        const layer = JSON.parse(await Deno.readTextFile(`${FOLDER}/layers/${name}/${record.name}`)) as Layer;
+        used.add(layer.descriptor.digest);
+      }
+    }
+    for await (const { name } of Deno.readDir(`${FOLDER}/blobs/sha256`)) {
+      const path = `${FOLDER}/blobs/sha256/${name}`;
+      if (!used.has(`sha256:${name}`) && (await Deno.stat(path)).nlink === 1) await Deno.remove(path);
+    }
   }
 
   /** What tells a recipe, and the programs that it needs, from what they were before. */
@@ -121,7 +151,7 @@ class Maker {
       entries.push(file(path, new TextEncoder().encode(text)));
     }
     for (const [path, source] of Object.entries(recipe.sources ?? {})) {
-      entries.push(file(path, await Deno.readFile(await sourceFile(source))));
+      entries.push(file(path, await Deno.readFile(await sourceFile(source, this.say))));
     }
     for (const [path, needed] of Object.entries(recipe.programs ?? {})) {
       const program = await Deno.readFile(await programOf(programNameOf(needed), this.say));
@@ -183,22 +213,4 @@ export function withFolders(entries: readonly TarEntry[]): TarEntry[] {
 async function keep({ descriptor, data }: Blob): Promise<void> {
   const path = `${FOLDER}/${blobPath(descriptor.digest)}`;
   if (!await exists(path)) await replace(path, data);
-}
-
-async function replace(path: string, data: Uint8Array): Promise<void> {
-  await Deno.writeFile(`${path}.${Deno.pid}`, data);
-  await Deno.rename(`${path}.${Deno.pid}`, path);
-}
-
-function exists(path: string): Promise<boolean> {
-  return Deno.stat(path).then(() => true, () => false);
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

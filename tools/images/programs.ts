@@ -1,34 +1,72 @@
-/** The programs in the images, and the module of Kubernetes that the suite's own files come out of. */
-import { CACHE } from "../paths.ts";
+/** The programs in the images, and the files of the suite itself, out of the module k8s.io/kubernetes. */
+import { dirname } from "node:path";
+import { ensurePeer } from "../peers/mod.ts";
+import { GO_VERSIONS } from "../peers/versions.ts";
 import { output } from "../run.ts";
-import type { ProgramName } from "./layers.ts";
+import { exists, FOLDER, type Say } from "./cache.ts";
+import { LAYERS, type ProgramName } from "./layers.ts";
 
-const KUBERNETES = "1.35.4";
+const VERSION = GO_VERSIONS.agnhost;
+const PAUSE = "build/pause/linux/pause.c";
+const NNP = "test/images/nonewprivs/nnp.go";
 
 /** @returns where it lies */
-export async function programOf(name: ProgramName, _say: (line: string) => void): Promise<string> {
-  if (name === "pause") return await compilePause();
-  return `${CACHE}/peers/bin/${name === "agnhost" ? "k8s-1.35.4/agnhost" : name}`;
+export async function programOf(name: ProgramName, say: Say): Promise<string> {
+  if (name === "pause") {
+    return await compile(name, PAUSE, say, [
+      "cc",
+      "-static",
+      "-Os",
+      "-s",
+      "-Wl,--build-id=none",
+      `-DVERSION=v${VERSION}`,
+    ]);
+  }
+  if (name === "nnp") return await compile(name, NNP, say, ["go", "build", "-trimpath", "-ldflags", "-s -w"]);
+  return await ensurePeer(name, say);
 }
 
-/** A file of the module k8s.io/kubernetes. */
-export async function sourceFile(path: string): Promise<string> {
-  return `${await kubernetesSource()}/${path}`;
-}
-
-let source: Promise<string> | undefined;
-
-function kubernetesSource(): Promise<string> {
-  source ??= output(["go", "mod", "download", "-json", `k8s.io/kubernetes@v${KUBERNETES}`], { cwd: "/" })
-    .then((answer) => (JSON.parse(answer) as { Dir: string }).Dir);
-  return source;
-}
-
-async function compilePause(): Promise<string> {
-  const path = `${CACHE}/images/pause-${KUBERNETES}`;
-  if (await Deno.stat(path).then(() => true, () => false)) return path;
-  const flags = ["-static", "-Os", "-s", "-Wl,--build-id=none", `-DVERSION=v${KUBERNETES}`];
-  await output(["cc", ...flags, "-o", `${path}.${Deno.pid}`, await sourceFile("build/pause/linux/pause.c")]);
+/** Programs of one file that need nothing but their language. */
+async function compile(name: string, source: string, say: Say, command: string[]): Promise<string> {
+  const path = `${FOLDER}/programs/${name}-${VERSION}`;
+  if (await exists(path)) return path;
+  await Deno.mkdir(dirname(path), { recursive: true });
+  await output([...command, "-o", `${path}.${Deno.pid}`, await sourceFile(source, say)], {
+    cwd: "/",
+    env: { CGO_ENABLED: "0", GOFLAGS: "-buildvcs=false", GOTOOLCHAIN: "local", GOWORK: "off" },
+  });
   await Deno.rename(`${path}.${Deno.pid}`, path);
   return path;
+}
+
+/** A file of the module, kept. */
+export async function sourceFile(path: string, say: Say): Promise<string> {
+  const folder = `${FOLDER}/sources/${VERSION}`;
+  if (!await exists(`${folder}/${path}`)) await takeSources(folder, say);
+  return `${folder}/${path}`;
+}
+
+/** Those that anything here needs; the rest of the module is not kept, unless Go has it for others. */
+async function takeSources(folder: string, say: Say): Promise<void> {
+  const wanted = [PAUSE, NNP, ...Object.values(LAYERS).flatMap(({ sources }) => Object.values(sources ?? {}))];
+  const modules = await output(["go", "env", "GOMODCACHE"], { cwd: "/" });
+  const known = `${modules}/k8s.io/kubernetes@v${VERSION}`;
+  if (await exists(`${known}/${PAUSE}`)) return await copyAll(wanted, known, folder);
+  const work = await Deno.makeTempDir({ dir: FOLDER, prefix: ".modules-" });
+  try {
+    say(`Fetching the sources of Kubernetes ${VERSION}`);
+    const download = ["go", "mod", "download", "-modcacherw", "-json", `k8s.io/kubernetes@v${VERSION}`];
+    const answer = JSON.parse(await output(download, { cwd: "/", env: { GOMODCACHE: work } })) as { Dir: string };
+    await copyAll(wanted, answer.Dir, folder);
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+async function copyAll(paths: readonly string[], from: string, to: string): Promise<void> {
+  for (const path of paths) {
+    await Deno.mkdir(dirname(`${to}/${path}`), { recursive: true });
+    await Deno.copyFile(`${from}/${path}`, `${to}/${path}.${Deno.pid}`);
+    await Deno.rename(`${to}/${path}.${Deno.pid}`, `${to}/${path}`);
+  }
 }

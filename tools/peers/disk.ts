@@ -23,6 +23,8 @@ export const ALONE_MB: Readonly<Record<PeerName, number>> = {
   coredns: 1500,
   "kube-state-metrics": 1000,
   versitygw: 1000,
+  "sample-apiserver": 1500,
+  "agnhost-coredns": 1000,
   kbench: 1000,
   nginx: 10,
   haproxy: 10,

@@ -50,7 +50,7 @@ export interface Check {
 }
 
 export type Peer = GoPeer | OwnGoPeer | GoFilesPeer | DebianPeer;
-export type PeerName = keyof typeof GO_VERSIONS | keyof typeof DEBIAN_VERSIONS | "kbench";
+export type PeerName = keyof typeof GO_VERSIONS | keyof typeof DEBIAN_VERSIONS | "kbench" | "agnhost-coredns";
 
 const KUBERNETES = "k8s.io/kubernetes";
 
@@ -128,6 +128,19 @@ export const PEERS: Readonly<Record<PeerName, Peer>> = {
     package: "github.com/versity/versitygw/cmd/versitygw",
     variables: { "main.Version": `v${GO_VERSIONS.versitygw}` },
     check: { args: ["--version"], says: `v${GO_VERSIONS.versitygw}` },
+  },
+  "sample-apiserver": {
+    kind: "go",
+    version: GO_VERSIONS["sample-apiserver"],
+    module: "k8s.io/sample-apiserver",
+    package: "k8s.io/sample-apiserver",
+    check: { args: ["--help"], says: "--etcd-servers" },
+  },
+  // Of the images: CoreDNS as agnhost has it, without what only clusters need.
+  "agnhost-coredns": {
+    kind: "own-go",
+    folder: `${ROOT}/tools/images/coredns`,
+    check: { args: ["-version"], says: "CoreDNS-" },
   },
   kbench: { kind: "own-go", folder: `${ROOT}/tools/peers/kbench`, check: { args: ["-help"], says: "-kubeconfig" } },
   nginx: debian("nginx", "nginx"),

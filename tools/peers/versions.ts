@@ -22,6 +22,7 @@ export const GO_VERSIONS = {
   coredns: "1.15.0",
   "kube-state-metrics": "2.18.0",
   versitygw: "1.8.0",
+  "sample-apiserver": "0.29.2",
 } as const;
 
 /**
