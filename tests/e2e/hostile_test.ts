@@ -1,6 +1,6 @@
 /** What somebody who means harm may try from outside, against a whole cluster: requests as bytes, floods, bombs. */
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { createAuthority, type Credentials, loadAuthority } from "../gateway/pki.ts";
+import { createAuthority, type Credentials, loadAuthority } from "@k3ts/tools/pki";
 import { eventually, TestCluster } from "./cluster.ts";
 import { readAdmin } from "./credentials.ts";
 

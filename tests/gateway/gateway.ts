@@ -6,7 +6,7 @@ import { Http2SessionManager } from "@connectrpc/connect-node";
 import { GatewayService, MetricsService, SupervisedSocket_Protocol as Protocol } from "@k3ts/proto";
 import { type Client, createClient } from "@connectrpc/connect";
 import { dial, freePort, nativeProgram, Supervised } from "../supervisor/supervised.ts";
-import { type Authority, createAuthority, type Credentials } from "./pki.ts";
+import { type Authority, createAuthority, type Credentials } from "@k3ts/tools/pki";
 
 export interface Reply {
   status: number;

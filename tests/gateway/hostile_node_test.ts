@@ -5,7 +5,7 @@ import { serve, splice } from "./backend.ts";
 import { END_HEADERS, frame, Http2, joined, TYPES } from "./frames.ts";
 import { type Gateway, nodeCredentials, NodeGateway } from "./gateway.ts";
 import { beside } from "./neighbour.ts";
-import type { Credentials } from "./pki.ts";
+import type { Credentials } from "@k3ts/tools/pki";
 
 /** HPACK's `:status: 200`. */
 const OK = new Uint8Array([0x88]);

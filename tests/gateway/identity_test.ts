@@ -5,7 +5,7 @@ import { X509Certificate } from "node:crypto";
 import { until } from "../supervisor/supervised.ts";
 import { serve } from "./backend.ts";
 import { Gateway } from "./gateway.ts";
-import { createAuthority } from "./pki.ts";
+import { createAuthority } from "@k3ts/tools/pki";
 import { RawConnection } from "./raw.ts";
 
 Deno.test("a certificate of the cluster's CA names who asks", async () => {

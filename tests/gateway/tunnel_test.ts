@@ -3,7 +3,7 @@ import { equal, match, ok as assert } from "node:assert/strict";
 import { until } from "../supervisor/supervised.ts";
 import { identityOf, rawServe, serve, splice, webSocketEcho } from "./backend.ts";
 import { Gateway, nodeCredentials, NodeGateway } from "./gateway.ts";
-import { createAuthority } from "./pki.ts";
+import { createAuthority } from "@k3ts/tools/pki";
 import { RawConnection, upgradeRequest } from "./raw.ts";
 import { Relay } from "./relay.ts";
 
