@@ -7,6 +7,7 @@ import { ensureKubectl } from "@k3ts/tools/kubectl";
 import { TextLineStream } from "@k3ts/tools/lines";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Clock, ensureTestPrograms } from "./native.ts";
 import { cgroupOf, folderOf, hasEnded, mountsBelow, mustRun, networkOf } from "./sweep.ts";
 
 export const ROOT: string = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -64,6 +65,35 @@ export class TestMachine {
     await Deno.mkdir(this.dataDir, { recursive: true, mode: 0o700 });
     await mustRun(["ip", "netns", "add", this.namespace]);
     await mustRun(["ip", "-n", this.namespace, "link", "set", "lo", "up"]);
+  }
+
+  /** Puts the data directory, which is empty yet, on a disk of its own. */
+  async putOnDisk(megabytes: number): Promise<void> {
+    const disk = `${this.dataDir}.disk`;
+    await mustRun(["truncate", "--size", `${megabytes}M`, disk]);
+    await mustRun(["mkfs.ext4", "-q", "-m", "0", disk]);
+    await mustRun(["mount", "-o", "loop", disk, this.dataDir]);
+    await Deno.remove(`${this.dataDir}/lost+found`);
+    await Deno.chmod(this.dataDir, 0o700);
+  }
+
+  /** Leaves no room on the disk that {@link putOnDisk} has made. */
+  async fillDisk(): Promise<void> {
+    // To the last block: what is left when fallocate(1) refuses is taken piece by piece.
+    const script = 'fallocate -l "$(df -B1 --output=avail "$1" | tail -1)" "$1/ballast"; cat /dev/zero >> "$1/ballast"';
+    await this.run(["sh", "-c", script, "sh", this.dataDir]);
+  }
+
+  async freeDisk(): Promise<void> {
+    await Deno.remove(`${this.dataDir}/ballast`);
+  }
+
+  /** Lets the clocks of all that {@link start} runs be shifted, and their children's, but for what is linked statically. */
+  async shiftableClock(): Promise<Clock> {
+    const { clock } = await ensureTestPrograms();
+    const file = `${this.dataDir}.clock`;
+    this.environment = { ...this.environment, LD_PRELOAD: clock, K3TS_TEST_CLOCK: file };
+    return await Clock.make(file);
   }
 
   /** What the command in the foreground has said. */
@@ -204,9 +234,9 @@ export class TestMachine {
   }
 
   /** A program in a container of a pod of this machine: in its network, its files and its name. */
-  async runInPod(uid: string, words: string[]): Promise<Output> {
+  async runInPod(uid: string, words: string[], options?: { input?: string }): Promise<Output> {
     const pid = `${await this.#containerOf(uid)}`;
-    return await this.run(["nsenter", "--target", pid, "--net", "--mount", "--uts", "--", ...words]);
+    return await this.run(["nsenter", "--target", pid, "--net", "--mount", "--uts", "--", ...words], options);
   }
 
   /** A program of this machine in the network of a pod: what an image would hold that has it. */

@@ -10,6 +10,7 @@
  * await nodes.cut("n2");
  * ```
  */
+import { type Quality, RelayedLink } from "./link.ts";
 import { eventually, type Output, type ProcessName, TestMachine } from "./machine.ts";
 import { freshName, mustRun, networkOf, sweep, sweepDeadRuns } from "./sweep.ts";
 
@@ -26,12 +27,17 @@ export interface NodesOptions {
   firstOptions?: readonly string[];
   /** More options of `k3ts agent`. */
   agentOptions?: readonly string[];
+  /** Cables that {@link TestNodes.impair} can make slow and lossy. @default cables of the kernel's, which cannot */
+  relayed?: boolean;
+  /** Gives each machine a disk of this size for its data directory. @default none of its own */
+  diskMegabytes?: number;
   /** Told the name of everything that is about to be made, before it is. */
   onMade?: (test: string) => void | Promise<void>;
 }
 
 export class TestNodes implements AsyncDisposable {
   readonly #machines: TestMachine[] = [];
+  readonly #links = new Map<string, RelayedLink>();
 
   private constructor(readonly test: string, readonly options: NodesOptions) {}
 
@@ -77,9 +83,15 @@ export class TestNodes implements AsyncDisposable {
     const machine = await TestMachine.make(name, this.test);
     this.#machines.push(machine);
     machine.kubeconfig = this.first.kubeconfig;
+    if (this.options.diskMegabytes !== undefined) await machine.putOnDisk(this.options.diskMegabytes);
     const hub = networkOf(this.test, SWITCH);
     const { namespace } = machine;
-    await mustRun(["ip", "-n", namespace, "link", "add", "eth0", "type", "veth", "peer", "name", name, "netns", hub]);
+    if (this.options.relayed) {
+      const ends = [{ namespace, interface: "eth0" }, { namespace: hub, interface: name }] as const;
+      this.#links.set(name, await RelayedLink.make(ends, this.#machines.length));
+    } else {
+      await mustRun(["ip", "-n", namespace, "link", "add", "eth0", "type", "veth", "peer", "name", name, "netns", hub]);
+    }
     await mustRun(["ip", "-n", namespace, "address", "add", `${this.addressOf(name)}/24`, "dev", "eth0"]);
     await mustRun(["ip", "-n", namespace, "link", "set", "eth0", "up"]);
     await mustRun(["ip", "-n", hub, "link", "set", name, "up"]);
@@ -173,15 +185,29 @@ export class TestNodes implements AsyncDisposable {
     await mustRun(["ip", "-n", networkOf(this.test, SWITCH), "link", "set", name, "master", SWITCH]);
   }
 
+  /** Makes a machine's cable slow or lossy, or as good as it was. @throws where cables are the kernel's */
+  async impair(name: string, quality: Quality): Promise<void> {
+    const link = this.#links.get(name);
+    if (link === undefined) {
+      throw new Error(`Cannot impair the cable of ${name} as it must be relayed: see the options`);
+    }
+    await link.become(quality);
+  }
+
   /** The ends of the logs of all machines, for a failure's message. */
   async logs(): Promise<string> {
     return (await Promise.all(this.#machines.map((machine) => machine.logs()))).join("\n");
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    // Nodes first, so that none sees its server go.
+  /** Ends all machines in order: nodes first, so that none sees its server go. */
+  async stop(): Promise<void> {
     await Promise.allSettled(this.agents.map((machine) => machine.stop()));
     await Promise.allSettled(this.#machines.slice(0, 1).map((machine) => machine.stop()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await Promise.allSettled([...this.#links.values()].map((link) => link[Symbol.asyncDispose]()));
     await sweep(this.test);
   }
 }

@@ -1,0 +1,63 @@
+/** Native programs of the tests themselves, compiled once for what their sources are. */
+import { cargoTarget } from "@k3ts/tools/native";
+import { CACHE, ROOT } from "@k3ts/tools/paths";
+import { run } from "@k3ts/tools/run";
+import { createHash } from "node:crypto";
+
+export interface TestPrograms {
+  /** A cable that can be slow and lossy. */
+  relay: string;
+  /** A library that shifts the wall clock of what it is loaded into. */
+  clock: string;
+  /** The device node by which programs make interfaces of their own. */
+  tun: string;
+}
+
+const SOURCES = ["relay/Cargo.toml", "relay/src/main.rs", "clock/Cargo.toml", "clock/src/lib.rs"];
+/** Of /dev/net/tun, which not every machine has a node for (Linux, Documentation/admin-guide/devices.txt). */
+const TUN_DEVICE = ["c", "10", "200"];
+
+export async function ensureTestPrograms(say: (line: string) => void = console.error): Promise<TestPrograms> {
+  const hash = createHash("sha256").update(`${Deno.build.target}\n`);
+  for (const source of SOURCES) hash.update(await Deno.readFile(`${ROOT}/ffi/tests/${source}`));
+  const folder = `${CACHE}/test-native/${hash.digest("hex").slice(0, 16)}`;
+  const programs = {
+    relay: `${folder}/k3ts-test-relay`,
+    clock: `${folder}/libk3ts_test_clock.so`,
+    tun: `${folder}/tun`,
+  };
+  if (await Deno.stat(folder).then(() => true, () => false)) return programs;
+  say("Compiling the native parts of the tests: a minute at most, once on this machine.");
+  const tail: string[] = [];
+  const words = ["build", "--release", "--locked", "-p", "k3ts-test-relay", "-p", "k3ts-test-clock"];
+  const env = { CARGO_TARGET_DIR: cargoTarget() };
+  const code = await run(["cargo", ...words], { cwd: `${ROOT}/ffi`, env, onLine: (line) => tail.push(line) });
+  if (code !== 0) throw new Error(`Cannot compile the native parts of the tests: exit ${code}\n${tail.join("\n")}`);
+  const staging = `${folder}.${Deno.pid}`;
+  await Deno.mkdir(staging, { recursive: true });
+  for (const name of ["k3ts-test-relay", "libk3ts_test_clock.so"]) {
+    await Deno.copyFile(`${cargoTarget()}/release/${name}`, `${staging}/${name}`);
+  }
+  const made = await run(["mknod", "-m", "600", `${staging}/tun`, ...TUN_DEVICE]);
+  if (made !== 0) throw new Error(`Cannot make a device node for interfaces: mknod ended with exit ${made}`);
+  await Deno.rename(staging, folder);
+  return programs;
+}
+
+/** What is read by the library that shifts clocks. */
+export class Clock {
+  private constructor(readonly file: string) {}
+
+  /** As it is. */
+  static async make(file: string): Promise<Clock> {
+    await Deno.writeFile(file, new Uint8Array(8));
+    return new Clock(file);
+  }
+
+  /** @param byMs ahead of the time that it is, or behind: at once, for all that run */
+  async shift(byMs: number): Promise<void> {
+    using file = await Deno.open(this.file, { write: true });
+    // In one piece, so that nobody reads half of it.
+    await file.write(new Uint8Array(new BigInt64Array([BigInt(byMs) * 1_000_000n]).buffer));
+  }
+}
