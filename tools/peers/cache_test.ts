@@ -41,6 +41,7 @@ Deno.test("an empty, a cut-off and a changed program are damaged", () =>
     for (const text of ["", "a prog", "a Program"]) {
       const place = await program(folder);
       await Deno.writeTextFile(place, text);
+      await Deno.utime(place, new Date(), new Date(0)); // what counts is that it is another time
       equal(await stateOf(place), "damaged", `with "${text}"`);
     }
   }));
@@ -81,27 +82,35 @@ Deno.test("builds have their turns one after the other", () =>
 
 Deno.test("who waits for what another process has made meanwhile need not wait for its other builds", () =>
   inFolder(async (folder) => {
-    const end = Promise.withResolvers<string>();
+    const { other, end } = await otherBuilds(folder);
     const isDone = () => Promise.resolve(true);
-    const other = withBuildLock(() => end.promise, { isDone, onWait: () => {}, folder });
     equal(await withBuildLock(() => Promise.resolve("built twice"), { isDone, onWait: () => {}, folder }), undefined);
-    end.resolve("built once");
+    end();
     equal(await other, "built once");
   }));
 
 Deno.test("who waits for a build can be told to stop", () =>
   inFolder(async (folder) => {
-    const end = Promise.withResolvers<void>();
+    const { other, end } = await otherBuilds(folder);
     const isDone = () => Promise.resolve(false);
-    const other = withBuildLock(() => end.promise, { isDone, onWait: () => {}, folder });
     const stop = new AbortController();
     await rejects(
       withBuildLock(() => Promise.resolve(), { isDone, onWait: () => stop.abort(), signal: stop.signal, folder }),
       { name: "AbortError" },
     );
-    end.resolve();
+    end();
     await other;
   }));
+
+/** The lock is held, until it is told to end. */
+async function otherBuilds(folder: string): Promise<{ other: Promise<string | undefined>; end: () => void }> {
+  const begun = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<string>();
+  const work = () => (begun.resolve(), ended.promise);
+  const other = withBuildLock(work, { isDone: () => Promise.resolve(false), onWait: () => {}, folder });
+  await begun.promise;
+  return { other, end: () => ended.resolve("built once") };
+}
 
 Deno.test("a folder's size is counted, and that of none is nothing", () =>
   inFolder(async (folder) => {
