@@ -24,7 +24,8 @@ export function authorize(request: Request & Partial<Selection>, verb: string, {
   const served: readonly string[] = subresource === ""
     ? resource.verbs
     : resource.subresources.find((one) => one.name === subresource)?.verbs ?? [];
-  if (!served.includes(verb)) throw methodNotSupported(resource, verb);
+  // What a proxy leads on need not have a verb.
+  if (verb !== "" && !served.includes(verb)) throw methodNotSupported(resource, verb);
 }
 
 function isNamespace({ group, resource }: Request["resource"]): boolean {

@@ -105,5 +105,8 @@ Deno.test("whoever may only read a node's pages runs nothing through them", asyn
     await rejects(ask(server, "nodes", "n1", path, bob), refusal(403), path);
   }
   await rejects(ask(server, "nodes", "n1", "/healthz", bob, "create"), refusal(403));
+  // As OPTIONS has no verb, only who may do everything may do that.
+  await rejects(ask(server, "nodes", "n1", "/healthz", bob, ""), refusal(403));
+  deepEqual(await ask(server, "nodes", "n1", "/healthz", ADMIN, ""), { node: "n1", path: "/healthz?a=b" });
   await rejects(ask(server, "pods", "p", "/", bob), refusal(403));
 });

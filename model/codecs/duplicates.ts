@@ -19,9 +19,14 @@ export function countMembers(text: string): number {
   return count;
 }
 
-/** Paths of the fields that stand twice, as `duplicate field "…"`. The text must be valid JSON. */
-export function findDuplicates(text: string): string[] {
+/**
+ * The fields that stand twice, as `duplicate field "…"`, among other problems of fields: all in the order of the text,
+ * which must be valid JSON, as far as they name a field that stands there.
+ * @param problems such as `unknown field "…"`
+ */
+export function withDuplicates(text: string, problems: readonly string[]): string[] {
   const found: string[] = [];
+  const others = new Set(problems);
   const path: Path = [];
   /** Names seen in each open object; null for an open list. */
   const open: (Set<string> | null)[] = [];
@@ -49,8 +54,10 @@ export function findDuplicates(text: string): string[] {
           const name = JSON.parse(text.slice(i, end + 1)) as string;
           path[path.length - 1] = name;
           const names = open.at(-1)!;
-          if (names.has(name) && found.length < PROBLEMS_MAX) {
-            found.push(`duplicate field ${JSON.stringify(pathText(path))}`);
+          if (found.length < PROBLEMS_MAX) {
+            const field = JSON.stringify(pathText(path));
+            if (names.has(name)) found.push(`duplicate field ${field}`);
+            else if (others.delete(`unknown field ${field}`)) found.push(`unknown field ${field}`);
           }
           names.add(name);
         }
@@ -58,7 +65,7 @@ export function findDuplicates(text: string): string[] {
       }
     }
   }
-  return found;
+  return [...found, ...others].slice(0, PROBLEMS_MAX);
 }
 
 function nextIsColon(text: string, from: number): boolean {

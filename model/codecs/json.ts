@@ -1,6 +1,6 @@
 import type { TypeFacts } from "../facts/types.ts";
 import type { KubernetesObject } from "../types/mod.ts";
-import { countMembers, findDuplicates } from "./duplicates.ts";
+import { countMembers, withDuplicates } from "./duplicates.ts";
 import { type Decoded, DecodeError, type DecodeOptions, judge } from "./problems.ts";
 import { Walk } from "./walk.ts";
 
@@ -19,19 +19,24 @@ export function decodeJson<T extends object = KubernetesObject>(
 ): Decoded<T> {
   const text = typeof body === "string" ? body : decoder.decode(body);
   const value = parseJson(text);
-  return decodeValue<T>(value, type, options, (members) => countMembers(text) === members ? [] : findDuplicates(text));
+  return decodeValue<T>(
+    value,
+    type,
+    options,
+    (problems, members) => countMembers(text) === members ? problems : withDuplicates(text, problems),
+  );
 }
 
 /**
  * Reads an object of a known type from parsed JSON, which it changes and returns.
- * @param duplicates the fields that stood twice, given the number of members in the value
+ * @param addDuplicates adds the fields that stood twice to the other problems, given the number of members in the value
  * @throws {DecodeError} as {@link decodeJson}
  */
 export function decodeValue<T extends object = KubernetesObject>(
   value: unknown,
   type: TypeFacts,
   { fieldValidation = "Warn", normalize = true }: DecodeOptions = {},
-  duplicates: (members: number) => string[] = () => [],
+  addDuplicates: (problems: string[], members: number) => string[] = (problems) => problems,
 ): Decoded<T> {
   const walk = new Walk(normalize);
   try {
@@ -40,7 +45,7 @@ export function decodeValue<T extends object = KubernetesObject>(
     if (cause instanceof RangeError) throw new DecodeError("json: exceeded max depth", { cause });
     throw cause;
   }
-  const problems = fieldValidation === "Ignore" ? [] : [...duplicates(walk.members), ...walk.problems];
+  const problems = fieldValidation === "Ignore" ? [] : addDuplicates(walk.problems, walk.members);
   return judge(value as T, problems, fieldValidation);
 }
 

@@ -36,6 +36,18 @@ Deno.test("strict validation names every problem at once", () => {
   );
 });
 
+Deno.test("unknown fields and those that stand twice are named in the order of the text", () => {
+  const text =
+    '{"sepc":{},"metadata":{"name":"a","name":"b","nmae":"c"},"spec":{"containers":[{"a":1}],"hostname":"h","hostname":"i"}}';
+  assertEquals(decodeJson(text, POD).problems, [
+    'unknown field "sepc"',
+    'duplicate field "metadata.name"',
+    'unknown field "metadata.nmae"',
+    'unknown field "spec.containers[0].a"',
+    'duplicate field "spec.hostname"',
+  ]);
+});
+
 Deno.test("ignored problems are not reported", () => {
   assertEquals(decode({ metadata: { nmae: "a" } }, { fieldValidation: "Ignore" }).problems, []);
 });

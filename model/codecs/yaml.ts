@@ -15,7 +15,7 @@ export function decodeYaml<T extends object = KubernetesObject>(
   options: DecodeOptions = {},
 ): Decoded<T> {
   const { value, duplicates } = parseYaml(body);
-  return decodeValue<T>(value, type, options, () => duplicates);
+  return decodeValue<T>(value, type, options, (problems) => [...duplicates, ...problems]);
 }
 
 /** An object as YAML, as kubectl prints it. */

@@ -33,10 +33,10 @@ export function parseAccept(header: string): MediaType[] {
 
 /**
  * The first acceptable form that there is.
- * @param include what the rows of a Table are to carry
+ * @param include what the rows of a Table are to carry; undefined where there are no tables
  * @returns undefined when there is none
  */
-export function chooseForm(accept: string, include: IncludeObject): Wanted | undefined {
+export function chooseForm(accept: string, include: IncludeObject | undefined): Wanted | undefined {
   if (accept === "") return { as: "json" };
   for (const { type, parameters } of parseAccept(accept)) {
     const wanted = formOf(type, parameters, include);
@@ -45,12 +45,16 @@ export function chooseForm(accept: string, include: IncludeObject): Wanted | und
   return undefined;
 }
 
-function formOf(type: string, { as, g, v }: MediaType["parameters"], include: IncludeObject): Wanted | undefined {
+function formOf(
+  type: string,
+  { as, g, v }: MediaType["parameters"],
+  include: IncludeObject | undefined,
+): Wanted | undefined {
   const isJson = type === JSON_TYPE || type === "*/*" || type === "application/*";
   if (as !== undefined) {
     // Tables and bare metadata are made as JSON only; clients that ask for them otherwise name JSON too.
     if (!isJson || g !== "meta.k8s.io" || v !== "v1") return undefined;
-    if (as === "Table") return { as: "table", include };
+    if (as === "Table") return include && { as: "table", include };
     return as === "PartialObjectMetadata" || as === "PartialObjectMetadataList" ? { as: "metadata" } : undefined;
   }
   if (isJson) return { as: "json" };

@@ -20,6 +20,12 @@ Deno.test("the first form that there is, by quality and then by order, is chosen
   for (const [accept, wanted] of cases) deepEqual(chooseForm(accept, "Metadata"), wanted, accept);
 });
 
+Deno.test("where there are no tables, who takes nothing else gets nothing", () => {
+  const table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+  equal(chooseForm(table, undefined), undefined);
+  deepEqual(chooseForm(`${table},application/json`, undefined), { as: "json" });
+});
+
 Deno.test("discovery is whole only for those who read that version of it", () => {
   const v2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
   const v2beta1 = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";

@@ -87,18 +87,17 @@ async function answer(call: Call): Promise<Response> {
   });
   // Whatever form the client wants is the node's to choose.
   if (isStream(request)) return await answerStream(request, call);
-  const wanted = formOf(call);
+  // What cannot be read again, such as a review, has no rows.
+  const wanted = formOf(call, request.resource.verbs.includes("get"));
   if (http.method === "GET" && flag(query, "watch")) return await answerWatch(request, wanted, call);
   return respond(await callVerb(request, call), styleOf(call, wanted), server);
 }
 
 /** @throws {StatusError} 406 */
-function formOf({ http, query }: Call): Wanted {
-  const include = query.get("includeObject");
-  const wanted = chooseForm(
-    http.headers.get("accept") ?? "",
-    include === "None" || include === "Object" ? include : "Metadata",
-  );
+function formOf({ http, query }: Call, tables: boolean): Wanted {
+  const asked = query.get("includeObject");
+  const include = asked === "None" || asked === "Object" ? asked : "Metadata";
+  const wanted = chooseForm(http.headers.get("accept") ?? "", tables ? include : undefined);
   if (wanted === undefined) throw notAcceptable(PRODUCED);
   return wanted;
 }
@@ -119,7 +118,7 @@ async function answerComputed(resource: FoundResource, call: Call): Promise<Resp
     name,
   });
   if (!(resource.verbs as readonly string[]).includes(verb)) throw methodNotSupported(resource, verb);
-  const wanted = formOf(call);
+  const wanted = formOf(call, true);
   const value = name !== "" ? await resource.get(name, namespace) : {
     kind: `${resource.kind}List`,
     apiVersion: resource.apiVersion,
@@ -245,7 +244,8 @@ const VERBS: Readonly<Record<string, string>> = {
 };
 
 async function answerStream(request: ApiRequest, { http, query, server }: Call): Promise<Response> {
-  const verb = VERBS[http.method];
+  // A proxy leads every method on; that of OPTIONS has no verb of its own, so that only those who may all may it.
+  const verb = VERBS[http.method] ?? (http.method === "OPTIONS" && request.subresource === "proxy" ? "" : undefined);
   if (verb === undefined) throw methodNotSupported(request.resource, http.method);
   const [, proxyPath] = /\/proxy(\/[^?]*)?(\?|$)/.exec(http.url) ?? [];
   const asked = { ...request, verb, query, ...(proxyPath !== undefined && { proxyPath }) };
