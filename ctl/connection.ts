@@ -58,15 +58,23 @@ export function connectTo(access: ClusterAccess, headers: [string, string][] = [
 }
 
 /** (kubernetes.io, "User impersonation") */
-function impersonation({ as, asGroup = [], asUid }: ConnectionOptions): [string, string][] {
+export function impersonation({ as, asGroup = [], asUid }: ConnectionOptions): [string, string][] {
   if (as === undefined && (asGroup.length > 0 || asUid !== undefined)) {
     throw new Problem("--as-group and --as-uid need --as: name the user too.");
   }
-  return [
-    ...(as === undefined ? [] : [["impersonate-user", as] as [string, string]]),
-    ...asGroup.map((group): [string, string] => ["impersonate-group", group]),
-    ...(asUid === undefined ? [] : [["impersonate-uid", asUid] as [string, string]]),
+  const asked: [string, string, string | undefined][] = [
+    ["--as", "impersonate-user", as],
+    ...asGroup.map((group): [string, string, string] => ["--as-group", "impersonate-group", group]),
+    ["--as-uid", "impersonate-uid", asUid],
   ];
+  return asked.flatMap(([option, header, value]): [string, string][] => {
+    if (value === undefined) return [];
+    if (/\p{Cc}/u.test(value)) {
+      throw new Problem(`${option} takes no control characters: it is ${JSON.stringify(value)}.`);
+    }
+    // A header is bytes: UTF-8, as kubectl sends them.
+    return [[header, String.fromCharCode(...new TextEncoder().encode(value))]];
+  });
 }
 
 function withHeaders(headers: [string, string][]): Interceptor {

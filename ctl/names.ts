@@ -2,6 +2,7 @@
 import type { DiscoveredResource } from "@k3ts/proto";
 import type { KubernetesObject, ResourceReference } from "@k3ts/client";
 import { nearest } from "./nearest.ts";
+import { printableLine } from "./output/printable.ts";
 import { Problem } from "./problem.ts";
 
 const SEE_RESOURCES = "See what there is with: k3ts api-resources";
@@ -66,7 +67,7 @@ export function reference({ group, version, resource, kind }: DiscoveredResource
 
 /** As people write it: `deployment.apps/web`. */
 export function displayName({ group, singular }: DiscoveredResource, name: string): string {
-  return `${singular}${group === "" ? "" : `.${group}`}/${name}`;
+  return `${singular}${group === "" ? "" : `.${group}`}/${printableLine(name)}`;
 }
 
 /** As manifests write it: `apps/v1`. */

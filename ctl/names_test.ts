@@ -65,5 +65,6 @@ Deno.test("pairs and single words do not mix", () => {
 Deno.test("names are shown as they can be typed", () => {
   equal(displayName(pods, "a"), "pod/a");
   equal(displayName(deployments, "a"), "deployment.apps/a");
+  equal(displayName(pods, "a\npod/b\u001b[2J\u009dx\u0007"), "pod/a\\npod/b^[[2J^[]x^G");
   assertEquals([apiVersionOf(pods), apiVersionOf(deployments)], ["v1", "apps/v1"]);
 });

@@ -39,12 +39,12 @@ const EXTRA_PREFIX = "impersonate-extra-";
 
 /** (kubernetes.io, "User impersonation") */
 function impersonationOf(headers: Headers): Credentials["impersonate"] {
-  const user = headers.get("impersonate-user") ?? "";
-  const groups = listOf(headers.get("impersonate-group"));
-  const uid = headers.get("impersonate-uid") ?? "";
+  const user = utf8Of(headers.get("impersonate-user")) ?? "";
+  const groups = listOf(utf8Of(headers.get("impersonate-group")));
+  const uid = utf8Of(headers.get("impersonate-uid")) ?? "";
   const extra: Record<string, string[]> = {};
   for (const [name, value] of headers) {
-    if (name.startsWith(EXTRA_PREFIX)) extra[decodeKey(name.slice(EXTRA_PREFIX.length))] = listOf(value);
+    if (name.startsWith(EXTRA_PREFIX)) extra[decodeKey(name.slice(EXTRA_PREFIX.length))] = listOf(utf8Of(value));
   }
   if (user !== "") return { user, groups, extra, ...(uid !== "" && { uid }) };
   const asked = [
@@ -69,6 +69,11 @@ function decodeKey(key: string): string {
   } catch {
     return key;
   }
+}
+
+/** A header's bytes, which are read as a character each, are UTF-8 where names are meant: clients in Go send them so. */
+function utf8Of(value: string | null): string | null {
+  return value && new TextDecoder().decode(Uint8Array.from(value, (character) => character.charCodeAt(0)));
 }
 
 /** Repeated headers arrive as one, joined by commas. */

@@ -1,6 +1,6 @@
 /** Tables as text, columns aligned, in the manner of kubectl. */
 import type { Table } from "@k3ts/client";
-import { printable } from "./printable.ts";
+import { printableLine } from "./printable.ts";
 
 const GAP = "   ";
 
@@ -40,7 +40,7 @@ export function renameRows(table: Table, rename: (name: string) => string): Tabl
  * @param widths least ones, such as of rows shown before; grows
  */
 export function align(rows: readonly (readonly string[])[], widths: number[] = []): string {
-  const lines = rows.map((row) => row.map((cell) => printable(cell.trimEnd()).replaceAll("\n", "\\n")));
+  const lines = rows.map((row) => row.map((cell) => printableLine(cell.trimEnd())));
   for (const line of lines) line.forEach((cell, index) => widths[index] = Math.max(widths[index] ?? 0, cell.length));
   return lines.map((line) =>
     line.map((cell, index) => index === line.length - 1 ? cell : cell.padEnd(widths[index]!)).join(GAP).trimEnd()
