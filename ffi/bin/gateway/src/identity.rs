@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use x509_parser::parse_x509_certificate;
 
+use crate::client_certificates::provable;
+
 pub const IDENTITY: HeaderName = HeaderName::from_static("k3ts-identity");
 
 /// Headers that only the gateway, or the server's answers to it, may set.
@@ -52,9 +54,10 @@ pub fn identify(
     let Ok(now) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) else {
         return refused;
     };
-    if verifier
-        .verify_client_cert(leaf, intermediates, UnixTime::since_unix_epoch(now))
-        .is_err()
+    if !provable(leaf)
+        || verifier
+            .verify_client_cert(leaf, intermediates, UnixTime::since_unix_epoch(now))
+            .is_err()
     {
         return refused;
     }

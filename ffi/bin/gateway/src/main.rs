@@ -8,6 +8,7 @@
 
 mod activity;
 mod body;
+mod client_certificates;
 mod connect_stream;
 mod connection;
 mod control;
