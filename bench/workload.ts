@@ -1,28 +1,28 @@
 /** What the benchmarks run on a cluster. */
 import type { NewObject } from "@k3ts/client";
 import type { Pod } from "@k3ts/model";
-import type { Output, TestCluster } from "@k3ts/tests/cluster";
+import type { TestMachine } from "@k3ts/tests/machine";
 import { busyboxImage } from "@k3ts/tools/busybox-image";
 
 export const IMAGE = "busybox:1.37";
 
 /** Puts the image that the pods use on the node, so that no pull is measured. */
-export async function provideImage(cluster: TestCluster): Promise<void> {
+export async function provideImage(machine: TestMachine): Promise<void> {
   const path = await Deno.makeTempFile({ prefix: "k3ts-bench-", suffix: ".tar" });
   try {
     await Deno.writeFile(path, await busyboxImage());
-    await cluster.k3ts("image", "import", path, "--data-dir", cluster.dataDir);
+    await machine.k3ts("image", "import", path, "--data-dir", machine.dataDir);
   } finally {
     await Deno.remove(path);
   }
 }
 
 /** A pod that sleeps, as small as a pod can be: its service account's token is mounted as in any other. */
-export function sleeper(name: string, namespace = "default"): NewObject<Pod> {
+export function sleeper(name: string, namespace = "default", labels: Record<string, string> = {}): NewObject<Pod> {
   return {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name, namespace },
+    metadata: { name, namespace, labels },
     spec: {
       terminationGracePeriodSeconds: 0,
       containers: [{
@@ -36,33 +36,31 @@ export function sleeper(name: string, namespace = "default"): NewObject<Pod> {
   };
 }
 
-/** Runs a program of ours in the cluster's network. @returns what it wrote as JSON */
+/** Creates pods and waits until they are ready. @returns the uid and the address of each */
+export async function runPods(
+  machine: TestMachine,
+  pods: readonly NewObject<Pod>[],
+): Promise<{ uid: string; address: string }[]> {
+  await machine.apply(...pods);
+  const names = pods.map(({ metadata }) => `pod/${metadata!.name}`);
+  await machine.kubectl("wait", "--for=condition=Ready", "--timeout=120s", ...names);
+  const fields = "{.metadata.uid} {.status.podIP}";
+  return await Promise.all(names.map(async (name) => {
+    const [uid, address] = (await machine.kubectl("get", name, "-o", `jsonpath=${fields}`)).split(" ");
+    return { uid: uid!, address: address! };
+  }));
+}
+
+/** Runs a program of `inside/` in the machine's network. @param wrap a command that runs it @returns what it wrote as JSON */
 export async function runInside<T>(
-  cluster: TestCluster,
+  machine: TestMachine,
   program: string,
   input: unknown,
   wrap: string[] = [],
 ): Promise<T> {
-  return answer(program, await cluster.run([...wrap, ...wordsOf(program)], { input: JSON.stringify(input) }));
-}
-
-/** The same in this process's network. */
-export async function runProgram<T>(program: string, input: unknown): Promise<T> {
-  const [deno, ...args] = wordsOf(program) as [string, ...string[]];
-  const child = new Deno.Command(deno, { args, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(JSON.stringify(input)));
-  await writer.close();
-  const { code, stdout, stderr } = await child.output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return answer(program, { code, stdout: text(stdout), stderr: text(stderr) });
-}
-
-function wordsOf(program: string): string[] {
-  return [Deno.execPath(), "run", "--quiet", "-A", new URL(`./inside/${program}.ts`, import.meta.url).pathname];
-}
-
-function answer<T>(program: string, { code, stdout, stderr }: Output): T {
+  const path = new URL(`./inside/${program}.ts`, import.meta.url).pathname;
+  const words = [...wrap, Deno.execPath(), "run", "--quiet", "-A", path];
+  const { code, stdout, stderr } = await machine.run(words, { input: JSON.stringify(input) });
   if (code !== 0) throw new Error(`${program} ended with exit ${code}:\n${stderr}`);
   return JSON.parse(stdout);
 }

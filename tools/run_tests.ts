@@ -10,7 +10,7 @@ import { run } from "./run.ts";
 import { runSteps, type Step } from "./steps.ts";
 
 const deno = Deno.execPath();
-const MEMBERS = ["proto", "model", "api", "client", "ffi", "server", "plugins", "agent", "ctl", "tools"];
+const MEMBERS = ["proto", "model", "api", "client", "ffi", "server", "plugins", "agent", "ctl", "bench", "tools"];
 
 const { values } = parseArgs({ args: Deno.args, options: { "without-e2e": { type: "boolean" } } });
 
