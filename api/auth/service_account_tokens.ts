@@ -179,9 +179,18 @@ export class ServiceAccountTokens {
     const claims = isLegacy ? readLegacyClaims(parsed, token, this.issuer) : parsed;
     if (claims === undefined || !isWhole(claims)) throw new TokenRefused("service account token lacks claims");
     if (token.length > VERIFIED_LENGTH_MAX) return claims;
-    if (this.#verified.size >= VERIFIED_MAX) this.#verified.delete(this.#verified.keys().next().value!);
+    this.#forgetSome();
     this.#verified.set(token, claims);
     return claims;
+  }
+
+  /** Makes room for one: looks at two, so that those that have expired are found before they are many. */
+  #forgetSome(): void {
+    for (const [token, claims] of this.#verified.entries().take(2).toArray()) {
+      this.#verified.delete(token);
+      const hasRoom = this.#verified.size < VERIFIED_MAX - 1;
+      if (hasRoom && claims.exp > this.#now() / 1000) this.#verified.set(token, claims);
+    }
   }
 }
 

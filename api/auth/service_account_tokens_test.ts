@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok, rejects, throws } from "node:assert/strict";
+import { collectGarbage } from "../testing/garbage.ts";
 import {
   type Existence,
   generateTokenKey,
@@ -46,6 +47,23 @@ Deno.test("an expired token is refused, though it was believed before", async ()
   ok(await tokens.verify(token));
   now += 600_000;
   await rejects(tokens.verify(token), TokenRefused);
+});
+
+Deno.test("what a token says is kept no longer than it is valid, as others come", async () => {
+  let now = NOW;
+  const tokens = new ServiceAccountTokens(ISSUER, await generateTokenKey("k"), () => now);
+  const verify = async (expirationSeconds: number) => {
+    const { token } = await tokens.sign({ ...order, expirationSeconds });
+    return new WeakRef((await tokens.verify(token))!);
+  };
+  const long = await verify(86_400);
+  const short: WeakRef<object>[] = [];
+  for (let index = 0; index < 10; index++) short.push(await verify(600));
+  now += 600_000;
+  for (let index = 0; index < 11; index++) await verify(86_400);
+  await collectGarbage();
+  ok(long.deref() !== undefined);
+  deepEqual(short.filter((claims) => claims.deref() !== undefined), []);
 });
 
 Deno.test("what is no token of ours is nobody's, whatever its parts hold", async () => {

@@ -3,49 +3,32 @@ import type { Revision } from "../store/store.ts";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ObjectChange } from "./change.ts";
 import { EncodedEvent, type Form, type WatchEventType } from "./encoding.ts";
-import { Kept } from "./kept.ts";
+import { Kept, type KeptLimits } from "./kept.ts";
 
 /** Events handed over at once, so that one watch does not hold up the others. */
 export const EVENTS_AT_ONCE = 64;
 /** And bytes, of what was there at the beginning. */
 const INITIAL_BYTES_AT_ONCE = 64 * 1024;
-/** Remembered changes, those that watches are likely to be reading now; and remembered batches. */
-const SHARED_MAX = 1024;
-/** Bytes of the objects of those changes, and of those batches; encoded and framed they are a few times as many. */
-const SHARED_BYTES_MAX = 8 * 1024 * 1024;
+/** What is remembered: of changes those that watches are likely to be reading now. */
+const LIMITS: KeptLimits = {
+  countMax: 1024,
+  /** Of the objects that are shown; framed for a wire they are twice as many. */
+  bytesMax: 8 * 1024 * 1024,
+};
 
-/** Encoded events by change, form and type, shared between watches. */
+/** Encoded events by change, form and type, shared between watches. They go with the history that has the change. */
 export class SharedEvents {
-  readonly #events = new Map<ObjectChange, Map<string, EncodedEvent>>();
-  #bytes = 0;
+  readonly #events = new Kept<ObjectChange, EncodedEvent>(LIMITS);
 
   get(change: ObjectChange, type: WatchEventType, object: StoredObject, form: Form): EncodedEvent {
-    let forms = this.#events.get(change);
-    if (forms === undefined) {
-      forms = new Map();
-      this.#events.set(change, forms);
-      this.#bytes += change.object.json.length;
-      this.#forget();
-    }
     const id = `${type}/${form.id}`;
-    let event = forms.get(id);
-    if (event === undefined) {
-      // What left a filter is shown as it was, but as of the revision at which it left.
-      const shown = type === "DELETED" && object.revision !== change.revision ? at(object, change.revision) : object;
-      event = new EncodedEvent(type, form.encode(shown), change.traceparent);
-      forms.set(id, event);
-    }
+    const known = this.#events.get(change, id);
+    if (known !== undefined) return known;
+    // What left a filter is shown as it was, but as of the revision at which it left.
+    const shown = type === "DELETED" && object.revision !== change.revision ? at(object, change.revision) : object;
+    const event = new EncodedEvent(type, form.encode(shown), change.traceparent);
+    this.#events.keep(change, id, event, event.object.length);
     return event;
-  }
-
-  /** The oldest, but never what has just been asked for. */
-  #forget(): void {
-    for (const oldest of this.#events.keys()) {
-      const few = this.#events.size <= SHARED_MAX && this.#bytes <= SHARED_BYTES_MAX;
-      if (few || this.#events.size === 1) return;
-      this.#events.delete(oldest);
-      this.#bytes -= oldest.object.json.length;
-    }
   }
 }
 
@@ -56,10 +39,7 @@ export class SharedEvents {
  * each, and everything anew after each change. So batches go with the array that they were made from.
  */
 export class SharedBatches {
-  readonly #batches = new Kept<readonly StoredObject[], readonly EncodedEvent[]>({
-    countMax: SHARED_MAX,
-    bytesMax: SHARED_BYTES_MAX,
-  });
+  readonly #batches = new Kept<readonly StoredObject[], readonly EncodedEvent[]>(LIMITS);
 
   /** The batch that begins at an index, which is before the end. */
   get(objects: readonly StoredObject[], at: number, form: Form): readonly EncodedEvent[] {

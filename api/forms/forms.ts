@@ -1,7 +1,7 @@
 /** The forms in which each resource's objects are shown, made once a server so that what is kept is shared. */
 import { encodeProtobuf, openEnvelope, typeFacts } from "@k3ts/model";
 import { type Form, JSON_FORM } from "../cache/encoding.ts";
-import { Kept } from "../cache/kept.ts";
+import { Kept, type KeptLimits } from "../cache/kept.ts";
 import type { Clock } from "../clock.ts";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
@@ -15,8 +15,8 @@ export type FormChoice =
   | { as: "json" | "protobuf" | "metadata" }
   | { as: "table"; include: IncludeObject };
 
-/** Bytes of protobuf that are kept of all objects. */
-const KEPT_BYTES_MAX = 32 * 1024 * 1024;
+/** Objects, and bytes of them all, whose protobuf is kept. */
+const KEPT: KeptLimits = { countMax: 16_384, bytesMax: 32 * 1024 * 1024 };
 
 const STATUS_TYPE = typeFacts("", "v1", "Status")!;
 const encoder = new TextEncoder();
@@ -29,7 +29,7 @@ const METADATA_FORM: Form = {
 
 export class Forms {
   readonly #clock: Clock;
-  readonly #kept = new Kept<StoredObject, Uint8Array>({ countMax: Infinity, bytesMax: KEPT_BYTES_MAX });
+  readonly #kept = new Kept<StoredObject, Uint8Array>(KEPT);
   readonly #envelopes = new Map<ServedResource, Form>();
 
   constructor(clock: Clock) {
