@@ -67,12 +67,15 @@ async function endProcesses(name: string): Promise<void> {
   }
 }
 
-async function processesOf(name: string): Promise<number[]> {
+/** Those of one machine are those of what was started on it, without guests that are in its network only. */
+export async function processesOf(name: string, machine?: string): Promise<number[]> {
   const networks = new Set<number>();
-  for (const network of await networksOf(name)) {
+  for (const network of machine === undefined ? await networksOf(name) : []) {
     const { ino } = await Deno.stat(`/run/netns/${network}`);
     if (ino !== null) networks.add(ino);
   }
+  const folder = machine === undefined ? `${FOLDER}/${name}` : folderOf(name, machine);
+  const cgroup = machine === undefined ? `/${name}-` : `/${cgroupOf(name, machine)}/`;
   const found: number[] = [];
   for await (const entry of Deno.readDir("/proc")) {
     const pid = Number(entry.name);
@@ -82,7 +85,7 @@ async function processesOf(name: string): Promise<number[]> {
       Deno.readTextFile(`/proc/${pid}/cgroup`).catch(() => ""),
       Deno.stat(`/proc/${pid}/ns/net`).then(({ ino }) => ino, () => null),
     ]);
-    const isOurs = command.includes(`${FOLDER}/${name}/`) || cgroups.includes(`/${name}-`) ||
+    const isOurs = [`${folder}/`, `${folder}\0`].some((text) => command.includes(text)) || cgroups.includes(cgroup) ||
       (network !== null && networks.has(network));
     if (isOurs && !await hasEnded(pid)) found.push(pid);
   }
@@ -113,13 +116,14 @@ async function unmountAll(name: string): Promise<void> {
 }
 
 /** In every hierarchy, with cgroup v1 and v2. */
-async function cgroupsOf(name: string): Promise<string[]> {
+export async function cgroupsOf(name: string, machine?: string): Promise<string[]> {
   const found: string[] = [];
   const roots = [CGROUPS];
   for await (const entry of Deno.readDir(CGROUPS)) if (entry.isDirectory) roots.push(`${CGROUPS}/${entry.name}`);
   for (const root of roots) {
     for await (const entry of Deno.readDir(root)) {
-      if (entry.name.startsWith(`${name}-`)) found.push(`${root}/${entry.name}`);
+      const isOurs = machine === undefined ? entry.name.startsWith(`${name}-`) : entry.name === cgroupOf(name, machine);
+      if (isOurs) found.push(`${root}/${entry.name}`);
     }
   }
   return found;

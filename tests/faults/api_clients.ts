@@ -6,7 +6,7 @@ const COLLECTION = "/api/v1/namespaces/default/configmaps";
 const OBJECTS = 6;
 
 export interface ConfigMap {
-  metadata: { name: string; resourceVersion: string; labels?: { color?: string } };
+  metadata: { name: string; uid: string; resourceVersion: string; labels?: { color?: string } };
   data: { count: string };
 }
 
@@ -18,18 +18,44 @@ export interface Write {
   name: string;
   /** Unlike that of every other write of the object; a deletion has that of the state that it ends. */
   count: string;
+  /** When it was acknowledged, milliseconds since the epoch. */
+  at?: number;
 }
 
-/** Speaks to the API on a socket in a folder, if there is one. */
-export class Api implements Disposable {
-  readonly #client: Deno.HttpClient;
+/** An API that others make use of, too, and that things happen to. */
+export interface ApiPlace {
+  /** Its scheme, host and port. */
+  url: string;
+  client: Deno.HttpClient;
+  /** For an answer, and for the next event of a watch: who waits for longer takes it for broken. */
+  answerMsMax: number;
+  /** After which a watch is ended by the server, so that its watcher resumes. Less than the time for an answer. */
+  watchSeconds: number;
+  /** Whether an answer with this status tells nothing but that something is at fault just now. */
+  isFault(status: number, method: string): boolean;
+}
 
-  constructor(path: string) {
-    this.#client = Deno.createHttpClient({ proxy: { transport: "unix", path: `${path}/socket` } });
+/** Speaks to the API on a socket in a folder, if there is one, or to that in another place. */
+export class Api implements Disposable {
+  readonly place: Pick<ApiPlace, "url" | "client"> & Partial<ApiPlace>;
+
+  constructor(where: string | ApiPlace) {
+    this.place = typeof where !== "string" ? where : {
+      url: "http://api",
+      client: Deno.createHttpClient({ proxy: { transport: "unix", path: `${where}/socket` } }),
+    };
   }
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    return await orBroken(fetch(`http://api${path}`, { ...init, client: this.#client } as RequestInit));
+    const { url, client } = this.place;
+    const response = await this.answer(fetch(`${url}${path}`, { ...init, client } as RequestInit));
+    if (!this.place.isFault?.(response.status, init.method ?? "GET")) return response;
+    throw new Broken(`status ${response.status}: ${await this.answer(response.text())}`);
+  }
+
+  /** @throws {Broken} whatever it fails with: only for what a connection can do */
+  answer<T>(result: Promise<T>): Promise<T> {
+    return orBroken(result, this.place.answerMsMax);
   }
 
   async list(selector = ""): Promise<{ items: ConfigMap[]; metadata: { resourceVersion: string } }> {
@@ -39,7 +65,7 @@ export class Api implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#client.close();
+    this.place.client.close();
   }
 }
 
@@ -50,21 +76,23 @@ export class Writer {
   readonly unknown: Write[] = [];
   #count = 0;
 
-  constructor(readonly id: number, readonly random: () => number) {}
+  /** @param paceMs between its writes */
+  constructor(readonly id: number, readonly random: () => number, readonly paceMs = 0) {}
 
-  /** Until a request breaks. */
-  async run(api: Api): Promise<void> {
-    for (;;) {
+  /** Until a request breaks, or the signal fires. */
+  async run(api: Api, signal?: AbortSignal): Promise<void> {
+    while (!signal?.aborted) {
+      if (this.paceMs > 0) await new Promise((resolve) => setTimeout(resolve, this.paceMs));
       const name = `w${this.id}-${Math.floor(this.random() * OBJECTS)}`;
       let write: Write | undefined;
       try {
         const found = await api.fetch(`${COLLECTION}/${name}`);
-        const present = found.status === 200 ? await orBroken<ConfigMap>(found.json()) : undefined;
-        if (present === undefined) await orBroken(found.text());
+        const present = found.status === 200 ? await api.answer<ConfigMap>(found.json()) : undefined;
+        if (present === undefined) await api.answer(found.text());
         write = this.#next(name, present);
         const { status, text } = await this.#send(api, write, present);
         ok(status === 200 || status === 201, `${write.type} of ${name}: ${status} ${text}`);
-        this.acknowledged.push(write);
+        this.acknowledged.push({ ...write, at: Date.now() });
       } catch (error) {
         if (!(error instanceof Broken)) throw error;
         if (write !== undefined) this.unknown.push(write);
@@ -88,13 +116,20 @@ export class Writer {
     });
     const path = type === "ADDED" ? COLLECTION : `${COLLECTION}/${name}`;
     const method = { ADDED: "POST", MODIFIED: "PUT", DELETED: "DELETE" }[type];
+    // Of the state that it ends only: a deletion that comes late must not end a later one.
+    const { uid, resourceVersion } = present?.metadata ?? {};
+    const deletion = JSON.stringify({
+      apiVersion: "v1",
+      kind: "DeleteOptions",
+      preconditions: { uid, resourceVersion },
+    });
     const response = await api.fetch(path, {
       method,
       headers: { "content-type": "application/json" },
-      ...(type !== "DELETED" && { body }),
+      body: type === "DELETED" ? deletion : body,
     });
     // The answer counts when the whole of it is there.
-    return { status: response.status, text: await orBroken(response.text()) };
+    return { status: response.status, text: await api.answer(response.text()) };
   }
 }
 
@@ -119,17 +154,22 @@ export class Watcher {
       allowWatchBookmarks: "true",
       resourceVersion: this.#revision,
       labelSelector: this.selector,
+      ...(api.place.watchSeconds !== undefined && { timeoutSeconds: `${api.place.watchSeconds}` }),
     });
     try {
       const response = await api.fetch(`${COLLECTION}?${query}`);
       equal(response.status, 200);
       const lines = response.body!.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()).getReader();
-      for (;;) {
-        const { value: line, done } = await orBroken(lines.read());
-        const event = done ? undefined : parsed(line);
-        if (event === undefined) return;
-        this.#take(event);
-        if (this.revision >= until) return await lines.cancel();
+      try {
+        while (this.revision < until) {
+          const { value: line, done } = await api.answer(lines.read());
+          const event = done ? undefined : parsed(line);
+          if (event === undefined) return;
+          this.#take(event);
+        }
+      } finally {
+        // What has broken cannot be ended any more.
+        await lines.cancel().catch(() => {});
       }
     } catch (error) {
       if (!(error instanceof Broken)) throw error;
@@ -146,15 +186,20 @@ export class Watcher {
   }
 }
 
-/** The other side has gone. */
-class Broken extends Error {}
+/** The other side has gone, or is at fault. */
+export class Broken extends Error {}
 
-/** @throws {Broken} whatever it fails with: only for what a connection can do */
-async function orBroken<T>(result: Promise<T>): Promise<T> {
+async function orBroken<T>(result: Promise<T>, msMax: number | undefined): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    if (msMax !== undefined) timer = setTimeout(() => reject(new Error(`no answer within ${msMax} ms`)), msMax);
+  });
   try {
-    return await result;
+    return await Promise.race([result, late]);
   } catch (cause) {
     throw new Broken("the connection broke", { cause });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -5,8 +5,9 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { type EngineName, openNative } from "@k3ts/ffi";
 import { diskStore } from "@k3ts/server/stores";
-import { Api, type ConfigMap, Watcher, type Write, Writer } from "./api_clients.ts";
+import { Api, type ConfigMap, Watcher, Writer } from "./api_clients.ts";
 import { ApiProcess, VICTIM } from "./api_process.ts";
+import { checkWrites, replayed } from "./histories.ts";
 import { randomFrom } from "./random.ts";
 import type { KillOptions } from "./store_kill.ts";
 import { runAndKill } from "./victim.ts";
@@ -38,9 +39,11 @@ export async function killApi({ engine, rounds, seed, log }: KillOptions): Promi
     const acknowledged = writers.flatMap((writer) => writer.acknowledged);
     const unknown = writers.flatMap((writer) => writer.unknown);
     ok(acknowledged.length > rounds, `only ${acknowledged.length} writes were acknowledged`);
-    const made = compare(all.seen, acknowledged, unknown);
+    const seen = all.seen.filter(({ name }) => name !== "the-end");
+    const { violations, made } = checkWrites({ seen, acknowledged, unknown });
+    deepEqual(violations, []);
     return `API, ${engine}: ${rounds} kills, ${acknowledged.length} acknowledged writes, 0 lost; ` +
-      `${all.seen.length} events seen by a watch that never listed, of them ${made} of ${unknown.length} ` +
+      `${all.seen.length} events seen by a watch that never listed, of them ${made.length} of ${unknown.length} ` +
       `writes whose fate nobody was told`;
   } finally {
     await Deno.remove(path, { recursive: true });
@@ -67,32 +70,8 @@ async function finish(path: string, engine: EngineName, watchers: Watcher[]): Pr
     await watcher.run(api, end);
     equal(watcher.revision, end);
     const { items } = await api.list(watcher.selector);
-    deepEqual(replayed(watcher), new Map(items.map(({ metadata, data }) => [metadata.name, data.count])));
+    deepEqual(replayed(watcher.seen), new Map(items.map(({ metadata, data }) => [metadata.name, data.count])));
   }
-}
-
-/** What there is, to go by the events. A change of what was not seen before may come first: history does not reach back for ever. */
-function replayed({ seen }: Watcher): Map<string, string> {
-  const there = new Map<string, string>();
-  for (const { type, name, count } of seen) {
-    if (type === "DELETED") there.delete(name);
-    else there.set(name, count);
-  }
-  return there;
-}
-
-/** @returns how many of the unknown writes were made */
-function compare(seen: readonly Write[], acknowledged: readonly Write[], unknown: readonly Write[]): number {
-  const wordsOf = ({ type, name, count }: Write) => `${type} ${name} ${count}`;
-  const times = new Map<string, number>();
-  for (const event of seen) times.set(wordsOf(event), (times.get(wordsOf(event)) ?? 0) + 1);
-  for (const [words, count] of times) equal(count, 1, `${words} was seen ${count} times`);
-  for (const write of acknowledged) ok(times.delete(wordsOf(write)), `${wordsOf(write)} was acknowledged and not seen`);
-  let made = 0;
-  for (const write of unknown) if (times.delete(wordsOf(write))) made++;
-  const [unasked, ...rest] = [...times.keys()].filter((words) => !words.startsWith("ADDED the-end "));
-  equal(unasked, undefined, `${unasked} was seen, which nobody wrote, and ${rest.length} more`);
-  return made;
 }
 
 async function compact(path: string, engine: EngineName): Promise<void> {

@@ -1,4 +1,5 @@
 /** Clients of the demo's Service, in a process of their own on the node. */
+import { TextLineStream } from "@k3ts/tools/lines";
 import { ROOT, type TestMachine } from "../e2e/machine.ts";
 import type { Seen } from "./witness_main.ts";
 
@@ -16,8 +17,20 @@ export interface Failure {
   message: string;
 }
 
+export interface WitnessOptions {
+  /** Between requests of one kind. @default 100 */
+  everyMs?: number;
+  /** For a page. @default 2000 */
+  patienceMs?: number;
+}
+
 export class Witness implements AsyncDisposable {
-  private constructor(readonly child: Deno.ChildProcess) {}
+  /** What it says, which is read as it comes: who is not read is held up. */
+  readonly #lines: Promise<string[]>;
+
+  private constructor(readonly child: Deno.ChildProcess) {
+    this.#lines = Array.fromAsync(child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()));
+  }
 
   /**
    * Fetches the page by ClusterIP and by NodePort, and asks for the Service's name.
@@ -36,21 +49,27 @@ export class Witness implements AsyncDisposable {
   }
 
   /** Fetches pages on a machine, and asks its resolver for a name. */
-  static async of(cluster: TestMachine, on: TestMachine, urls: readonly string[], name: string): Promise<Witness> {
+  static async of(
+    cluster: TestMachine,
+    on: TestMachine,
+    urls: readonly string[],
+    name: string,
+    options: WitnessOptions = {},
+  ): Promise<Witness> {
     const resolver = /^dns: +(\S+)/m.exec(await cluster.k3ts("cluster", "info"))![1]!;
     const script = ["--config", `${ROOT}/deno.json`, `${ROOT}/tests/kills/witness_main.ts`];
     const api = on === cluster ? ["--api", "6443"] : [];
-    const words = [...script, "--name", name, "--resolver", resolver, ...api, ...urls];
-    return new Witness(
-      on.command([Deno.execPath(), "run", "--quiet", "-A", ...words], { stdin: "null" }).spawn(),
-    );
+    const pace = ["--every", `${options.everyMs ?? 100}`, "--patience", `${options.patienceMs ?? 2000}`];
+    const words = [...script, "--name", name, "--resolver", resolver, ...api, ...pace, ...urls];
+    const run = [Deno.execPath(), "run", "--quiet", "-A", ...words];
+    return new Witness(on.command(run, { stdin: "null", stderr: "inherit" }).spawn());
   }
 
   /** Ends it. @returns what it saw */
   async conclude(): Promise<Witnessed> {
     this.child.kill("SIGTERM");
-    const { stdout } = await this.child.output();
-    const lines = new TextDecoder().decode(stdout).trim().split("\n");
+    const lines = await this.#lines;
+    await this.child.status;
     const failures = lines.slice(0, -1).map((line) => {
       const [, at, what, message] = /^(\S+) (\S+): (.*)$/.exec(line) ?? [, "", line, ""];
       return { at: Date.parse(at!), what: what!, message: message! };

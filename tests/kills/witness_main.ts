@@ -2,7 +2,7 @@
  * What clients of a node see: fetches each URL ten times a second, over a new connection each time, asks the resolver
  * for a name as often, and connects to the API.
  *
- *     deno run -A witness_main.ts --name NAME --resolver ADDRESS --api PORT URL…
+ *     deno run -A witness_main.ts --name NAME --resolver ADDRESS --api PORT [--every MS] [--patience MS] URL…
  *
  * Prints every failure as it happens and, at SIGTERM, what it counted.
  */
@@ -10,8 +10,6 @@ import dgram from "node:dgram";
 import { parseArgs } from "node:util";
 import { decode, encode, NOERROR, TYPES } from "../dns/query.ts";
 
-const EVERY_MS = 100;
-const FETCH_MS_MAX = 2_000;
 /** As a stub resolver: asks again after this time, as often as this (resolv.conf(5): `timeout`, `attempts`). */
 const ANSWER_MS_MAX = 1_000;
 const ATTEMPTS = 5;
@@ -23,7 +21,13 @@ export interface Seen {
 }
 
 const { values, positionals: urls } = parseArgs({
-  options: { name: { type: "string" }, resolver: { type: "string" }, api: { type: "string" } },
+  options: {
+    name: { type: "string" },
+    resolver: { type: "string" },
+    api: { type: "string" },
+    every: { type: "string", default: "100" },
+    patience: { type: "string", default: "2000" },
+  },
   allowPositionals: true,
 });
 const seen: Record<string, Seen> = {};
@@ -40,7 +44,10 @@ function count(what: string, attempt: () => Promise<void>): void {
 }
 
 async function fetchPage(url: string): Promise<void> {
-  const response = await fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(FETCH_MS_MAX) });
+  const response = await fetch(url, {
+    headers: { connection: "close" },
+    signal: AbortSignal.timeout(Number(values.patience)),
+  });
   await response.text();
   if (!response.ok) throw new Error(`status ${response.status}`);
 }
@@ -83,7 +90,7 @@ const timer = setInterval(() => {
   for (const url of urls) count(url, () => fetchPage(url));
   if (values.api !== undefined) count("connect", () => connect(Number(values.api)));
   if (values.name !== undefined) count("dns", () => resolveName(values.name!, values.resolver!));
-}, EVERY_MS);
+}, Number(values.every));
 
 Deno.addSignalListener("SIGTERM", async () => {
   clearInterval(timer);
