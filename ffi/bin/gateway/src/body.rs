@@ -4,25 +4,22 @@
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use crate::connect_stream::EndedStream;
+use crate::gathered::{ALL_REQUESTS, Gathered, Pace};
 use crate::grpc::GrpcWebToGrpc;
-use crate::limits::{BODY_PROGRESS, BODY_WHOLE, BodyRule, GATHERED_BYTES_MAX};
+use crate::limits::{BODY_PROGRESS, BODY_WHOLE, BodyRule};
 
-/// A request's body up to this is sent along with its head, in one piece.
-const WHOLE_BYTES_MAX: usize = 64 * 1024;
 /// How long the beginning of a stream is waited for, as it may also be its end.
 const BEGINNING: Duration = Duration::from_millis(2);
 /// Pieces of a request's body between the client and the server.
@@ -78,7 +75,7 @@ impl Pump {
     /// with one read.
     pub async fn start(mut body: Incoming, rule: BodyRule) -> Result<(RequestBody, Option<Pump>), Broken> {
         let pace = Pace::of(rule);
-        let mut begun = Gathered::default();
+        let mut begun = Gathered::of(&ALL_REQUESTS);
         let whole = match rule {
             BodyRule::Bounded(_) => begun.gather(&mut body, pace).await?,
             BodyRule::Stream => match timeout(BEGINNING, begun.gather(&mut body, pace)).await {
@@ -132,41 +129,6 @@ impl Drop for Pump {
     }
 }
 
-/// Of all requests, what is being gathered.
-static GATHERED_BYTES: AtomicUsize = AtomicUsize::new(0);
-
-/// The beginning of a body. It is counted, as clients may begin many and end none.
-#[derive(Default)]
-struct Gathered(BytesMut);
-
-impl Gathered {
-    /// Reads until the end (true), or until there is more than is sent in one piece, or than all may hold together.
-    async fn gather(&mut self, body: &mut Incoming, pace: Pace) -> Result<bool, Broken> {
-        while self.0.len() <= WHOLE_BYTES_MAX && GATHERED_BYTES.load(Ordering::Relaxed) < GATHERED_BYTES_MAX {
-            match pace.next(body).await? {
-                Some(piece) => {
-                    GATHERED_BYTES.fetch_add(piece.len(), Ordering::Relaxed);
-                    self.0.extend_from_slice(&piece);
-                }
-                None => return Ok(true),
-            }
-        }
-        Ok(false)
-    }
-
-    fn take(&mut self) -> Bytes {
-        let bytes = std::mem::take(&mut self.0).freeze();
-        GATHERED_BYTES.fetch_sub(bytes.len(), Ordering::Relaxed);
-        bytes
-    }
-}
-
-impl Drop for Gathered {
-    fn drop(&mut self) {
-        GATHERED_BYTES.fetch_sub(self.0.len(), Ordering::Relaxed);
-    }
-}
-
 async fn carry(
     begun: Bytes,
     mut body: Incoming,
@@ -187,36 +149,6 @@ async fn carry(
         match rule {
             BodyRule::Bounded(limit) if total > limit => return Err(Broken::TooLarge(limit)),
             _ => {}
-        }
-    }
-}
-
-/// By when a body must be whole, if it must; then it must also go on all the time.
-#[derive(Clone, Copy)]
-struct Pace(Option<Instant>);
-
-impl Pace {
-    fn of(rule: BodyRule) -> Self {
-        Self(match rule {
-            BodyRule::Stream => None,
-            BodyRule::Bounded(_) => Some(Instant::now() + BODY_WHOLE),
-        })
-    }
-
-    /// What comes next; None at the end.
-    async fn next<B: Body<Data = Bytes> + Unpin>(self, body: &mut B) -> Result<Option<Bytes>, Broken> {
-        loop {
-            let frame = match self.0 {
-                None => body.frame().await,
-                Some(deadline) => timeout_at(deadline.min(Instant::now() + BODY_PROGRESS), body.frame())
-                    .await
-                    .map_err(|_| Broken::TooSlow)?,
-            };
-            let Some(frame) = frame else { return Ok(None) };
-            // Trailers of requests mean nothing to anybody here.
-            if let Ok(piece) = frame.map_err(|_| Broken::Aborted)?.into_data() {
-                return Ok(Some(piece));
-            }
         }
     }
 }
@@ -355,29 +287,9 @@ impl Drop for CutShort {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::StreamBody;
+    use http_body_util::BodyExt;
 
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_must_go_on_and_come_to_its_end() {
-        let every = |pause: Duration| {
-            let pieces = futures::stream::unfold((), move |()| async move {
-                tokio::time::sleep(pause).await;
-                Some((Ok::<_, Broken>(Frame::data(Bytes::from_static(b"a"))), ()))
-            });
-            StreamBody::new(Box::pin(pieces))
-        };
-        let pace = Pace::of(BodyRule::Bounded(1));
-        let mut silent = every(BODY_PROGRESS * 2);
-        assert_eq!(pace.next(&mut silent).await, Err(Broken::TooSlow));
-        let (began, pace) = (Instant::now(), Pace::of(BodyRule::Bounded(1)));
-        let mut dripping = every(BODY_PROGRESS / 2);
-        while let Ok(Some(_)) = pace.next(&mut dripping).await {}
-        assert_eq!(began.elapsed().as_secs(), BODY_WHOLE.as_secs());
-        let mut slow = every(BODY_WHOLE * 2);
-        assert!(matches!(Pace::of(BodyRule::Stream).next(&mut slow).await, Ok(Some(_))));
-    }
 
     #[tokio::test]
     async fn a_pump_that_was_stopped_is_no_end() {

@@ -13,6 +13,7 @@ mod connect_stream;
 mod connection;
 mod control;
 mod credential_files;
+mod gathered;
 mod grpc;
 mod identity;
 mod limits;
