@@ -60,6 +60,8 @@ export function planRules(input: RulesInput): PacketTable {
 /** Chains by what leads there. */
 class Maps {
   readonly served = new Map<string, string>();
+  /** Those of Services inside of the cluster, whatever their ports. */
+  readonly clusterAddresses = new Map<string, string>();
   readonly hostPorts = new Map<string, string>();
   readonly nodePorts = new Map<string, string>();
   readonly unserved = new Map<string, string>();
@@ -72,6 +74,7 @@ class Maps {
     });
     return new Map([
       ["services", map(BY_ADDRESS, this.served)],
+      ["cluster-addresses", map("ipv4_addr", this.clusterAddresses)],
       ["host-ports", map(BY_ADDRESS, this.hostPorts)],
       ["node-ports", map(BY_PORT, this.nodePorts)],
       ["unserved", map(BY_ADDRESS, this.unserved)],
@@ -101,6 +104,7 @@ function look(port: Port, maps: Maps, serviceCidr: string): void {
   const key = `${port.protocol} . ${port.port}`;
   const isNowhere = port.backends.length === 0;
   for (const address of port.clusterAddresses) {
+    maps.clusterAddresses.set(address, "refuse");
     if (isNowhere) put(maps.unserved, `${address} . ${key}`, "refuse");
     else if (internalBackends(port).length === 0) put(maps.unserved, `${address} . ${key}`, "discard");
     else put(maps.served, `${address} . ${key}`, `service-${port.name}`);
@@ -134,7 +138,7 @@ function externalBackends(port: Port): Backend[] {
  * Ports of the machine are on its addresses for others: neither on loopback, nor where it serves as a Service itself
  * (the cluster's DNS), which a pod could take over by a `hostPort` else.
  */
-function lookUps(serviceCidr: string): Record<"served" | "unserved", string[]> {
+function lookUps(serviceCidr: string): Record<"served" | "unserved" | "unmatched", string[]> {
   const onNode = `fib daddr type local ip daddr != { 127.0.0.0/8, ${serviceCidr} }`;
   return {
     served: [
@@ -146,11 +150,12 @@ function lookUps(serviceCidr: string): Record<"served" | "unserved", string[]> {
       "ct state new ip daddr . meta l4proto . th dport vmap @unserved",
       `ct state new ${onNode} meta l4proto . th dport vmap @unserved-node-ports`,
     ],
+    unmatched: [`ct state new ip daddr ${serviceCidr} fib daddr type != local goto unmatched`],
   };
 }
 
 function baseChains({ bridge, podCidr, serviceCidr }: RulesInput): [string, Chain][] {
-  const { served, unserved } = lookUps(serviceCidr);
+  const { served, unserved, unmatched } = lookUps(serviceCidr);
   return [
     ["prerouting", { hook: "type nat hook prerouting priority dstnat; policy accept;", rules: served }],
     ["output", { hook: "type nat hook output priority -100; policy accept;", rules: served }],
@@ -160,6 +165,13 @@ function baseChains({ bridge, podCidr, serviceCidr }: RulesInput): [string, Chai
       rules: unserved,
     }],
     ["unserved-output", { hook: "type filter hook output priority -110; policy accept;", rules: unserved }],
+    // After that, for what was for no port of a Service: kube-proxy refuses it, and drops what is for no Service at all.
+    ["unmatched-prerouting", {
+      hook: "type filter hook prerouting priority dstnat + 10; policy accept;",
+      rules: unmatched,
+    }],
+    ["unmatched-output", { hook: "type filter hook output priority -90; policy accept;", rules: unmatched }],
+    ["unmatched", { rules: ["ip daddr vmap @cluster-addresses", "drop"] }],
     ["refuse", { rules: ["meta l4proto tcp reject with tcp reset", "reject with icmp type port-unreachable"] }],
     ["discard", { rules: ["drop"] }],
     ["keep", { rules: ["accept"] }],

@@ -90,6 +90,18 @@ Deno.test("a Service without endpoints refuses", () => {
   equal(rulesOf(table, `service-${WEB}`), undefined);
 });
 
+Deno.test("whatever its ports, the address of a Service refuses the others, and that of none takes nothing", () => {
+  const headless = service("headless", { clusterIP: "None", clusterIPs: ["None"] });
+  const table = plan({ services: [service("web"), headless], slices: [slice("web", ["10.42.0.2"])] });
+  deepEqual([...table.maps.get("cluster-addresses")!.elements!], [["10.43.0.5", "goto refuse"]]);
+  deepEqual(rulesOf(table, "unmatched"), ["ip daddr vmap @cluster-addresses", "drop"]);
+  for (const hook of ["prerouting", "output"]) {
+    deepEqual(rulesOf(table, `unmatched-${hook}`), [
+      "ct state new ip daddr 10.43.0.0/16 fib daddr type != local goto unmatched",
+    ]);
+  }
+});
+
 Deno.test("an endpoint that is not ready gets nothing, one that ends is used when there is no other", () => {
   const unready = plan({ services: [service("web")], slices: [slice("web", ["10.42.0.2"], { ready: false })] });
   equal(target(unready, "unserved", "10.43.0.5 . tcp . 80"), "goto refuse");

@@ -24,7 +24,9 @@ const UDP_CLIENT = `
   const socket = dgram.createSocket("udp4");
   socket.on("message", (answer) => console.log(answer.toString()));
   socket.bind(4444, () => setInterval(() => socket.send("?", 53, Deno.args[0]), 50));`;
-/** Of curl(1). */
+/** In bash: ends with 7 when a datagram to port 81 was refused. */
+const UDP_REFUSED = "exec 3<>/dev/udp/$0/81; for i in {1..50}; do echo >&3 || exit 7; sleep 0.1; done";
+/** Of curl(1), and of the above. */
 const REFUSED = 7, TIMED_OUT = 28;
 
 Deno.test("Services", async (t) => {
@@ -100,6 +102,27 @@ Deno.test("Services", async (t) => {
   await t.step("a Service without endpoints refuses at once", async () => {
     for (const node of ["n1", "n2"]) equal(await fetchOn(node, `http://${await addressOf("nobody")}/`), "refused");
   });
+
+  await t.step(
+    "so does a port that a Service does not have, and no Service is silent",
+    async () => {
+      const address = await addressOf("web");
+      const dns = await nodes.kubectl("get", "service", "-A", "-o", "jsonpath={..clusterIP}");
+      const none = [200, 201, 202].map((last) => `10.43.255.${last}`).find((one) => !dns.includes(one))!;
+      for (const node of ["n1", "n2"]) {
+        equal(await fetchOn(node, `http://${address}:81/`), "refused");
+        equal(await fetchOn(node, `http://${none}/`), "silence");
+        equal(await fetchOn(node, "http://10.43.0.10:81/"), "refused", "the cluster's DNS, which is the machine's own");
+      }
+      for (const { uid, node } of [first!, second!]) {
+        const { code, stderr } = await nodes.machine(node).runInPod(uid, ["nc", "-w", "5", address, "81"]);
+        equal(code, 1);
+        match(stderr, /refused/);
+        const datagrams = await nodes.machine(node).commandInPodNetwork(uid, ["bash", "-c", UDP_REFUSED, address]);
+        equal((await datagrams.output()).code, REFUSED);
+      }
+    },
+  );
 
   await t.step("a client comes back to its endpoint, until it has stayed away for long enough", async () => {
     const url = `http://${await addressOf("sticky")}/`;
