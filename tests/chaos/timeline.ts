@@ -1,0 +1,44 @@
+/** What happened and what went wrong, in the order of time. */
+
+export interface Entry {
+  /** Milliseconds since the epoch. */
+  at: number;
+  text: string;
+}
+
+/** As many violations are told one by one; of the rest, how many there are. */
+const SHOWN_MAX = 40;
+
+export class Timeline {
+  readonly #events: Entry[] = [];
+  readonly violations: Entry[] = [];
+
+  tell(at: number, text: string): void {
+    this.#events.push({ at, text });
+  }
+
+  violation(at: number, text: string): void {
+    this.violations.push({ at, text });
+  }
+
+  /** With the time since the first entry, violations marked; only what led to the last of those shown. */
+  render(): string {
+    const shown = this.violations.toSorted(byTime).slice(0, SHOWN_MAX);
+    const last = shown.at(-1)?.at ?? Infinity;
+    const lines = [
+      ...this.#events.filter(({ at }) => at <= last).map((entry) => ({ ...entry, mark: "   " })),
+      ...shown.map((entry) => ({ ...entry, mark: "!!!" })),
+    ].toSorted(byTime);
+    const start = lines[0]?.at ?? 0;
+    const rest = this.violations.length - shown.length;
+    return [
+      `from ${new Date(start).toISOString()} on, seconds:`,
+      ...lines.map(({ at, text, mark }) => `${((at - start) / 1000).toFixed(3).padStart(9)} ${mark} ${text}`),
+      ...(rest > 0 ? [`and ${rest} violations more`] : []),
+    ].join("\n");
+  }
+}
+
+function byTime(one: Entry, other: Entry): number {
+  return one.at - other.at;
+}
