@@ -32,12 +32,25 @@ export function processLog(): Log {
   return createLog((line) => console.error(line), Date.now, level === undefined ? {} : { level: levelOf(level) });
 }
 
+/** @param write may throw: what cannot be said is counted, and the number said as soon as it can be */
 export function createLog(write: (line: string) => void, now: () => number, { level = "info" }: LogOptions = {}): Log {
   const least = LEVELS.indexOf(level);
+  let lost = 0;
+  const head = (level: Level) => `time=${new Date(now()).toISOString()} level=${level}`;
+  // Nothing is to end because a disk has no room for its log.
+  const tryToWrite = (line: string) => {
+    try {
+      if (lost > 0) write(`${head("warn")} msg="lines of this log could not be written" lines=${lost}`);
+      lost = 0;
+      write(line);
+    } catch {
+      lost++;
+    }
+  };
   const say = (level: Level, message: string, fields: Fields = {}) => {
     if (LEVELS.indexOf(level) < least) return;
     const more = Object.entries(fields).map(([name, value]) => ` ${name}=${quoted(String(value))}`).join("");
-    write(`time=${new Date(now()).toISOString()} level=${level} msg=${quoted(message)}${more}`);
+    tryToWrite(`${head(level)} msg=${quoted(message)}${more}`);
   };
   return {
     level,

@@ -1,4 +1,4 @@
-import { equal, throws } from "node:assert/strict";
+import { deepEqual, equal, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { createLog, levelOf } from "./log.ts";
 
@@ -29,6 +29,28 @@ Deno.test("whatever is said stays on its line", () => {
     log.info(message, { value });
     equal(/[\n\r\u2028\u2029]/.test(lines[0]!), false);
   }));
+});
+
+Deno.test("a log that cannot be written harms nobody, and tells later how much is missing", () => {
+  const lines: string[] = [];
+  let isFull = true;
+  const log = createLog(
+    (line) => {
+      if (isFull) throw new Error("No space left on device");
+      lines.push(line.replace(/^\S+ /, ""));
+    },
+    () => 0,
+  );
+  log.info("a");
+  log.error("b");
+  isFull = false;
+  log.info("c");
+  log.info("d");
+  deepEqual(lines, [
+    `level=warn msg="lines of this log could not be written" lines=2`,
+    "level=info msg=c",
+    "level=info msg=d",
+  ]);
 });
 
 Deno.test("only the four levels are levels", () => {
