@@ -55,33 +55,38 @@ export async function ensurePeer(name: PeerName, say?: (line: string) => void): 
 /**
  * Makes several at once, which is much faster than one by one: what they share is compiled once.
  * Those that can be made are made, even when others fail.
- * @throws when nothing can be started: too little disk, no Go, no right to install
+ * @throws when nothing can be started: too little disk, no compiler
  */
 export async function ensurePeers(names: readonly PeerName[], options: PeerOptions = {}): Promise<Result[]> {
   const say = options.say ?? console.error;
-  const results = new Map<PeerName, Result>();
-  const look = async () => {
-    const states = await statesOf(names, options.thorough ?? false);
-    for (const name of names) {
-      if (states.get(name) === "sound" && !results.has(name)) results.set(name, await resultOf(name, "cached"));
-    }
-    return states;
-  };
-  const isDone = async () => [...(await look()).values()].every((state) => state === "sound");
-  if (!await isDone()) {
+  const made = new Map<PeerName, Result>();
+  const look = () => statesOf(names, options.thorough ?? false);
+  const plan = await makePlan(names, await look());
+  // The package manager lets one in at a time by itself: nobody waits for a compiler here.
+  if (plan.packages.length > 0) await install(plan.packages as PeerName[], made, { ...options, say });
+  if (plan.builds.length > 0) {
+    const wanted = plan.builds.flatMap((build) => build.names as PeerName[]);
+    const isDone = async () => {
+      const states = await look();
+      return wanted.every((name) => states.get(name) === "sound");
+    };
     await withBuildLock(async () => {
       const states = await look(); // another process may have had its turn meanwhile
       for (const [name, state] of states) {
         if (state === "damaged") say(`${name} is not as it was built: building it again`);
       }
-      const freeMb = await freeMegabytes(PEERS_FOLDER);
-      const plan = planPeers(names.map(candidate), states, TOGETHER_MB, freeMb);
-      const problem = tooLittleDisk(plan, PEERS_FOLDER);
-      if (problem !== undefined) throw new Error(problem);
-      await carryOut(plan, results, { ...options, say });
+      await buildAll(await makePlan(wanted, states), made, { ...options, say });
     }, { isDone, onWait: () => say("Another process builds peers: waiting for it"), signal: options.signal });
   }
-  return names.map((name) => results.get(name)!);
+  return await Promise.all(names.map((name) => made.get(name) ?? resultOf(name, "cached")));
+}
+
+/** @throws when the disk has no room for it */
+async function makePlan(names: readonly PeerName[], states: ReadonlyMap<PeerName, State>): Promise<Plan> {
+  const plan = planPeers(names.map(candidate), states, TOGETHER_MB, await freeMegabytes(PEERS_FOLDER));
+  const problem = tooLittleDisk(plan, PEERS_FOLDER);
+  if (problem !== undefined) throw new Error(problem);
+  return plan;
 }
 
 /** Where a program lies, whether it is there or not. */
@@ -121,33 +126,43 @@ function candidate(name: PeerName): Candidate {
   };
 }
 
-async function carryOut(
-  plan: Plan,
-  results: Map<PeerName, Result>,
-  options: PeerOptions & { say: (line: string) => void },
+type Outlets = PeerOptions & { say: (line: string) => void };
+
+async function install(
+  names: readonly PeerName[],
+  made: Map<PeerName, Result>,
+  { say, signal }: Outlets,
+): Promise<void> {
+  const started = Date.now();
+  const programs = names.map((name) => PEERS[name]).filter((peer) => peer.kind === "debian");
+  try {
+    await ensurePackages(programs, say, signal);
+    for (const name of names) made.set(name, await resultOf(name, "installed", (Date.now() - started) / 1000));
+  } catch (error) {
+    signal?.throwIfAborted();
+    say(messageOf(error));
+    for (const name of names) made.set(name, { ...await resultOf(name, "failed"), error: error as Error });
+  }
+}
+
+async function buildAll(
+  { builds, neededMb, freeMb }: Plan,
+  made: Map<PeerName, Result>,
+  options: Outlets,
 ): Promise<void> {
   const { say, signal } = options;
-  const packages = plan.packages as PeerName[];
-  const builds = plan.builds.map((build) => ({ ...build, names: build.names as PeerName[] }));
-  const count = builds.reduce((total, { names }) => total + names.length, packages.length > 0 ? 1 : 0);
-  say(
-    `${count === 1 ? "One step" : `${count} steps`}, up to ${gigabytes(plan.neededMb)} of disk meanwhile (${
-      gigabytes(plan.freeMb)
-    } are free)`,
-  );
-  let step = 0;
-  if (packages.length > 0) await install(packages, `[${++step}/${count}]`, results, options);
-  if (builds.length === 0) return;
+  const names = builds.flatMap((build) => build.names as PeerName[]);
+  if (names.length === 0) return;
+  const steps = names.length === 1 ? "One program" : `${names.length} programs`;
+  say(`${steps} to build, with up to ${gigabytes(neededMb)} of disk meanwhile: ${gigabytes(freeMb)} are free`);
   await requireGo();
   await openWork();
   let failed = false;
-  for (const { names } of builds) {
-    for (const name of names) {
-      signal?.throwIfAborted();
-      const result = await build(name, `[${++step}/${count}]`, options);
-      if (result.error !== undefined) failed = true;
-      results.set(name, result);
-    }
+  for (const [index, name] of names.entries()) {
+    signal?.throwIfAborted();
+    const result = await build(name, `[${index + 1}/${names.length}]`, options);
+    if (result.error !== undefined) failed = true;
+    made.set(name, result);
   }
   const mb = await megabytesOf(WORK_FOLDER);
   if (failed) {
@@ -158,28 +173,10 @@ async function carryOut(
   }
 }
 
-async function install(
-  names: readonly PeerName[],
-  step: string,
-  results: Map<PeerName, Result>,
-  { say, signal }: PeerOptions & { say: (line: string) => void },
-): Promise<void> {
-  const started = Date.now();
-  const programs = names.map((name) => PEERS[name]).filter((peer) => peer.kind === "debian");
-  try {
-    await ensurePackages(programs, (line) => say(`${step} ${line}`), signal);
-    for (const name of names) results.set(name, await resultOf(name, "installed", (Date.now() - started) / 1000));
-  } catch (error) {
-    signal?.throwIfAborted();
-    say(`${step} ${messageOf(error)}`);
-    for (const name of names) results.set(name, { ...await resultOf(name, "failed"), error: error as Error });
-  }
-}
-
 async function build(
   name: PeerName,
   step: string,
-  { say, status, signal }: PeerOptions & { say: (line: string) => void },
+  { say, status, signal }: Outlets,
 ): Promise<Result> {
   const peer = PEERS[name];
   const version = await versionOf(peer);
