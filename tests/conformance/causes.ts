@@ -83,6 +83,8 @@ export const CAUSES: readonly Cause[] = [
     tests: /priority and fairness/,
   },
   { capability: "Devices", served: "resource.k8s.io/resourceclaims", tests: /\[DRA\]/ },
+  { capability: "Events of their own group", served: "events.k8s.io/events", tests: /\] Events API / },
+  { capability: "Preemption", tests: /SchedulerPreemption .*preempt/ },
   { capability: "Ephemeral containers", served: "core/pods/ephemeralcontainers", tests: /Ephemeral Containers/ },
   { capability: "Resize in place", served: "core/pods/resize", tests: /InPlace Resize|Pod Generation/ },
 ];

@@ -3,6 +3,7 @@
  * made for them. Exits with 1 when a test fails for whose failure no capability that is lacking is to blame.
  */
 import { ensureKubectl } from "@k3ts/tools/kubectl";
+import { ensureImages } from "@k3ts/tools/images";
 import { ensurePeer } from "@k3ts/tools/peers";
 import { output } from "@k3ts/tools/run";
 import { ROOT } from "../e2e/machine.ts";
@@ -37,13 +38,10 @@ async function main(args: string[]): Promise<number> {
     console.error(`${error.message}\n${USAGE}`);
     return 2;
   }
-  const interrupted = new AbortController();
-  Deno.addSignalListener("SIGINT", () => interrupted.abort(new Error("interrupted")));
-  Deno.addSignalListener("SIGTERM", () => interrupted.abort(new Error("told to end")));
-  return await conformance(options, interrupted.signal);
+  return await conformance(options);
 }
 
-async function conformance(options: Options, signal: AbortSignal): Promise<number> {
+async function conformance(options: Options): Promise<number> {
   const suite: Suite = { program: await ensurePeer("e2e.test", say), kubectl: await ensureKubectl() };
   const all = await conformanceTests(suite);
   const parent = options.folder ?? RunFolder.usual;
@@ -58,6 +56,9 @@ async function conformance(options: Options, signal: AbortSignal): Promise<numbe
   }
   const done = new Set(result.outcomes.map(({ name }) => name));
   if (done.size > 0) say(`Goes on with the run of ${result.started}: ${done.size} of ${result.tests.length} are done.`);
+  const images = new Set((await ensureImages([], say)).values());
+  // Nothing is there before that would have to be taken away.
+  const signal = whenToldToEnd();
   say(`A cluster of ${options.nodes} nodes is started for ${result.tests.length - done.size} tests.`);
   const startedMs = Date.now();
   const secondsBefore = result.seconds;
@@ -65,7 +66,7 @@ async function conformance(options: Options, signal: AbortSignal): Promise<numbe
   const home = await Deno.makeTempDir({ prefix: "k3ts-conformance-" });
   let lost: unknown;
   try {
-    await using cluster = await Cluster.start(options.nodes, say);
+    await using cluster = await Cluster.start(options.nodes, images);
     result.served = await cluster.served();
     const causes = causesIn(result.served);
     const outline = () => {
@@ -129,6 +130,14 @@ async function conformance(options: Options, signal: AbortSignal): Promise<numbe
   }
   if (options.selection.kind !== "focus") await publish(result, all);
   return judge(result, causesIn(result.served));
+}
+
+function whenToldToEnd(): AbortSignal {
+  const told = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => told.abort(new Error(`told to end by ${name}`)));
+  }
+  return told.signal;
 }
 
 /** Goes on with a run of the same tests that was cut off, or begins a new one. */
