@@ -15,7 +15,7 @@ import { parseResolvConf } from "../runtime/pod_files.ts";
 import { Addresses, gatewayOf } from "./addresses.ts";
 import { planDns } from "./dns.ts";
 import { isReadyEndpoint } from "./endpoints.ts";
-import { BRIDGE, PodLinks } from "./pod_links.ts";
+import { BRIDGE, LOOK_MS, PodLinks } from "./pod_links.ts";
 import type { HostPort } from "./service_ports.ts";
 import { ServiceRules } from "./service_rules.ts";
 
@@ -132,9 +132,22 @@ export class NodeNetwork {
     return gatewayOf(this.facts.nodeCidr);
   }
 
-  /** Keeps bridge and interfaces as they should be, until the signal fires. They stay. */
-  keep(signal: AbortSignal): Promise<void> {
-    return this.#links.keep(signal);
+  /** Keeps bridge, interfaces and rules as they should be, until the signal fires. They stay. */
+  async keep(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#links.keep(signal), this.#keepRules(signal)]);
+  }
+
+  async #keepRules(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await delay(LOOK_MS, signal).catch(() => {}); // the end
+      try {
+        if (signal.aborted || !await this.#rules.areGone()) continue;
+        this.#log.warn("The packet rules were gone");
+        await this.changed();
+      } catch (error) {
+        this.#log.error("Cannot look after the packet rules", error);
+      }
+    }
   }
 
   /** Gives a pod its interface. Its address stays the same until {@link detach}. */

@@ -11,7 +11,8 @@ export const BRIDGE = "k3ts0";
 /** The host's ends of the pods' interfaces begin so. */
 export const LINK_PREFIX = "k3v";
 const MTU = 1500;
-const LOOK_MS = 10_000;
+/** Between two looks at what others may take away. */
+export const LOOK_MS = 10_000;
 
 export interface PodLink {
   uid: string;

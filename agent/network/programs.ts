@@ -14,6 +14,14 @@ export async function findTable(name: string): Promise<FoundTable | undefined> {
   return { chains: names("chain"), maps: names("map"), sets: names("set") };
 }
 
+/** Costs the same however much is in it. */
+export async function hasTable(name: string): Promise<boolean> {
+  const { success, stdout, stderr } = await run("nft", ["-j", "list", "tables", "ip"]);
+  if (!success) throw new Error(`Cannot look for packet rules as nft must list the tables: ${stderr.trim()}`);
+  const { nftables } = JSON.parse(stdout) as { nftables: { table?: { name?: string } }[] };
+  return nftables.some(({ table }) => table?.name === name);
+}
+
 /** All connections of UDP that the kernel follows. */
 export async function listFlows(): Promise<Flow[]> {
   const { success, stdout, stderr } = await run("conntrack", ["-L", "-p", "udp"]);

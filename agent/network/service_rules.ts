@@ -7,7 +7,7 @@ import { explain, type Log } from "@k3ts/client/telemetry";
 import type { NetworkService } from "@k3ts/proto";
 import { staleFlows } from "./flows.ts";
 import { type PacketTable, planChange, unknownTable } from "./packet_table.ts";
-import { deleteFlows, findTable, listFlows } from "./programs.ts";
+import { deleteFlows, findTable, hasTable, listFlows } from "./programs.ts";
 import { planRules, type RulesInput } from "./rules.ts";
 import { type HostPort, type Port, portsOf } from "./service_ports.ts";
 
@@ -28,6 +28,14 @@ export class ServiceRules {
     const desired = planRules(input);
     await this.#apply(desired);
     await this.#forget(portsOf(input.services, input.slices, input.nodeName, input.leaving), input.hostPorts);
+  }
+
+  /** Whether somebody has taken away what was set last, as `nft flush ruleset` does. The next sync sets it anew. */
+  async areGone(): Promise<boolean> {
+    const known = this.#table;
+    if (known === undefined || await hasTable(TABLE)) return false;
+    if (this.#table === known) this.#table = undefined;
+    return true;
   }
 
   async #apply(desired: PacketTable): Promise<void> {

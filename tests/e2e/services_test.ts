@@ -221,6 +221,13 @@ Deno.test("Services", async (t) => {
     }
   });
 
+  await t.step("rules that somebody takes away come back", async () => {
+    const url = `http://${await addressOf("web")}/`;
+    const { code, stderr } = await nodes.run("n2", ["nft", "flush", "ruleset"]);
+    equal(code, 0, stderr);
+    await eventually(async () => match(await fetchOn("n2", url), /^web-n[12]$/));
+  });
+
   await t.step("nothing of a Service stays behind", async () => {
     const all = (await nodes.kubectl("get", "services", "-o", "name")).trim().split("\n");
     await nodes.kubectl("delete", ...all.filter((name) => name !== "service/kubernetes"));
