@@ -13,14 +13,21 @@ export async function examineHealth(dataDir: string, names: readonly string[]): 
     try {
       return await look(`${dataDir}/run/${name}.sock`, AbortSignal.timeout(ANSWER_MS_MAX));
     } catch (error) {
+      const words = isTimeout(error)
+        ? `nothing within ${ANSWER_MS_MAX / 1000} s`
+        : explain(error).replace(/^Error: /, "");
       return [problem(
         name,
-        `It runs, and does not answer on ${dataDir}/run/${name}.sock: ${explain(error).replace(/^Error: /, "")}`,
+        `It runs, and does not answer on ${dataDir}/run/${name}.sock: ${words}`,
         `See why: tail ${dataDir}/logs/${name}.log`,
       )];
     }
   });
   return (await Promise.all(examined)).flat();
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "TimeoutError";
 }
 
 const CHECKS: Readonly<Record<string, (socket: string, signal: AbortSignal) => Promise<Finding[]>>> = {
