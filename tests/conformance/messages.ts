@@ -22,18 +22,23 @@ export function groupByMessage(outcomes: readonly Outcome[]): Group[] {
 
 /** One line without what differs from run to run: uids, names, addresses, times, numbers of versions. */
 export function normalised(message: string): string {
-  const line = withoutDump(message).replace(/\s+/g, " ").trim()
-    .replace(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, "UID")
-    .replace(/\d{4}-\d\d-\d\d[T ][\d:.]+(Z| [+-]\d{4}( UTC)?)?( m=[+-][\d.]+)?/g, "TIME")
-    .replace(/\b\d\d\/\d\d\/\d\d [\d:.]+/g, "TIME")
-    .replace(/0x[0-9a-f]+/g, "PTR")
+  const line = withoutChanges(withoutDump(message).replace(/\s+/g, " ").trim())
     .replace(/\b(\d+\.){3}\d+(:\d+)?\b/g, "ADDRESS")
-    .replace(/\b((\d+h)?(\d+m)?\d+(\.\d+)?(ms|µs|s)|\d+h\d+m|\d+m)\b/g, "DURATION")
     // Names that the suite or the API has made: a base with a number or with random letters.
     .replace(/\b([a-z][a-z0-9]*(-[a-z0-9]+)*?)-\d+(-[a-z0-9]{5})?\b/g, "$1-N")
     .replace(/-([bcdf-hj-np-tv-xz2456789]{8,10}-)?[bcdf-hj-np-tv-xz2456789]{5}\b/g, "-RANDOM")
     .replace(/\b\d{3,}\b/g, "N");
   return line.length > KEY_CHARS_MAX ? `${line.slice(0, KEY_CHARS_MAX)}…` : line;
+}
+
+/** Without uids, times, durations and addresses of memory. */
+export function withoutChanges(text: string): string {
+  return text
+    .replace(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, "UID")
+    .replace(/\d{4}-\d\d-\d\d[T ][\d:.]+(Z| [+-]\d{4}( UTC)?)?( m=[+-][\d.]+)?/g, "TIME")
+    .replace(/\b\d\d\/\d\d\/\d\d [\d:.]+/g, "TIME")
+    .replace(/0x[0-9a-f]+/g, "PTR")
+    .replace(/\b((\d+h)?(\d+m)?\d+(\.\d+)?(ms|µs|s)|\d+h\d+m|\d+m)\b/g, "DURATION");
 }
 
 /** Errors are followed by all of their fields: `{ ErrStatus: …`, which repeats what was said. */

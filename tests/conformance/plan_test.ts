@@ -16,6 +16,7 @@ const situation = (given: Partial<Situation>): Situation => ({
   running: new Set(),
   parallel: 2,
   known: new Map(),
+  lacks: () => false,
   ...given,
 });
 
@@ -25,6 +26,16 @@ Deno.test("the longest tests are started first, those of unknown length in the m
     "long",
     "new",
     "short",
+  ]);
+});
+
+Deno.test("what cannot pass comes last", () => {
+  const tests = ["lacking", "long", "short"];
+  const lacks = (name: string) => name === "lacking";
+  deepEqual(nextTests(situation({ tests, parallel: 3, lacks, known: known({ lacking: 900, long: 9, short: 1 }) })), [
+    "long",
+    "short",
+    "lacking",
   ]);
 });
 

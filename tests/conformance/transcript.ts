@@ -2,6 +2,7 @@
  * Reads along with what the suite says of one test (Ginkgo's verbose reporter, without colours): what it does now,
  * what it waits for, and what came of it.
  */
+import { withoutChanges } from "./messages.ts";
 import { MESSAGE_CHARS_MAX } from "./outcome.ts";
 
 /** What the suite said of a test that ended. */
@@ -78,7 +79,7 @@ export class Transcript {
     const logged = LOGGED.exec(line)?.[2];
     if (logged === undefined || logged.startsWith(">>> kubeConfig")) return;
     this.lastLine = logged;
-    const same = withoutChanges(logged);
+    const same = withoutChanges(logged).replace(/\d+(\.\d+)?/g, "N");
     if (this.#repeated?.line === same) this.#repeated.count++;
     else this.#repeated = { line: same, count: 1, sinceMs: nowMs };
   }
@@ -105,14 +106,4 @@ export class Transcript {
     if (place !== undefined) this.report!.place = place;
     this.#message = undefined;
   }
-}
-
-/** A logged line without times, counters and addresses of memory, so that the next one of its kind is equal. */
-export function withoutChanges(line: string): string {
-  return line
-    .replace(/0x[0-9a-f]+/g, "0x")
-    .replace(/\d{4}-\d\d-\d\d[T ][\d:.]+(Z| [+-]\d{4}( UTC)?)?/g, "TIME")
-    .replace(/\bm=[+-][\d.]+/g, "")
-    .replace(/\b((\d+h)?(\d+m)?\d+(\.\d+)?(ms|µs|s)|\d+h\d+m|\d+m)\b/g, "N")
-    .replace(/\d+(\.\d+)?/g, "N");
 }
