@@ -73,7 +73,6 @@ async function conformance(options: Options): Promise<number> {
       const estimate = secondsLeft({
         tests: result.tests,
         done,
-        running: new Set(),
         parallel: options.parallel,
         known,
       });

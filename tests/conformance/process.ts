@@ -98,11 +98,3 @@ async function keep(
     if (bytes < LOG_BYTES_MAX) log.writeSync(encoded);
   }
 }
-
-function signalIfAlive(child: Deno.ChildProcess, name: Deno.Signal): void {
-  try {
-    child.kill(name);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // it has ended by itself
-  }
-}

@@ -341,7 +341,8 @@ async function eachLine(
   for await (const line of stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())) onLine(line);
 }
 
-function signalIfAlive(child: Deno.ChildProcess, name: Deno.Signal): void {
+/** A process that has ended by itself needs no signal. */
+export function signalIfAlive(child: Deno.ChildProcess, name: Deno.Signal): void {
   try {
     child.kill(name);
   } catch (error) {
