@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { resolve } from "node:path";
 import { attempt, dataDirOption } from "../command.ts";
 import { ROOT } from "../installation.ts";
-import { findLeftovers, isEmpty, type Leftovers, sharedWithOthers } from "../machine/leftovers.ts";
+import { findLeftovers, isEmpty, isMountPoint, type Leftovers, sharedWithOthers } from "../machine/leftovers.ts";
 import { Problem } from "../problem.ts";
 import { down } from "./down.ts";
 
@@ -43,12 +43,18 @@ async function uninstall(options: UninstallOptions): Promise<void> {
       "End or remove it, and run k3ts uninstall again.",
     );
   }
-  await Deno.remove(dataDir, { recursive: true }).catch((error) => {
+  await remove(dataDir).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw new Problem(`Cannot remove ${dataDir}: ${error.message}`);
   });
   for (const path of launchers) await Deno.remove(path);
   console.log(`k3ts is gone from this machine: nothing is left of ${dataDir}.`);
   if (await isCheckout()) console.log(`Its program is still in ${ROOT}: remove that folder too if it is not needed.`);
+}
+
+/** Of a disk that is mounted there, what is on it. */
+async function remove(dataDir: string): Promise<void> {
+  if (!await isMountPoint(dataDir)) return await Deno.remove(dataDir, { recursive: true });
+  for await (const { name } of Deno.readDir(dataDir)) await Deno.remove(`${dataDir}/${name}`, { recursive: true });
 }
 
 /** What every data directory has, once anything was started on it. */

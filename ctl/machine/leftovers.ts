@@ -25,13 +25,23 @@ export async function findLeftovers(dataDir: string): Promise<Leftovers> {
   const processes = await ownProcesses(dataDir);
   return {
     processes,
-    mounts: parseMounts(await Deno.readTextFile("/proc/self/mounts")).filter((path) => isBelow(path, dataDir)),
+    // The data directory itself may be a disk of its own.
+    mounts: (await mounts()).filter((path) => path !== dataDir && isBelow(path, dataDir)),
     cgroups: await cgroupsOf(await cgroupParent(dataDir)),
     links: linkNames(await Deno.readTextFile("/proc/self/net/dev")).filter((name) =>
       name === BRIDGE || name.startsWith(LINK_PREFIX)
     ),
     tables: await nftTables(),
   };
+}
+
+/** Whether a disk is mounted there. @param path absolute */
+export async function isMountPoint(path: string): Promise<boolean> {
+  return (await mounts()).includes(path);
+}
+
+async function mounts(): Promise<string[]> {
+  return parseMounts(await Deno.readTextFile("/proc/self/mounts"));
 }
 
 export function isEmpty(leftovers: Leftovers): boolean {
