@@ -1,6 +1,7 @@
 /** Runs one test of the suite in a process of its own, watched. */
 import { delay } from "@k3ts/client";
 import { TextLineStream } from "@k3ts/tools/lines";
+import { signalIfAlive } from "../e2e/machine.ts";
 import { conclude, type Conclusion } from "./conclude.ts";
 import { commandOf, type Place, type Suite } from "./suite.ts";
 import { Transcript } from "./transcript.ts";
