@@ -30,6 +30,7 @@ export class Registry implements Disposable {
   /** Those that may fit, in the order in which they are tried. */
   readonly #credentials: readonly Credentials[];
   readonly #client: Deno.HttpClient | undefined;
+  readonly #answerMsMax: number;
   #authorization?: string;
   #used?: Credentials;
 
@@ -38,19 +39,22 @@ export class Registry implements Disposable {
     endpoint: Endpoint,
     credentials: readonly Credentials[],
     client: Deno.HttpClient | undefined,
+    answerMsMax: number,
   ) {
     this.#reference = reference;
     this.#endpoint = endpoint;
     this.#base = `${endpoint.base}/${endpoint.repository}`;
     this.#credentials = credentials;
     this.#client = client;
+    this.#answerMsMax = answerMsMax;
   }
 
-  /** Reads the certificates that the place wants, if it wants any. */
+  /** Reads the certificates that the place wants, if it wants any. @param answerMsMax for the head of an answer */
   static async open(
     reference: ImageReference,
     endpoint: Endpoint,
     credentials: readonly Credentials[],
+    answerMsMax = ANSWER_MS_MAX,
   ): Promise<Registry> {
     const read = async (path: string | undefined) => path === undefined ? undefined : await Deno.readTextFile(path);
     const { caFile, certFile, keyFile } = endpoint.tls ?? {};
@@ -59,7 +63,7 @@ export class Registry implements Disposable {
       ...(ca !== undefined && { caCerts: [ca] }),
       ...(cert !== undefined && key !== undefined && { cert, key }),
     });
-    return new Registry(reference, endpoint, credentials, client);
+    return new Registry(reference, endpoint, credentials, client, answerMsMax);
   }
 
   [Symbol.dispose](): void {
@@ -142,8 +146,8 @@ export class Registry implements Disposable {
   async #fetch(url: string | URL, init: RequestInit & { signal: AbortSignal }): Promise<Response> {
     const late = new AbortController();
     const timer = setTimeout(
-      () => late.abort(new Error(`Cannot wait for ${url} as it must answer within ${ANSWER_MS_MAX} ms`)),
-      ANSWER_MS_MAX,
+      () => late.abort(new Error(`Cannot wait for ${url} as it must answer within ${this.#answerMsMax} ms`)),
+      this.#answerMsMax,
     );
     const signal = AbortSignal.any([late.signal, init.signal]);
     try {
