@@ -26,6 +26,7 @@ export const ALONE_MB: Readonly<Record<PeerName, number>> = {
   "sample-apiserver": 1500,
   "agnhost-coredns": 1000,
   kbench: 1000,
+  youki: 1000,
   nginx: 10,
   haproxy: 10,
   dnsperf: 10,

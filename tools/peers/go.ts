@@ -209,7 +209,7 @@ export function buildError(what: string, code: number, tail: readonly string[], 
 }
 
 /** @throws when the program does not run, or says something else */
-async function checkProgram(path: string, name: string, { args, says }: Check): Promise<void> {
+export async function checkProgram(path: string, name: string, { args, says }: Check): Promise<void> {
   const ended = new AbortController();
   const result = new Deno.Command(path, { args: [...args], stdin: "null", signal: ended.signal }).output();
   const late = delay(CHECK_MS_MAX, undefined, { signal: ended.signal }).then(() => ended.abort(), () => {}); // ended in time

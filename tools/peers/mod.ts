@@ -7,6 +7,7 @@ import { ensurePackages, packageVersion } from "../debian.ts";
 import { which } from "../run.ts";
 import { freeMegabytes, keep, megabytesOf, PEERS_FOLDER, remove, type State, stateOf, withBuildLock } from "./cache.ts";
 import { ALONE_MB, TOGETHER_MB } from "./disk.ts";
+import { compileCrate } from "./cargo.ts";
 import {
   collectFiles,
   compile,
@@ -121,7 +122,7 @@ function candidate(name: PeerName): Candidate {
   return {
     name,
     kind: peer.kind === "debian" ? "package" : "compiled",
-    source: peer.kind === "debian" ? "apt" : peer.kind === "own-go" ? name : `${peer.module} ${peer.version}`,
+    source: peer.kind === "debian" ? "apt" : "module" in peer ? `${peer.module} ${peer.version}` : name,
     aloneMb: ALONE_MB[name],
   };
 }
@@ -155,7 +156,7 @@ async function buildAll(
   if (names.length === 0) return;
   const steps = names.length === 1 ? "One program" : `${names.length} programs`;
   say(`${steps} to build, with up to ${gigabytes(neededMb)} of disk meanwhile: ${gigabytes(freeMb)} are free`);
-  await requireGo();
+  if (names.some((name) => PEERS[name].kind !== "cargo")) await requireGo();
   await openWork();
   let failed = false;
   for (const [index, name] of names.entries()) {
@@ -206,6 +207,8 @@ async function make(name: PeerName, peer: Peer, version: string, options: GoOpti
       return await compileOwn(name, peer, version, options);
     case "go-files":
       return await collectFiles(name, peer, options);
+    case "cargo":
+      return await compileCrate(name, peer, options);
     case "debian":
       throw new Error(`Cannot compile ${name} as it must have sources: it is the package ${peer.package}`);
   }

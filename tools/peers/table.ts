@@ -1,6 +1,6 @@
 /** Every peer and how it is made. */
 import { ROOT } from "../paths.ts";
-import { DEBIAN_VERSIONS, GO_VERSIONS } from "./versions.ts";
+import { CARGO_VERSIONS, DEBIAN_VERSIONS, GO_VERSIONS } from "./versions.ts";
 
 /** A program of a published Go module. Programs of one module and version are built from the same sources. */
 export interface GoPeer {
@@ -35,6 +35,18 @@ export interface GoFilesPeer {
   files: readonly string[];
 }
 
+/** A program of a published crate, both of which are called as the peer is. */
+export interface CargoPeer {
+  kind: "cargo";
+  version: string;
+  features: readonly string[];
+  /** For the compiler. */
+  flags?: readonly string[];
+  /** A library in C that it is linked with, by its name for pkg-config. */
+  library?: string;
+  check: Check;
+}
+
 /** A program of the distribution. */
 export interface DebianPeer {
   kind: "debian";
@@ -49,8 +61,13 @@ export interface Check {
   says: string;
 }
 
-export type Peer = GoPeer | OwnGoPeer | GoFilesPeer | DebianPeer;
-export type PeerName = keyof typeof GO_VERSIONS | keyof typeof DEBIAN_VERSIONS | "kbench" | "agnhost-coredns";
+export type Peer = GoPeer | OwnGoPeer | GoFilesPeer | CargoPeer | DebianPeer;
+export type PeerName =
+  | keyof typeof GO_VERSIONS
+  | keyof typeof CARGO_VERSIONS
+  | keyof typeof DEBIAN_VERSIONS
+  | "kbench"
+  | "agnhost-coredns";
 
 const KUBERNETES = "k8s.io/kubernetes";
 
@@ -143,6 +160,15 @@ export const PEERS: Readonly<Record<PeerName, Peer>> = {
     check: { args: ["-version"], says: "CoreDNS-" },
   },
   kbench: { kind: "own-go", folder: `${ROOT}/tools/peers/kbench`, check: { args: ["-help"], says: "-kubeconfig" } },
+  youki: {
+    kind: "cargo",
+    version: CARGO_VERSIONS.youki,
+    features: ["v1", "v2", "seccomp"],
+    // Programs of Rust ignore SIGPIPE, which containers would inherit (rust-lang/rust#62569).
+    flags: ["-Zon-broken-pipe=inherit"],
+    library: "libseccomp",
+    check: { args: ["--version"], says: `youki version: ${CARGO_VERSIONS.youki}` },
+  },
   nginx: debian("nginx", "nginx"),
   haproxy: debian("haproxy", "haproxy"),
   dnsperf: debian("dnsperf", "dnsperf"),

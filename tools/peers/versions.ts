@@ -25,6 +25,11 @@ export const GO_VERSIONS = {
   "sample-apiserver": "0.29.2",
 } as const;
 
+/** Rust programs, built from their published crates. */
+export const CARGO_VERSIONS = {
+  youki: "0.7.0",
+} as const;
+
 /**
  * Packages of Debian 12. A distribution carries one version of each, so another one is used too, and said:
  * figures that were taken with different versions are not comparable.
