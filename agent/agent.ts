@@ -39,6 +39,8 @@ export interface AgentParts {
   keepAddress: (changed: () => void) => Promise<void>;
   /** How long, in seconds, a sign of life of this node is good for. */
   leaseSeconds: number;
+  /** At most so many processes in a pod. @default no limit */
+  podProcessesMax?: number;
   /** With this node's certificate. */
   server: RenewableTransport;
   runtime: Client<typeof RuntimeService>;

@@ -39,6 +39,7 @@ async function main(log: Log): Promise<number> {
       "cgroup-parent": { type: "string" },
       runtime: { type: "string" },
       "node-lease-duration": { type: "string", default: `${LEASE_SECONDS}` },
+      "pod-pids-limit": { type: "string", default: "-1" },
       "remove-all": { type: "boolean", default: false },
     },
   });
@@ -93,6 +94,7 @@ async function main(log: Log): Promise<number> {
       if (givenAddress === undefined) await keepNodeAddress(facts, values.server, sources, changed, log, signal);
     },
     leaseSeconds: positive("node-lease-duration", values["node-lease-duration"]),
+    ...processesLimit(values["pod-pids-limit"]),
     server,
     dns: dataplaneAt(paths.dataplaneSocket),
     log,
@@ -103,6 +105,11 @@ async function main(log: Log): Promise<number> {
   const renewal = { paths, nodeName, server, rejoin, log, now: Date.now, random: Math.random, signal };
   await Promise.all([running, keepCertificate(renewal, identity.certificate)]);
   return 0;
+}
+
+/** As the kubelet's `podPidsLimit`: -1 is none. */
+function processesLimit(text: string): { podProcessesMax?: number } {
+  return text === "-1" ? {} : { podProcessesMax: positive("pod-pids-limit", text) };
 }
 
 function positive(option: string, text: string): number {

@@ -89,6 +89,7 @@ export async function openNode(
     references: saved.references.references,
     outbox,
     events,
+    ...(parts.podProcessesMax !== undefined && { podProcessesMax: parts.podProcessesMax }),
     podStarted: (seconds) => metrics.podStarted(seconds),
     log,
     now,

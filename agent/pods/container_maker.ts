@@ -5,7 +5,7 @@ import { exists, removeIfThere } from "../files.ts";
 import type { Image } from "../images/index.ts";
 import { logPathOf, type PodPaths, podPathsOf } from "../paths.ts";
 import { capabilitiesIn, capabilitiesOf } from "../runtime/capabilities.ts";
-import { cgroupsPathOf } from "../runtime/cgroups.ts";
+import { cgroupsPathOf, limitProcesses } from "../runtime/cgroups.ts";
 import { containerSpec } from "../runtime/container_spec.ts";
 import { hostDevices } from "../runtime/devices.ts";
 import type { OciSeccomp } from "../runtime/oci.ts";
@@ -82,8 +82,16 @@ export async function startContainer(parts: NodeParts, pod: Pod, options: StartO
   }
   parts.table.markMade(id);
   parts.events.tell(pod, "Normal", "Created", "Container created", container.name);
-  await parts.runtime.startContainer({ id });
+  await beginContainer(parts, pod.metadata.uid, id);
   return record;
+}
+
+/** Of one that was made: its processes do not run before the pod is limited, which has its cgroup from its containers. */
+export async function beginContainer(parts: NodeParts, podUid: string, id: string): Promise<void> {
+  if (parts.podProcessesMax !== undefined) {
+    await limitProcesses(parts.paths.cgroupParent, podUid, parts.podProcessesMax);
+  }
+  await parts.runtime.startContainer({ id });
 }
 
 /** Lowest layer last, as overlayfs wants it. */

@@ -28,6 +28,8 @@ export interface NodeParts {
   events: Events;
   /** Told how long a pod took from its first sight until it ran. */
   podStarted?: (seconds: number) => void;
+  /** At most so many processes in a pod. @default no limit */
+  podProcessesMax?: number;
   log: Log;
   now: () => number;
   pods: Pick<ResourceClient<Pod>, "delete">;

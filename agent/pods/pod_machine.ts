@@ -6,7 +6,14 @@ import { exists, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { runExec } from "../runtime/exec.ts";
 import { removeUnmounted } from "../volumes/mounts.ts";
-import { containerNamed, removeContainer, retireContainer, startContainer, stopSignalOf } from "./container_maker.ts";
+import {
+  beginContainer,
+  containerNamed,
+  removeContainer,
+  retireContainer,
+  startContainer,
+  stopSignalOf,
+} from "./container_maker.ts";
 import { containerSpecOf } from "./container_rules.ts";
 import type { NodeParts } from "./machine_parts.ts";
 import { runHook } from "./hooks.ts";
@@ -160,8 +167,7 @@ export class PodMachine implements Machine {
       case "start":
         return await this.#start(pod, action);
       case "resume":
-        await parts.runtime.startContainer({ id: action.id });
-        return;
+        return await beginContainer(parts, uid, action.id);
       case "stop":
         return await this.#stop(pod, action);
       case "signal":

@@ -12,6 +12,23 @@ export function cgroupsPathOf(parent: string, podUid: string, containerId: strin
   return `/${parent}/${podUid}/${containerId}`;
 }
 
+/** At most so many processes in a pod, all its containers together; threads count (kubelet's `podPidsLimit`). */
+export async function limitProcesses(parent: string, podUid: string, max: number): Promise<void> {
+  let isLimited = false;
+  for (const root of await roots(parent)) {
+    try {
+      await Deno.writeTextFile(`${root}/${podUid}/pids.max`, String(max), { create: false });
+      isLimited = true;
+    } catch (error) {
+      // A hierarchy of other controllers, or no hierarchy.
+      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) throw error;
+    }
+  }
+  if (!isLimited) {
+    throw new Error(`Cannot limit the processes of pod ${podUid} as its cgroup must have pids.max: none has`);
+  }
+}
+
 /** What is left of a pod whose containers have been removed. */
 export async function removePodCgroup(parent: string, podUid: string): Promise<void> {
   for (const root of await roots(parent)) await removeTree(`${root}/${podUid}`);

@@ -41,7 +41,6 @@ export interface ContainerInput {
   nodeMemoryBytes: number;
   /** See {@linkcode oomScoreAdj}. */
   oomScoreMin: number;
-  pidsMax?: number;
   /** Sorted. */
   capabilities: readonly string[];
   /** Which system calls it may make; undefined: all. */
@@ -72,7 +71,7 @@ export function containerSpec(input: ContainerInput): OciSpec {
   const privileged = container.securityContext?.privileged === true;
   const unmasked = privileged || container.securityContext?.procMount === "Unmasked";
   const propagation = rootPropagation(container);
-  const limits = limitsOf(container, { ...(input.pidsMax !== undefined && { pidsMax: input.pidsMax }) });
+  const limits = limitsOf(container);
   return {
     ociVersion: "1.0.2",
     // Where it is the machine's own, nobody but the machine names it.
@@ -119,7 +118,7 @@ function processOf(input: ContainerInput): OciProcess {
     env: environmentLines(input),
     cwd: container.workingDir || image.WorkingDir || "/",
     capabilities: { bounding: capabilities, effective, permitted: effective, inheritable: [], ambient: [] },
-    noNewPrivileges: container.securityContext?.allowPrivilegeEscalation === false,
+    ...(container.securityContext?.allowPrivilegeEscalation === false && { noNewPrivileges: true }),
     oomScoreAdj: oomScoreAdj(
       qosClass(pod),
       memoryRequestBytes(container),

@@ -19,7 +19,8 @@ export interface OciProcess {
   env: string[];
   cwd: string;
   capabilities: Record<"bounding" | "effective" | "permitted" | "inheritable" | "ambient", string[]>;
-  noNewPrivileges: boolean;
+  /** Runtimes tell false from absent (youki then needs rights to confine that it no longer has). */
+  noNewPrivileges?: true;
   oomScoreAdj?: number;
   rlimits?: { type: string; hard: number; soft: number }[];
 }
@@ -77,7 +78,6 @@ export interface OciLinux {
     devices?: { allow: boolean; access: string }[];
     cpu?: { shares?: number; quota?: number; period?: number };
     memory?: { limit?: number };
-    pids?: { limit: number };
   };
   maskedPaths?: string[];
   readonlyPaths?: string[];

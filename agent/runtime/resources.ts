@@ -12,7 +12,7 @@ const QUOTA_US_MIN = 1_000;
 const SHARES_MIN = 2;
 const SHARES_MAX = 262_144;
 
-export function limitsOf(container: Container, options: { pidsMax?: number }): OciLinux["resources"] {
+export function limitsOf(container: Container): OciLinux["resources"] {
   const limits = container.resources?.limits ?? {};
   const requests = container.resources?.requests ?? {};
   const cpuLimit = limits.cpu === undefined ? undefined : amountOf(limits.cpu);
@@ -27,7 +27,6 @@ export function limitsOf(container: Container, options: { pidsMax?: number }): O
       }),
     },
     ...(memory !== undefined && memory > 0 && { memory: { limit: memory } }),
-    ...(options.pidsMax !== undefined && { pids: { limit: options.pidsMax } }),
   };
 }
 

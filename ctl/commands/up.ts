@@ -17,13 +17,13 @@ import {
   refuseForeign,
 } from "../components/addresses.ts";
 import { NETWORK_DEFAULTS, planComponents } from "../components/plan.ts";
-import { portProblem, preflight } from "../components/preflight.ts";
+import { findRuntime, portProblem, preflight } from "../components/preflight.ts";
 import { exists, nodeJoined, nodeReady, refusalPath, serverAnswers, whileStarting } from "../components/ready.ts";
 import { keepRunning, leftovers, refuseSecond, type RunOptions, start, stop } from "../components/running.ts";
 import { findSupervisor, type SupervisorLink } from "../components/supervisor.ts";
 import type { Connection } from "../connection.ts";
 import { nativeFolder, ROOT } from "../installation.ts";
-import { parseDuration } from "../numbers.ts";
+import { parseDuration, parseWholeNumber } from "../numbers.ts";
 import { explain, Problem } from "../problem.ts";
 import { joinCommand } from "./cluster.ts";
 import { showDemo } from "./demo.ts";
@@ -48,6 +48,7 @@ interface NodeOptions {
   cgroupParent?: string;
   runtime?: string;
   nodeLeaseDuration?: string;
+  podPidsLimit?: string;
 }
 
 interface TokenOptions {
@@ -98,8 +99,9 @@ export function registerUp(program: Command): void {
     command
       .option("--node-name <name>", "this machine's name in the cluster (default: its host name)")
       .option("--node-ip <address>", "where other nodes reach it (default: its address on the way to the server)")
-      .option("--runtime <program>", "what runs containers: crun, runc, or the path of one (default: crun)")
+      .option("--runtime <program>", "what runs containers: crun, runc, youki, or the path of one (default: crun)")
       .option("--cgroup-parent <name>", "the cgroup that its pods' cgroups are in (default: k3ts)")
+      .option("--pod-pids-limit <n>", "at most so many processes in a pod, threads too; -1: no limit (default: -1)")
       .option("--node-lease-duration <duration>", "four signs of life are sent in this time (default: 40s)");
 
   withNode(withServer(
@@ -228,6 +230,7 @@ interface Prepared {
   runtime?: string;
   /** As people write durations: 40s. */
   nodeLeaseDuration?: string;
+  podPidsLimit?: string;
   nodeMonitorGracePeriod?: string;
   store?: string;
   certificateLifetime?: string;
@@ -246,6 +249,7 @@ async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<Run
   // The supervisor has it from us.
   if (logLevel !== undefined) Deno.env.set(LOG_LEVEL_VARIABLE, logLevel);
   const native = nativeFolder();
+  const runtime = roles.includes("node") ? await findRuntime(rest.runtime) : undefined;
   const problems = await preflight({ roles, native });
   if (problems.length > 0) throw new Problem(problems.join("\n"));
   await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error) => {
@@ -269,7 +273,8 @@ async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<Run
     nodeName: rest.nodeName,
     nodeIp: rest.nodeIp,
     cgroupParent: rest.cgroupParent,
-    runtime: rest.runtime,
+    runtime,
+    podPidsLimit: pidsLimitOf(rest.podPidsLimit),
     leaseSeconds: secondsOf("--node-lease-duration", rest.nodeLeaseDuration),
     eventSeconds: secondsOf("--event-ttl", rest.eventTtl),
     nodeGraceSeconds: secondsOf("--node-monitor-grace-period", rest.nodeMonitorGracePeriod),
@@ -386,6 +391,13 @@ function secondsOf(option: string, duration: string | undefined): number | undef
   const seconds = parseDuration(option, duration);
   if (seconds < 1) throw new Problem(`${option} must be a second or more: it is "${duration}".`);
   return seconds;
+}
+
+function pidsLimitOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === "-1") return undefined;
+  const limit = parseWholeNumber("--pod-pids-limit", text);
+  if (limit < 1) throw new Problem(`--pod-pids-limit must be 1 or more, or -1: it is "${text}".`);
+  return limit;
 }
 
 function parsePort(text: string): number {

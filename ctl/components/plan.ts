@@ -30,6 +30,8 @@ export interface ComponentOptions {
   runtime?: string;
   /** How long, in seconds, a sign of life of the node is good for. @default the agent's */
   leaseSeconds?: number;
+  /** -1: no limit. */
+  podPidsLimit?: number;
   network: NetworkOptions;
   /** What keeps the server's state. Absent: what the data directory has, slatedb in a new one. */
   store?: string | undefined;
@@ -167,6 +169,7 @@ function agentCommand(options: ComponentOptions): string[] {
     ...(options.nodeIp === undefined ? [] : ["--node-ip", options.nodeIp]),
     ...(options.cgroupParent === undefined ? [] : ["--cgroup-parent", options.cgroupParent]),
     ...(options.runtime === undefined ? [] : ["--runtime", options.runtime]),
+    ...(options.podPidsLimit === undefined ? [] : ["--pod-pids-limit", String(options.podPidsLimit)]),
     ...(options.leaseSeconds === undefined ? [] : ["--node-lease-duration", String(options.leaseSeconds)]),
   ];
 }

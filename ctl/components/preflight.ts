@@ -1,4 +1,6 @@
 /** What must hold on this machine before anything is started; each shortfall is one sentence that says what to do. */
+import { resolve } from "node:path";
+import { Problem } from "../problem.ts";
 import { exists } from "./ready.ts";
 
 export interface PreflightOptions {
@@ -7,10 +9,7 @@ export interface PreflightOptions {
 }
 
 const FILESYSTEMS = ["overlay", "tmpfs", "proc"];
-const PROGRAMS = [{ name: "crun", package: "crun" }, { name: "nft", package: "nftables" }, {
-  name: "conntrack",
-  package: "conntrack",
-}];
+const PROGRAMS = [{ name: "nft", package: "nftables" }, { name: "conntrack", package: "conntrack" }];
 /** Where the native parts look, whatever PATH says. */
 const PROGRAM_FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const CONTROLLERS = ["cpu", "memory", "pids"];
@@ -27,6 +26,28 @@ export async function preflight({ roles, native }: PreflightOptions): Promise<st
     }
   }
   return roles.includes("node") ? [...problems, ...await nodeProblems()] : problems;
+}
+
+/**
+ * @param named as a person has written it. @default crun
+ * @returns what the node is to be told: a name where it would find the program by itself, else a path
+ * @throws {Problem} when there is no such program
+ */
+export async function findRuntime(
+  named: string | undefined,
+  path = Deno.env.get("PATH") ?? "",
+): Promise<string | undefined> {
+  const name = named ?? "crun";
+  if (!name.includes("/") && await isInstalled(name)) return named;
+  const places = name.includes("/")
+    ? [resolve(name)]
+    : path.split(":").filter(Boolean).map((folder) => `${folder}/${name}`);
+  for (const place of places) if (await isProgram(place)) return place;
+  throw new Problem(
+    named === undefined
+      ? "The program crun is missing: run deno task setup, or install the package crun."
+      : `--runtime must name a program that is installed, or the path of one: there is no "${named}".`,
+  );
 }
 
 /** @returns a sentence when somebody else listens there */
@@ -96,11 +117,13 @@ async function loadModule(name: string): Promise<boolean> {
   }
 }
 
-/** A regular file that may be run. */
 async function isInstalled(program: string): Promise<boolean> {
-  for (const folder of PROGRAM_FOLDERS) {
-    const found = await Deno.stat(`${folder}/${program}`).catch(() => undefined);
-    if (found?.isFile && ((found.mode ?? 0) & 0o111) !== 0) return true;
-  }
+  for (const folder of PROGRAM_FOLDERS) if (await isProgram(`${folder}/${program}`)) return true;
   return false;
+}
+
+/** A regular file that may be run. */
+async function isProgram(path: string): Promise<boolean> {
+  const found = await Deno.stat(path).catch(() => undefined);
+  return found?.isFile === true && ((found.mode ?? 0) & 0o111) !== 0;
 }

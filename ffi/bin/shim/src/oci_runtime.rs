@@ -39,7 +39,9 @@ fn command(arguments: &Arguments) -> Command {
         .arg("--root")
         .arg(&arguments.root)
         .arg("--log")
-        .arg(arguments.directory.join(LOG));
+        .arg(arguments.directory.join(LOG))
+        // What it says is read by others than terminals (no-color.org).
+        .env("NO_COLOR", "1");
     if sys::has_hybrid_cgroups() {
         sys::hide_cgroup_v2(&mut command);
     }

@@ -93,6 +93,7 @@ fn run(settings: &Settings, arguments: &[&str]) -> Result<String, RpcError> {
         .args(arguments)
         .env_clear()
         .env("PATH", SEARCH_PATH)
+        .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .output()
         .doing(|| format!("Cannot run {}", settings.runtime.display()))?;
