@@ -30,6 +30,9 @@ const LINK_AGAIN_MS = 3_000;
 const NODE_AGAIN_MS = 30_000;
 /** Until the rules of all nodes follow what has changed meanwhile. */
 const RULES_AGAIN_MS = 10_000;
+/** Of the log that is followed, and for how long after a disk was full lines may be missing. */
+const LINES_PER_SECOND = 5;
+const LINES_AGAIN_SECONDS = 1;
 /** A stub resolver asks for so long. */
 const NAME_MS_MAX = 5_000;
 /** Who is silent for a bit less than the grace may have been silent before. */
@@ -41,6 +44,15 @@ export function isExcused(failed: FailedRequest, happened: readonly Happened[], 
     const afterMs = excusesFor(failed.way, { fault, lastedMs: until - from }, serverOn);
     return afterMs !== undefined && failed.at >= from - PATIENCE_MS && failed.at <= until + afterMs;
   });
+}
+
+/** What a container writes while there is no room for it is lost; nothing else of a log is. @returns at most how many lines */
+export function linesLostBy(happened: readonly Happened[], machine: string): number {
+  const full = happened.filter(({ fault }) => fault.kind === "disk" && fault.machine === machine);
+  return full.reduce(
+    (sum, { from, until }) => sum + LINES_PER_SECOND * (LINES_AGAIN_SECONDS + (until - from) / 1000),
+    0,
+  );
 }
 
 /** @returns for how long after its end a fault explains failures on a way; undefined when it never does */

@@ -1,6 +1,6 @@
 import { equal } from "node:assert/strict";
 import fc from "fast-check";
-import { isExcused, type Way } from "./excuses.ts";
+import { isExcused, linesLostBy, type Way } from "./excuses.ts";
 import type { Fault } from "./plan.ts";
 
 const FROM = 1_000_000;
@@ -57,4 +57,15 @@ Deno.test("names and connects fail only where nobody holds the sockets, or nobod
   equal(excused({ kind: "pause", process: "dataplane" }, { from: "n1", to: "dns" }, { lastsMs: 9_000 }), true);
   equal(excused({ kind: "kill", process: "gateway" }, { from: "n1", to: "connect" }), false);
   equal(excused({ kind: "kill", process: "supervisor", machine: "n2" }, { from: "n1", to: "connect" }), false);
+});
+
+Deno.test("lines of a log are lost only where the disk is full, and only those of that time", () => {
+  const full = (machine: string) => ({
+    fault: { kind: "disk" as const, machine, atMs: 0, forMs: 4_000 },
+    from: FROM,
+    until: FROM + 4_000,
+  });
+  equal(linesLostBy([], "n2"), 0);
+  equal(linesLostBy([full("n1")], "n2"), 0);
+  equal(linesLostBy([full("n2")], "n2"), 25);
 });

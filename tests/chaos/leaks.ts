@@ -24,7 +24,7 @@ export async function holdingsOf(machine: TestMachine): Promise<Holdings> {
     sandboxes: await namesIn(`${node}/sandboxes`),
     "pods' folders": await namesIn(`${node}/pods`),
     "pods on disk": await namesIn(`${node}/state/pods`),
-    addresses: Object.keys(JSON.parse(await Deno.readTextFile(`${node}/addresses.json`))),
+    addresses: Object.keys(JSON.parse(await Deno.readTextFile(`${node}/addresses.json`).catch(none) ?? "{}")),
     processes: await programsOf(machine),
   };
 }
@@ -57,7 +57,13 @@ export function compareSizes(before: Sizes, now: Sizes): string[] {
 }
 
 async function namesIn(folder: string): Promise<string[]> {
-  return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
+  const entries = await Array.fromAsync(Deno.readDir(folder)).catch(none) ?? [];
+  return entries.map(({ name }) => name).sort();
+}
+
+/** Of what is not there, as nothing is. */
+function none(error: unknown): undefined {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
 async function foldersBelow(path: string): Promise<string[]> {

@@ -13,12 +13,16 @@ export class Timeline {
   readonly #events: Entry[] = [];
   readonly violations: Entry[] = [];
 
+  /** @param onViolation told of each as it is found */
+  constructor(readonly onViolation: (text: string) => void = () => {}) {}
+
   tell(at: number, text: string): void {
     this.#events.push({ at, text });
   }
 
   violation(at: number, text: string): void {
     this.violations.push({ at, text });
+    if (this.violations.length <= SHOWN_MAX) this.onViolation(text);
   }
 
   /** With the time since the first entry, violations marked; only what led to the last of those shown. */

@@ -49,7 +49,7 @@ export class Users implements AsyncDisposable {
 
   readonly histories: Histories;
 
-  /** When all of them have begun. @param names of the machines, all of which are nodes */
+  /** All of them but who changes the deployment. @param names of the machines, all of which are nodes */
   static async start(nodes: TestNodes, names: readonly string[], seed: number): Promise<Users> {
     const { first } = nodes;
     await provideImage(names.map((name) => nodes.machine(name)));
@@ -69,9 +69,7 @@ export class Users implements AsyncDisposable {
     for (const name of names) witnesses.set(name, await witness(nodes, nodes.machine(name), urls(name)));
     const exec = new HeldExec(first, "held");
     const log = new FollowedLog(first, () => first.k3tsCommand("logs", "-f", "counter"));
-    const users = new Users(nodes, names, loads, witnesses, targets, exec, log, randomFrom(seed));
-    users.startChanges();
-    return users;
+    return new Users(nodes, names, loads, witnesses, targets, exec, log, randomFrom(seed));
   }
 
   /** Rolls and scales the deployment, whether that succeeds or not. */

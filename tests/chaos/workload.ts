@@ -4,6 +4,8 @@ import { service, web } from "../e2e/workloads.ts";
 
 /** How many pods come and go when nothing fails. */
 export const REPLICAS = 4;
+/** Of a node whose disk was full: it takes no new pods for minutes, but for those that bear it. */
+export const DISK_PRESSURE = "node.kubernetes.io/disk-pressure";
 const EVERYWHERE = [{ operator: "Exists" }];
 
 /** A pod of one node that answers whatever happens, and a Service for it alone. */
@@ -52,6 +54,7 @@ function movingDeployment(): object {
         metadata: { labels: { app: "moving" } },
         spec: {
           terminationGracePeriodSeconds: 10,
+          tolerations: [{ key: DISK_PRESSURE, operator: "Exists" }],
           containers: containers.map((container) => ({
             ...container,
             lifecycle: { preStop: { sleep: { seconds: 4 } } },
