@@ -70,6 +70,8 @@ const RECIPES = {
       "etc/nsswitch.conf": lines("passwd: files", "group: files", "hosts: files dns"),
     },
   },
+  /** The shell of Debian's busybox forgets variables whose names it cannot use, which tests look for. */
+  "shell": { debian: { packages: ["bash"], programs: { "bin/bash": "bin/bash" } }, links: { "bin/sh": "bash" } },
   /** The shell too: busybox's runs what busybox has by the name of a program, wherever that lies. */
   "network-tools": {
     debian: {

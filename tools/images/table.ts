@@ -36,7 +36,7 @@ const ROWS: readonly ImageRow[] = [
   { name: `${SUITE}/agnhost:2.59`, layers: [...AGNHOST, "registry"], config: AGNHOST_CONFIG },
   { name: `${SUITE}/agnhost:2.55`, layers: AGNHOST, config: AGNHOST_CONFIG },
   { name: "registry.k8s.io/pause:3.10.1", layers: ["pause"], config: { Entrypoint: ["/pause"], User: "65535:65535" } },
-  { name: `${SUITE}/busybox:1.37.0-1`, layers: ["busybox"], config: { Env: [PATH], Cmd: ["sh"] } },
+  { name: `${SUITE}/busybox:1.37.0-1`, layers: ["busybox", "shell"], config: { Env: [PATH], Cmd: ["sh"] } },
   { name: `${SUITE}/nginx:1.14-4`, layers: ["busybox", "nginx"], config: NGINX_CONFIG },
   { name: `${SUITE}/nginx:1.15-4`, layers: ["busybox", "nginx"], config: NGINX_CONFIG },
   {
