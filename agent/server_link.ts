@@ -80,6 +80,8 @@ export async function followServer(
       now,
       log,
       () => parts.server.reconnect(),
+      // A node that counts as alive again is to act at once on what is wanted of it.
+      () => [own, services, slices, nodes, outbox].forEach((one) => one.retryNow()),
       signal,
     ),
     keepNodeStatus(nodes, describe, now, log, signal),

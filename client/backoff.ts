@@ -33,3 +33,29 @@ export function delay(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
+
+/** Waits before other tries, which somebody who knows better can end: that a server is there again, for instance. */
+export class Pause {
+  readonly #waiting = new Set<() => void>();
+
+  /** Resolves after a time, at {@linkcode end}, or with the signal. */
+  async wait(ms: number, signal?: AbortSignal): Promise<void> {
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    this.#waiting.add(end);
+    signal?.addEventListener("abort", end, { once: true });
+    try {
+      if (signal?.aborted !== true) await delay(ms, ended.signal);
+    } catch {
+      // Ended early.
+    } finally {
+      signal?.removeEventListener("abort", end);
+      this.#waiting.delete(end);
+    }
+  }
+
+  /** For all that wait now. */
+  end(): void {
+    for (const end of this.#waiting) end();
+  }
+}

@@ -1,6 +1,6 @@
 import { equal, ok as assert, rejects } from "node:assert/strict";
 import fc from "fast-check";
-import { backoffMs, delay } from "./backoff.ts";
+import { backoffMs, delay, Pause } from "./backoff.ts";
 
 Deno.test("the ceiling of a backoff doubles up to its most", () => {
   const random = () => 0.5;
@@ -22,4 +22,17 @@ Deno.test("a delay ends with its signal", async () => {
   abort.abort(new Error("stop"));
   await rejects(waiting, /stop/);
   await rejects(delay(0, abort.signal), /stop/);
+});
+
+Deno.test("a pause ends with its time, when somebody says so, and with its signal", async () => {
+  const pause = new Pause();
+  await pause.wait(0);
+  const waiting = [pause.wait(60_000), pause.wait(60_000)];
+  pause.end();
+  await Promise.all(waiting);
+  const abort = new AbortController();
+  const last = pause.wait(60_000, abort.signal);
+  abort.abort();
+  await last;
+  await pause.wait(60_000, abort.signal);
 });

@@ -2,7 +2,7 @@
  * A copy of all objects of one selection, kept up to date: list, then watch from there, list again only where the
  * server no longer has the history. Events say that something has changed; act on what `get` and `list` return.
  */
-import { backoffMs, type BackoffOptions, delay } from "./backoff.ts";
+import { backoffMs, type BackoffOptions, Pause } from "./backoff.ts";
 import { isExpired, isResourceVersionTooLarge } from "./errors.ts";
 import { type Change, ObjectStore } from "./object_store.ts";
 import { withinTrace } from "./telemetry/trace.ts";
@@ -37,6 +37,7 @@ export class Informer<T extends KubernetesObject> {
   /** Undefined: a list must come first. */
   #resourceVersion: string | undefined;
   #failures = 0;
+  readonly #pause = new Pause();
 
   constructor(readonly client: ResourceClient<T>, readonly options: InformerOptions = {}) {
     this.synced = this.#synced.promise;
@@ -68,9 +69,15 @@ export class Informer<T extends KubernetesObject> {
         this.#failures++;
         this.#report(new Error(`Cannot watch ${resource}: ${messageOf(error)}`, { cause: error }));
       }
-      await this.#pause(signal);
+      await this.#wait(signal);
     }
     this.#synced.reject(signal.reason);
+  }
+
+  /** Asks the server at once where it waits to ask again: somebody has heard that it is there. */
+  retryNow(): void {
+    this.#failures = 0;
+    this.#pause.end();
   }
 
   /** @param namespace empty for what has none */
@@ -128,15 +135,9 @@ export class Informer<T extends KubernetesObject> {
   }
 
   /** Also after a watch that ended well, a little, lest a server that ends each at once is asked without pause. */
-  async #pause(signal: AbortSignal): Promise<void> {
-    try {
-      await delay(
-        backoffMs(Math.max(1, this.#failures), { ...this.options.backoff, random: () => this.#random() }),
-        signal,
-      );
-    } catch {
-      // The loop looks at the signal.
-    }
+  async #wait(signal: AbortSignal): Promise<void> {
+    const options = { ...this.options.backoff, random: () => this.#random() };
+    await this.#pause.wait(backoffMs(Math.max(1, this.#failures), options), signal);
   }
 
   #publish(changes: Change<T>[]): void {

@@ -175,6 +175,15 @@ Deno.test("an informer ends with its signal, also while it waits to try again", 
   await rejects(t.informer.synced, /bye/);
 });
 
+Deno.test("an informer that waits to try again can be told not to", async () => {
+  await using t = setup({ backoff: { initialMs: 60_000, random: () => 0.99 } });
+  t.server.fail("list", new ConnectError("down", Code.Unavailable));
+  t.start();
+  await t.until(() => t.errors.length === 1);
+  t.informer.retryNow();
+  await t.informer.synced;
+});
+
 Deno.test("waiting ends when the condition holds, for an object that comes or one that goes", async () => {
   await using t = setup();
   const here = waitFor(t.things, "a", (thing) => thing?.value === 2, { namespace: "ns" });

@@ -8,7 +8,7 @@
  * await informer.synced;
  * ```
  */
-export { backoffMs, type BackoffOptions, delay } from "./backoff.ts";
+export { backoffMs, type BackoffOptions, delay, Pause } from "./backoff.ts";
 export {
   ApiError,
   isAlreadyExists,

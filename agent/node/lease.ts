@@ -26,6 +26,8 @@ export async function keepLease(
   log: Log,
   /** Called when it has failed several times in a row: the connection may be dead. */
   onSilence: () => void,
+  /** Called when it gets through again. */
+  onAnswer: () => void,
   signal: AbortSignal,
 ): Promise<void> {
   const renewMs = node.leaseSeconds * 1000 / RENEWALS;
@@ -35,6 +37,7 @@ export async function keepLease(
     let wait = renewMs;
     try {
       held = await renew(client, node, held, now, signal);
+      if (failures > 0) onAnswer();
       failures = 0;
     } catch (error) {
       if (signal.aborted) break;

@@ -13,7 +13,7 @@ export function follow<T extends KubernetesObject>(
   saved: SavedObjects<T>,
   log: Log,
   signal: AbortSignal,
-): { synced: Promise<void>; done: Promise<void> } {
+): { synced: Promise<void>; done: Promise<void>; retryNow(): void } {
   const { resource } = client.resource;
   const informer = new Informer(client, {
     ...selection,
@@ -28,5 +28,5 @@ export function follow<T extends KubernetesObject>(
   synced.catch((error) => {
     if (!signal.aborted) failed(error);
   });
-  return { synced, done };
+  return { synced, done, retryNow: () => informer.retryNow() };
 }

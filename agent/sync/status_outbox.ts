@@ -4,7 +4,7 @@
  * Kept in memory: a restarted agent computes every status anew from what it finds, and records of a pod's containers
  * stay on disk until the server has taken the last one. Bounded by the pods of this node.
  */
-import { backoffMs, delay, isNotFound, type ResourceClient, retryOnConflict } from "@k3ts/client";
+import { backoffMs, isNotFound, Pause, type ResourceClient, retryOnConflict } from "@k3ts/client";
 import { currentTrace, type Log, withinTrace } from "@k3ts/client/telemetry";
 import { equalJson, type Pod, type PodStatus } from "@k3ts/model/objects";
 import { podName } from "../pods/text.ts";
@@ -26,6 +26,7 @@ export class StatusOutbox {
   /** When a send began that has not ended, as `performance.now()` counts it. */
   readonly #since = new Map<string, number>();
   readonly #log: Log;
+  readonly #pause = new Pause();
   #client: ResourceClient<Pod> | undefined;
   #signal: AbortSignal | undefined;
 
@@ -56,6 +57,11 @@ export class StatusOutbox {
       count: this.#waiting.size + this.#sending.size,
       msMax: this.#since.size === 0 ? 0 : performance.now() - oldest,
     };
+  }
+
+  /** Sends at once what waits to be sent again: the server answers. */
+  retryNow(): void {
+    this.#pause.end();
   }
 
   /** Nobody asks any more. */
@@ -97,7 +103,7 @@ export class StatusOutbox {
       if (signal.aborted) return;
       const failures = letter.failures + 1;
       this.#log.error("Cannot send the status of a pod", error, { pod: podName(letter.pod) });
-      await delay(backoffMs(failures), signal).catch(() => {});
+      await this.#pause.wait(backoffMs(failures), signal);
       if (!this.#waiting.has(uid)) this.#waiting.set(uid, { ...letter, failures });
     }
   }
