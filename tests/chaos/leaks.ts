@@ -29,6 +29,13 @@ export async function holdingsOf(machine: TestMachine): Promise<Holdings> {
   };
 }
 
+/** Of several machines, as one. Pure. */
+export function together(all: readonly Holdings[]): Holdings {
+  const sum: Record<string, string[]> = {};
+  for (const one of all) for (const [kind, names] of Object.entries(one)) (sum[kind] ??= []).push(...names);
+  return sum;
+}
+
 /** Kinds of which there is more, or less, than there was. Pure. */
 export function compareHoldings(before: Holdings, now: Holdings): string[] {
   return Object.keys(before).filter((kind) => before[kind]!.length !== now[kind]!.length).map((kind) => {
