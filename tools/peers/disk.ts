@@ -1,4 +1,7 @@
-/** What builds take of the disk, as measured with `du` around each: MB (10^6 bytes), rounded up. */
+/**
+ * What builds take of the disk: MB (10^6 bytes), rounded up. Summed up from the sizes of the compiled packages and of
+ * the modules of each program, both unpacked and as they are fetched, with what the linker writes.
+ */
 import type { PeerName } from "./table.ts";
 
 /** Made alone, from nothing: modules, compiled packages and the program. Of packages what apt-get says. */
@@ -6,26 +9,26 @@ export const ALONE_MB: Readonly<Record<PeerName, number>> = {
   "kubectl-1.34": 1500,
   "kubectl-1.35": 1500,
   "kubectl-1.36": 1500,
-  "kube-apiserver": 2000,
-  "kube-controller-manager": 2000,
-  "kube-scheduler": 2000,
-  "kube-proxy": 2000,
-  "e2e.test": 3000,
+  "kube-apiserver": 3000,
+  "kube-controller-manager": 3600,
+  "kube-scheduler": 2300,
+  "kube-proxy": 2300,
+  "e2e.test": 3700,
   ginkgo: 500,
-  agnhost: 1500,
-  etcd: 1000,
-  etcdctl: 1000,
-  kine: 1000,
-  kwok: 1000,
-  "kwok-stages": 100,
-  "helm-3": 1000,
-  "helm-4": 1000,
-  coredns: 1500,
-  "kube-state-metrics": 1000,
+  agnhost: 1300,
+  etcd: 900,
+  etcdctl: 550,
+  kine: 1800,
+  kwok: 1500,
+  "kwok-stages": 50,
+  "helm-3": 1700,
+  "helm-4": 1900,
+  coredns: 3000,
+  "kube-state-metrics": 1500,
   versitygw: 1000,
   "sample-apiserver": 1500,
   "agnhost-coredns": 1000,
-  kbench: 1000,
+  kbench: 900,
   youki: 1000,
   nginx: 10,
   haproxy: 10,
@@ -42,5 +45,5 @@ export const ALONE_MB: Readonly<Record<PeerName, number>> = {
 
 /** All peers of a source together, from nothing. */
 export const TOGETHER_MB: ReadonlyMap<string, number> = new Map([
-  ["k8s.io/kubernetes 1.35.4", 6000],
+  ["k8s.io/kubernetes 1.35.4", 5500],
 ]);
