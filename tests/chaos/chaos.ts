@@ -220,6 +220,34 @@ class ChaosRun {
     }
   }
 
+  async #conclude(users: Users): Promise<string[]> {
+    await delay(500); // what was written last is on its way
+    const missing = users.log.missing();
+    if (missing.length > linesLostBy(this.injector.happened, this.names.at(-1)!)) {
+      this.timeline.violation(Date.now(), `k3ts logs -f has lost ${missing.length} lines, from ${missing[0]} on`);
+    }
+    const { succeeded, failures } = await users.conclude();
+    const { happened } = this.injector;
+    const wrong = failures.filter((failure) => !isExcused(failure, happened, this.names[0]!));
+    for (const { way, at, message } of wrong) {
+      this.timeline.violation(at, `a client on ${way.from} failed though it could have been served: ${message}`);
+    }
+    const { acknowledged, seen } = users.histories;
+    if (this.timeline.violations.length === 0) {
+      ok(acknowledged > 10 && succeeded > 100, `only ${acknowledged} writes and ${succeeded} requests were made`);
+    }
+    const excused = failures.length - wrong.length;
+    return [
+      `${this.#rounds} rounds, ${happened.length} faults; all worked again within ${
+        (this.#slowestMs / 1000).toFixed(1)
+      } s`,
+      `${acknowledged} acknowledged writes, none lost; ${seen} events seen by watches that never listed`,
+      `${succeeded} requests and questions served, ${excused} failed for what was at fault`,
+      `${users.changes} changes of the deployment; ${users.log.numbers.length} lines of a log followed, ` +
+      `${users.log.breaks} breaks; exec opened anew ${users.exec.breaks} times`,
+    ];
+  }
+
   outcome({ figures, logs }: { figures: string[]; logs?: string }): ChaosOutcome {
     const { violations } = this.timeline;
     return { violations, timeline: this.timeline.render(), figures, ...(logs !== undefined && { logs }) };
