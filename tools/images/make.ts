@@ -20,8 +20,8 @@ import {
 import type { TarEntry } from "../tar.ts";
 import { exists, FOLDER, readIfThere, replace, type Say } from "./cache.ts";
 import { debianFiles } from "./debian.ts";
-import { type LayerName, type LayerRecipe, LAYERS } from "./layers.ts";
-import { programOf, sourceFile } from "./programs.ts";
+import { type LayerName, type LayerRecipe, LAYERS, type ProgramName } from "./layers.ts";
+import { ensurePrograms, sourceFile } from "./programs.ts";
 import { type ImageRow, IMAGES, imagesNamed } from "./table.ts";
 
 /** Unpacks a few times faster than gzip. */
@@ -31,7 +31,8 @@ const ZSTD = { suffix: "zstd", compress: (data: Uint8Array) => zstdCompressSync(
 const GENERATION = 1;
 
 /**
- * Makes those that are not there. Processes that make images do it one after the other.
+ * Makes those that are not there. Processes that make images do it one after the other; none waits for the programs of
+ * another.
  *
  * @param names of the table, or ends of them; @default all
  * @param say told of everything that takes time
@@ -40,17 +41,30 @@ const GENERATION = 1;
 export async function ensureImages(
   names: readonly string[] = [],
   say: Say = console.error,
+  signal?: AbortSignal,
 ): Promise<Map<string, string>> {
   const rows = names.length === 0 ? IMAGES : imagesNamed(names);
   await Deno.mkdir(`${FOLDER}/blobs/sha256`, { recursive: true });
   await Deno.mkdir(`${FOLDER}/layers`, { recursive: true });
+  const programs = await ensurePrograms(new Set(rows.flatMap(programsOf)), say, signal);
   using lock = await Deno.open(`${FOLDER}/lock`, { write: true, create: true });
   await lock.lock(true);
-  const maker = new Maker(say);
+  const maker = new Maker(programs, say);
   const made = new Map<string, string>();
-  for (const row of rows) made.set(row.name, await maker.layout(row));
+  for (const row of rows) {
+    signal?.throwIfAborted();
+    made.set(row.name, await maker.layout(row));
+  }
   await maker.sweep();
   return made;
+}
+
+function programsOf({ layers }: ImageRow): ProgramName[] {
+  return layers.flatMap((name) => {
+    const { programs, registry }: LayerRecipe = LAYERS[name];
+    const inside = registry === undefined ? [] : programsOf(rowOf(registry.image));
+    return [...Object.values(programs ?? {}).map(programNameOf), ...inside];
+  });
 }
 
 class Maker {
@@ -58,7 +72,7 @@ class Maker {
   /** Digests of what was made or found. */
   readonly #used = new Set<string>();
 
-  constructor(readonly say: Say) {}
+  constructor(readonly programs: ReadonlyMap<ProgramName, string>, readonly say: Say) {}
 
   /** @returns the folder */
   async layout(row: ImageRow): Promise<string> {
@@ -133,7 +147,7 @@ class Maker {
   async #identify(recipe: LayerRecipe): Promise<string> {
     const facts: unknown[] = [GENERATION, recipe];
     for (const needed of Object.values(recipe.programs ?? {})) {
-      const { size, mtime } = await Deno.stat(await programOf(programNameOf(needed), this.say));
+      const { size, mtime } = await Deno.stat(this.programs.get(programNameOf(needed))!);
       facts.push(size, mtime?.getTime());
     }
     if (recipe.registry !== undefined) {
@@ -154,7 +168,7 @@ class Maker {
       entries.push(file(path, await Deno.readFile(await sourceFile(source, this.say))));
     }
     for (const [path, needed] of Object.entries(recipe.programs ?? {})) {
-      const program = await Deno.readFile(await programOf(programNameOf(needed), this.say));
+      const program = await Deno.readFile(this.programs.get(programNameOf(needed))!);
       entries.push(file(path, program, typeof needed === "string" ? 0o755 : needed.mode));
     }
     if (recipe.busybox === true) entries.push(...await busyboxPrograms());
@@ -181,7 +195,7 @@ class Maker {
   }
 }
 
-function programNameOf(needed: NonNullable<LayerRecipe["programs"]>[string]) {
+function programNameOf(needed: NonNullable<LayerRecipe["programs"]>[string]): ProgramName {
   return typeof needed === "string" ? needed : needed.program;
 }
 

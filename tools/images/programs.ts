@@ -1,6 +1,6 @@
 /** The programs in the images, and the files of the suite itself, out of the module k8s.io/kubernetes. */
 import { dirname } from "node:path";
-import { ensurePeer } from "../peers/mod.ts";
+import { ensurePeers } from "../peers/mod.ts";
 import { GO_VERSIONS } from "../peers/versions.ts";
 import { output } from "../run.ts";
 import { exists, FOLDER, type Say } from "./cache.ts";
@@ -10,20 +10,29 @@ const VERSION = GO_VERSIONS.agnhost;
 const PAUSE = "build/pause/linux/pause.c";
 const NNP = "test/images/nonewprivs/nnp.go";
 
-/** @returns where it lies */
-export async function programOf(name: ProgramName, say: Say): Promise<string> {
-  if (name === "pause") {
-    return await compile(name, PAUSE, say, [
-      "cc",
-      "-static",
-      "-Os",
-      "-s",
-      "-Wl,--build-id=none",
-      `-DVERSION=v${VERSION}`,
-    ]);
+/**
+ * Builds those that are not there.
+ * @returns where each lies
+ */
+export async function ensurePrograms(
+  names: ReadonlySet<ProgramName>,
+  say: Say,
+  signal?: AbortSignal,
+): Promise<Map<ProgramName, string>> {
+  const peers = [...names].filter((name) => name !== "pause" && name !== "nnp");
+  const places = new Map<ProgramName, string>();
+  for (const { name, path, error } of await ensurePeers(peers, { say, signal })) {
+    if (error !== undefined) throw error;
+    places.set(name as ProgramName, path!);
   }
-  if (name === "nnp") return await compile(name, NNP, say, ["go", "build", "-trimpath", "-ldflags", "-s -w"]);
-  return await ensurePeer(name, say);
+  if (names.has("pause")) {
+    const flags = ["-static", "-Os", "-s", "-Wl,--build-id=none", `-DVERSION=v${VERSION}`];
+    places.set("pause", await compile("pause", PAUSE, say, ["cc", ...flags]));
+  }
+  if (names.has("nnp")) {
+    places.set("nnp", await compile("nnp", NNP, say, ["go", "build", "-trimpath", "-ldflags", "-s -w"]));
+  }
+  return places;
 }
 
 /** Programs of one file that need nothing but their language. */
