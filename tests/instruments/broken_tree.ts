@@ -81,7 +81,8 @@ async function replaceOnce(root: string, { file, find, replace }: Fault): Promis
   await Deno.writeTextFile(`${root}/${file}`, text.replace(find, () => replace));
 }
 
-async function runIn(root: string, words: string[], options: Deno.CommandOptions = {}): Promise<Output> {
+/** Runs Deno with these words in a checkout, with the native parts of this one. */
+export async function runIn(root: string, words: string[], options: Deno.CommandOptions = {}): Promise<Output> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: words,
     cwd: root,
