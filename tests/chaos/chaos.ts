@@ -15,7 +15,7 @@ import { type FaultKind, NODE_GRACE_SECONDS, planFaults } from "./plan.ts";
 import { unexplained, watchProcesses } from "./pids.ts";
 import { type Entry, Timeline } from "./timeline.ts";
 import { Users } from "./users.ts";
-import { DISK_PRESSURE, probe } from "./workload.ts";
+import { DISK_PRESSURE, podsOn, probe } from "./workload.ts";
 
 export interface ChaosOptions {
   seed: number;
@@ -98,7 +98,11 @@ class ChaosRun {
     const containers = await nodes.first.containers("stays=yes");
     await this.#converge(users);
     options.log("all users are served; things begin to fail");
-    this.#holdings = await this.#holdingsNow();
+    await eventually(async () => {
+      this.#holdings = await this.#holdingsNow();
+      // Those that showed that new ones run are gone.
+      equal(this.#holdings["pods' folders"]?.length, podsOn(names));
+    }, CLEAN_SECONDS_MAX);
     const until = Date.now() + options.minutes * 60_000;
     do {
       await this.#round(users, Math.min(ROUND_MS_MAX, Math.max(ROUND_MS_MIN, until - Date.now())));

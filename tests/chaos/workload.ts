@@ -87,6 +87,11 @@ export async function deploy(nodes: TestNodes, names: readonly string[]): Promis
   await nodes.kubectl("wait", "--for=condition=Ready", "pod", "-l", "stays=yes", "--timeout=120s");
 }
 
+/** How many pods there are when nothing changes. */
+export function podsOn(names: readonly string[]): number {
+  return names.length + REPLICAS + 2;
+}
+
 /** A pod that shows that a node takes new ones. */
 export function probe(name: string, node: string): object {
   return steady(name, node, "sleep 1000000");
