@@ -116,7 +116,7 @@ Deno.test("the images of the suite are what it expects", async (t) => {
     equal(await ask(`echo hostName | nc -u -w 1 ${netexec} 8081`), "netexec");
     await ask(`nc -vz -w 2 ${netexec} 8080 2>&1`);
     equal(await ask(`dig +short a.example @${dns}`), "192.0.2.1");
-    match(await ask(`curl -s -u user:password http://${registry}:5000/v2/pause/manifests/testing`), /"manifests"/);
+    match(await ask(`curl -sL -u user:password http://${registry}:5000/v2/pause/manifests/testing`), /"manifests"/);
     match(
       await ask("ss -ltn; ip -br address; iperf --version 2>&1; ls -d /uploads /localhost.*"),
       /eth0.*iperf .*key/s,
