@@ -78,7 +78,7 @@ interface Round {
   current: ReplicaSet | undefined;
   old: ReplicaSet[];
   podsOf: (set: ReplicaSet) => number;
-  revision: number;
+  revision: bigint;
 }
 
 function claim(
@@ -107,14 +107,20 @@ function findCurrent(deployment: Deployment, owned: readonly ReplicaSet[]): Repl
     .sort((a, b) => Date.parse(a.metadata.creationTimestamp ?? "") - Date.parse(b.metadata.creationTimestamp ?? ""))[0];
 }
 
-function revisionOf(set: ReplicaSet): number {
-  return Number(set.metadata.annotations?.[REVISION] ?? 0) || 0;
+/** An int64, which a number would round. What is none counts as no revision. */
+function revisionOf(set: ReplicaSet): bigint {
+  const text = set.metadata.annotations?.[REVISION] ?? "";
+  if (!/^\d{1,19}$/.test(text)) return 0n;
+  const revision = BigInt(text);
+  return revision < INT64_MAX ? revision : 0n;
 }
 
+const INT64_MAX = 2n ** 63n - 1n;
+
 /** A set that becomes the current one again gets a new revision, above all others. */
-function revisionFor(current: ReplicaSet | undefined, old: readonly ReplicaSet[]): number {
-  const highest = Math.max(0, ...old.map(revisionOf));
-  return current !== undefined && revisionOf(current) > highest ? revisionOf(current) : highest + 1;
+function revisionFor(current: ReplicaSet | undefined, old: readonly ReplicaSet[]): bigint {
+  const highest = old.map(revisionOf).reduce((a, b) => (a > b ? a : b), 0n);
+  return current !== undefined && revisionOf(current) > highest ? revisionOf(current) : highest + 1n;
 }
 
 function ensureCurrent(round: Round): DeploymentAction[] {
@@ -146,9 +152,9 @@ function currentAnnotations({ deployment, current, revision }: Round): Record<st
 }
 
 /** Revisions that the set had before, when it gets another one. */
-function historyOf(current: ReplicaSet, revision: number): Record<string, string> {
+function historyOf(current: ReplicaSet, revision: bigint): Record<string, string> {
   const before = revisionOf(current);
-  if (before === 0 || before === revision) return {};
+  if (before === 0n || before === revision) return {};
   const revisions = [...current.metadata.annotations?.[REVISION_HISTORY]?.split(",") ?? [], String(before)];
   while (revisions.join(",").length > HISTORY_LENGTH_MAX) revisions.shift();
   return { [REVISION_HISTORY]: revisions.join(",") };
@@ -254,7 +260,7 @@ function scaleTo(set: ReplicaSet, replicas: number, annotations: Record<string, 
 function forget({ deployment, old }: Round): DeploymentAction[] {
   const limit = deployment.spec?.revisionHistoryLimit ?? 10;
   const alive = old.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-    .sort((a, b) => revisionOf(a) - revisionOf(b));
+    .sort((a, b) => (revisionOf(a) < revisionOf(b) ? -1 : 1));
   return alive.slice(0, Math.max(0, alive.length - limit)).filter(isEmpty).map((set) => ({
     do: "deleteSet",
     set,

@@ -38,6 +38,18 @@ Deno.test("another template rolls out, and the old set stays as history", () => 
   equal(simulation.deployment.metadata.annotations?.[REVISION], "2");
 });
 
+Deno.test("a revision that somebody made as large as it may be is counted on exactly, and what is none not at all", () => {
+  for (
+    const [given, next] of [["3546343826724305832", "3546343826724305833"], ["9223372036854775807", "1"], ["x", "1"]]
+  ) {
+    const simulation = rolledOut(1);
+    simulation.sets[0]!.metadata.annotations![REVISION] = given!;
+    simulation.setImage("b");
+    simulation.settle();
+    equal(simulation.deployment.metadata.annotations?.[REVISION], next);
+  }
+});
+
 Deno.test("going back to an old template takes its set again, under a new revision", () => {
   const simulation = rolledOut(2);
   simulation.setImage("b");
