@@ -20,7 +20,6 @@ export class Problem extends Error {
 export async function ensurePackages(
   programs: readonly DebianProgram[],
   say: (line: string) => void,
-  signal?: AbortSignal,
 ): Promise<void> {
   const missing: DebianProgram[] = [];
   for (const entry of programs) if (await which(entry.program) === undefined) missing.push(entry);
@@ -42,12 +41,10 @@ export async function ensurePackages(
   const options = {
     env: { DEBIAN_FRONTEND: "noninteractive" },
     onLine: (line: string) => void (log.push(line) > TAIL_LINES && log.shift()),
-    signal,
   };
   const wait = ["-o", `DPkg::Lock::Timeout=${LOCK_SECONDS_MAX}`];
   await run(["apt-get", "update", "-qq", ...wait], options);
   const code = await withoutServices(() => run([...install.split(" "), ...wait], options));
-  signal?.throwIfAborted();
   if (code !== 0) {
     throw new Problem(`Cannot install ${packages.join(", ")}: apt-get ended with exit ${code}\n${log.join("\n")}`);
   }
@@ -56,19 +53,29 @@ export async function ensurePackages(
 
 /**
  * While this works, packages that are installed start no service: a policy that forbids it stands where
- * invoke-rc.d(8) looks for one. One that the machine has already is left alone.
+ * invoke-rc.d(8) looks for one. One that the machine has already is left alone. Ours forbids nothing once its process
+ * is gone, however that ended.
  */
 export async function withoutServices<T>(work: () => Promise<T>, policy: string = POLICY): Promise<T> {
-  try {
-    await Deno.writeTextFile(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755, createNew: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    return await work();
-  }
+  const own = `${POLICY_HEAD}grep -q deno /proc/${Deno.pid}/cmdline 2>/dev/null && exit 101\nexit 0\n`;
+  const present = await textOf(policy);
+  if (present !== undefined && !present.startsWith(POLICY_HEAD)) return await work();
+  await Deno.writeTextFile(policy, own, { mode: 0o755 });
   try {
     return await work();
   } finally {
-    await Deno.remove(policy);
+    if (await textOf(policy) === own) await Deno.remove(policy);
+  }
+}
+
+const POLICY_HEAD = "#!/bin/sh\n# Of k3ts, for as long as it installs packages.\n";
+
+async function textOf(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 

@@ -27,3 +27,17 @@ Deno.test("a policy of the machine's own stays as it is", () =>
     await withoutServices(() => Promise.resolve(), policy);
     equal(await Deno.readTextFile(policy), "mine");
   }));
+
+Deno.test("a policy that a process of ours left behind when it was killed forbids nothing, and is replaced", () =>
+  inFolder(async (policy) => {
+    const killed = new Deno.Command("true").spawn();
+    await killed.status;
+    let left = "";
+    await withoutServices(async () => {
+      left = (await Deno.readTextFile(policy)).replace(`/proc/${Deno.pid}/`, `/proc/${killed.pid}/`);
+    }, policy);
+    await Deno.writeTextFile(policy, left, { mode: 0o755 });
+    equal((await new Deno.Command(policy).output()).code, 0);
+    await withoutServices(async () => equal((await new Deno.Command(policy).output()).code, 101), policy);
+    equal(await isThere(policy), false);
+  }));

@@ -40,7 +40,10 @@ async function setup(): Promise<void> {
   await ensureRust(say);
   await ensureModules();
   await ensureNative(say);
-  if (values["for-tests"]) await ensurePeers(["kubectl-1.34", "kubectl-1.35", "kubectl-1.36"], { say });
+  if (values["for-tests"]) {
+    const results = await ensurePeers(["kubectl-1.34", "kubectl-1.35", "kubectl-1.36"], { say });
+    for (const { error } of results) if (error !== undefined) throw new Problem(error.message);
+  }
   if (values.launcher !== undefined) await writeLauncher(values.launcher || "/usr/local/bin/k3ts", say);
   else if (!values.quiet && await which("k3ts") === undefined) {
     say("For a `k3ts` command on the PATH: deno task setup --launcher /usr/local/bin/k3ts");

@@ -142,7 +142,8 @@ async function install(
   const started = Date.now();
   const programs = names.map((name) => PEERS[name]).filter((peer) => peer.kind === "debian");
   try {
-    await ensurePackages(programs, say, signal);
+    await ensurePackages(programs, say); // never broken off: that would leave packages half installed
+    signal?.throwIfAborted();
     for (const name of names) made.set(name, await resultOf(name, "installed", (Date.now() - started) / 1000));
   } catch (error) {
     signal?.throwIfAborted();
