@@ -12,6 +12,7 @@ import { fanout } from "./benchmarks/fanout.ts";
 import { gateway } from "./benchmarks/gateway.ts";
 import { idle } from "./benchmarks/idle.ts";
 import { lists } from "./benchmarks/lists.ts";
+import { newCluster } from "./benchmarks/new.ts";
 import { pods } from "./benchmarks/pods.ts";
 import { services } from "./benchmarks/services.ts";
 import { start, startLarge } from "./benchmarks/start.ts";
@@ -32,6 +33,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   dns,
   services,
   gateway,
+  newCluster,
   start,
   startLarge,
   store,

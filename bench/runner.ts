@@ -32,7 +32,8 @@ export async function runBenchmark(benchmark: Benchmark, options: Options): Prom
   const about = { at: new Date().toISOString(), machine: await describeMachine(), commit: await commit() };
   say(`${benchmark.name}: starts`);
   const aborted = whenAborted(signal);
-  await using opened = await benchmark.open({ parameters, peers: !self, say });
+  // Who does not wait for it leaves what it has started so far to the next run, which sweeps up after dead ones.
+  await using opened = await Promise.race([benchmark.open({ parameters, peers: !self, say }), aborted]);
   const sides = self ? twice(opened.sides[0]) : opened.sides;
   const others: number[] = [];
   const values = sides.map((): Record<string, number[]> => ({}));

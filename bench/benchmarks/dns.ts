@@ -5,7 +5,7 @@ import { ensurePeer } from "@k3ts/tools/peers";
 import { memoryOf } from "@k3ts/tools/processes";
 import type { Benchmark, Sample, Setting, Side, Sides } from "../core/benchmark.ts";
 import { usedDuring } from "../sides/control_plane.ts";
-import { Program } from "../sides/program.ts";
+import { OWN_SESSION, Program } from "../sides/program.ts";
 
 const COREDNS = "CoreDNS";
 const OURS = { address: "10.43.0.10", port: 53 };
@@ -67,8 +67,9 @@ async function open({ parameters, peers, say }: Setting): Promise<Sides> {
 function questionsFor(names: readonly string[]): string {
   const domain = "default.svc.cluster.local";
   const lines = Array.from({ length: names.length * 10 }, (_, index) => {
-    const name = names[index % names.length]!;
-    const kind = Math.floor(index / names.length);
+    const kind = index % 10;
+    // Every name with every kind, mixed.
+    const name = names[(Math.floor(index / 10) + kind * 7) % names.length]!;
     return kind < 7 ? `${name}.${domain} A` : kind < 9 ? `${name}.${domain} AAAA` : `no-${name}.${domain} A`;
   });
   return lines.map((line) => `${line}\n`).join("");
@@ -91,7 +92,10 @@ async function startCoredns(cluster: TestCluster, program: string): Promise<Prog
     "}",
   ];
   await Deno.writeTextFile(`${folder}/Corefile`, `${lines.join("\n")}\n`);
-  return Program.start(COREDNS, cluster.command([program, "-conf", `${folder}/Corefile`], { stdin: "null" }));
+  return Program.start(
+    COREDNS,
+    cluster.command([...OWN_SESSION, program, "-conf", `${folder}/Corefile`], { stdin: "null" }),
+  );
 }
 
 interface Answers {

@@ -121,7 +121,11 @@ function remarks(run: Run, summary: Summary): string[] {
       ]
       : [],
     ...summary.others > OTHERS_MAX
-      ? [`Others used up to ${Math.round(summary.others * 100)} % of the machine meanwhile: trust the ratios alone.`]
+      ? [
+        `Others used up to ${
+          Math.round(summary.others * 100)
+        } % of the machine meanwhile: trust ratios of CPU time and memory alone.`,
+      ]
       : [],
   ];
 }

@@ -1,6 +1,7 @@
 /** Kubernetes's own control plane, in a network of its own. */
 import { type Kube, startKube } from "@k3ts/tools/peers/kube";
 import { type ControlPlane, freshMachine } from "./control_plane.ts";
+import { OWN_SESSION } from "./program.ts";
 
 export interface KubePlaneOptions {
   store: "etcd" | "kine";
@@ -21,7 +22,7 @@ export async function kubeControlPlane({ store, controllers = false, say }: Kube
     name: `kube-apiserver + ${store}`,
     machine,
     start: async () => {
-      const enter = ["nsenter", `--net=/run/netns/${machine.namespace}`];
+      const enter = ["nsenter", `--net=/run/netns/${machine.namespace}`, ...OWN_SESSION];
       running = await startKube({ store, controllers, dataDir: machine.dataDir, enter, say, startMsMax: 300_000 });
     },
     stop,

@@ -1,5 +1,5 @@
 /** nginx as this machine has it, with a configuration and files of its own. */
-import { Program } from "./program.ts";
+import { OWN_SESSION, Program } from "./program.ts";
 
 export interface NginxOptions {
   program: string;
@@ -30,7 +30,7 @@ export async function startNginx({ program, folder, http, command, serves }: Ngi
     "}",
   ];
   await Deno.writeTextFile(`${folder}/nginx.conf`, `${lines.join("\n")}\n`);
-  const words = [program, "-p", folder, "-e", "stderr", "-c", `${folder}/nginx.conf`];
+  const words = [...OWN_SESSION, program, "-p", folder, "-e", "stderr", "-c", `${folder}/nginx.conf`];
   const here = ([first, ...args]: string[]) =>
     new Deno.Command(first!, { args, stdin: "null", stdout: "piped", stderr: "piped" });
   const started = Program.start("nginx", await (command ?? here)(words));

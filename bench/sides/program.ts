@@ -3,6 +3,12 @@ import { delay } from "@k3ts/client";
 
 const END_MS_MAX = 10_000;
 
+/**
+ * In front of what serves: it gets a session of its own, as all that our supervisor starts has. Linux shares a busy
+ * machine out by session (sched(7), autogroup), so that a server in its client's session would be woken sooner.
+ */
+export const OWN_SESSION: readonly string[] = ["setsid"];
+
 export class Program implements AsyncDisposable {
   #said = "";
   readonly #read: Promise<void>;
