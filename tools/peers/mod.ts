@@ -66,18 +66,18 @@ export async function havePeers(names: readonly PeerName[]): Promise<boolean> {
 export async function ensurePeers(names: readonly PeerName[], options: PeerOptions = {}): Promise<Result[]> {
   const say = options.say ?? console.error;
   const made = new Map<PeerName, Result>();
-  const look = () => statesOf(names, options.thorough ?? false);
-  const plan = await makePlan(names, await look());
+  const look = (at: readonly PeerName[]) => statesOf(at, options.thorough ?? false);
+  const plan = await makePlan(names, await look(names));
   // The package manager lets one in at a time by itself: nobody waits for a compiler here.
   if (plan.packages.length > 0) await install(plan.packages as PeerName[], made, { ...options, say });
   if (plan.builds.length > 0) {
     const wanted = plan.builds.flatMap((build) => build.names as PeerName[]);
     const isDone = async () => {
-      const states = await look();
+      const states = await look(wanted);
       return wanted.every((name) => states.get(name) === "sound");
     };
     await withBuildLock(async () => {
-      const states = await look(); // another process may have had its turn meanwhile
+      const states = await look(wanted); // another process may have had its turn meanwhile
       for (const [name, state] of states) {
         if (state === "damaged") say(`${name} is not as it was built: building it again`);
       }
