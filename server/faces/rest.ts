@@ -249,7 +249,23 @@ async function answerStream(request: ApiRequest, { http, query, server }: Call):
   if (verb === undefined) throw methodNotSupported(request.resource, http.method);
   const [, proxyPath] = /\/proxy(\/[^?]*)?(\?|$)/.exec(http.url) ?? [];
   const asked = { ...request, verb, query, ...(proxyPath !== undefined && { proxyPath }) };
-  return spliceResponse(await connect(asked, server.verbs));
+  const splice = await connect(asked, server.verbs);
+  return isBareProxy(request, proxyPath, http) ? toItsRoot(http.url) : spliceResponse(splice);
+}
+
+/** Links of a page are relative to where it lies, so that people are led to `…/proxy/` first, as Kubernetes does. */
+function isBareProxy(
+  { subresource }: ApiRequest,
+  proxyPath: string | undefined,
+  { method, headers }: Request,
+): boolean {
+  return subresource === "proxy" && proxyPath === undefined && (method === "GET" || method === "HEAD") &&
+    !headers.has("upgrade");
+}
+
+function toItsRoot(url: string): Response {
+  const [, path = "", search = ""] = /^[^:]+:\/\/[^/]*\/+([^?#]*)(\?[^#]*)?/.exec(url) ?? [];
+  return new Response(null, { status: 301, headers: { location: `/${path}/${search}` } });
 }
 
 function styleOf({ http, query }: Call, wanted: Wanted): ReplyStyle {

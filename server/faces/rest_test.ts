@@ -226,6 +226,24 @@ Deno.test("a warning is a header", async () => {
   equal(response.headers.get("warning"), '299 - "unknown field \\"datum\\""');
 });
 
+Deno.test("a proxy leads every method on, but readers of its bare name to its root first", async () => {
+  await using api = await serve();
+  await api.send("POST", "/api/v1/nodes", { metadata: { name: "n1" } });
+  const proxy = "/api/v1/nodes/n1/proxy";
+  for (const method of ["GET", "HEAD"]) {
+    const answer = await api.send(method, `${proxy}?a=b`);
+    deepEqual([answer.status, answer.headers.get("location")], [301, `${proxy}/?a=b`]);
+  }
+  for (const method of ["OPTIONS", "POST", "DELETE", "PUT", "PATCH"]) {
+    const answer = await api.send(method, `${proxy}?a=b`);
+    deepEqual([answer.status, answer.headers.get("k3ts-splice-path")], [200, "/?a=b"], method);
+  }
+  const upgrade = await api.fetch("GET", proxy, { headers: { upgrade: "websocket" } });
+  equal(upgrade.headers.get("k3ts-splice-node"), "n1");
+  equal((await api.send("OPTIONS", MAPS)).status, 405);
+  equal((await api.send("GET", "/api/v1/nodes/n2/proxy")).status, 404);
+});
+
 interface Served extends AsyncDisposable {
   server: TestApiServer;
   fetch(method: string, path: string, init?: RequestInit): Promise<Response>;
