@@ -1,7 +1,8 @@
 /**
  * Reaches into the networks of pods. A process of `k3ts-shim forward` a pod enters its network namespace and connects
- * there for whoever asks over its unix socket: u16 port (little-endian); the answer is one byte, 0 when connected, else
- * 1 with a text of u16 length. From then on bytes go both ways. It lives as long as somebody holds its standard input.
+ * there for whoever asks over its unix socket: u16 port and u32 number (little-endian); the answer is one byte, 0 when
+ * connected, else 1 with a text of u16 length. From then on bytes go both ways. When the pod says no more, a line of
+ * its standard output has the number, and why if the pod has broken off. It lives as long as somebody holds its input.
  */
 import { removeIfThere } from "../files.ts";
 import type { NetworkTarget } from "./targets.ts";
@@ -15,6 +16,9 @@ interface Forwarder {
   socket: string;
   process: Deno.ChildProcess;
   ready: Promise<void>;
+  /** By the number of a connection: told why the pod has broken it off, or nothing when it has ended it. */
+  ends: Map<number, (reason: string) => void>;
+  numbers: number;
   uses: number;
   idle?: ReturnType<typeof setTimeout>;
 }
@@ -45,9 +49,17 @@ export class Forwarders {
     let connection: PodConnection | undefined;
     try {
       await forwarder.ready;
-      const release = () => this.#release(uid, forwarder);
+      const number = forwarder.numbers++;
+      const { promise: end, resolve } = Promise.withResolvers<string>();
+      const release = () => {
+        forwarder.ends.delete(number);
+        resolve("");
+        this.#release(uid, forwarder);
+      };
       connection = new PodConnection(await Deno.connect({ transport: "unix", path: forwarder.socket }), release);
-      await ask(connection, port);
+      forwarder.ends.set(number, resolve);
+      await ask(connection, port, number);
+      connection.accepted(end);
       return connection;
     } catch (error) {
       if (connection === undefined) this.#release(uid, forwarder);
@@ -79,7 +91,8 @@ export class Forwarders {
       stderr: "null",
       clearEnv: true,
     }).spawn();
-    const forwarder: Forwarder = { socket, process, ready: isReady(process), uses: 0 };
+    const ends: Forwarder["ends"] = new Map();
+    const forwarder: Forwarder = { socket, process, ready: follow(process, ends), ends, numbers: 0, uses: 0 };
     forwarder.ready.catch(() => {}); // awaited by all who use it
     this.#byPod.set(uid, forwarder);
     process.status.then(() => {
@@ -99,18 +112,39 @@ export class Forwarders {
   }
 }
 
-/** Its first line says how the start went. */
-async function isReady(process: Deno.ChildProcess): Promise<void> {
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const data of process.stdout) text += decoder.decode(data, { stream: true });
-  if (text !== "ok\n") throw new Error(text.replace(/^error /, "").trim() || "the forwarding process has ended");
+const GONE = "the forwarding process has ended";
+
+/** Its first line says how the start went, the others which connections have ended. */
+function follow(process: Deno.ChildProcess, ends: Forwarder["ends"]): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const read = async () => {
+    let text = "";
+    const decoder = new TextDecoder();
+    for await (const data of process.stdout) {
+      const lines = (text + decoder.decode(data, { stream: true })).split("\n");
+      text = lines.pop()!;
+      for (const line of lines) {
+        const [, number, reason] = /^(\d+) (.*)$/.exec(line) ?? [];
+        if (number !== undefined) ends.get(Number(number))?.(reason!);
+        else if (line === "ok") resolve();
+        else reject(new Error(line.replace(/^error /, "")));
+      }
+    }
+  };
+  read().catch(() => {}).finally(() => {
+    reject(new Error(GONE));
+    for (const end of ends.values()) end(GONE);
+  });
+  return promise;
 }
 
-async function ask(connection: PodConnection, port: number): Promise<void> {
+async function ask(connection: PodConnection, port: number, number: number): Promise<void> {
   const late = setTimeout(() => connection[Symbol.dispose](), CONNECT_MS_MAX);
   try {
-    await connection.write(new Uint8Array([port & 0xff, port >> 8]));
+    const request = new DataView(new ArrayBuffer(6));
+    request.setUint16(0, port, true);
+    request.setUint32(2, number, true);
+    await connection.write(new Uint8Array(request.buffer));
     const [refused] = await readExactly(connection, 1);
     if (refused === 0) return;
     const [low, high] = await readExactly(connection, 2);
@@ -134,6 +168,7 @@ async function readExactly(connection: PodConnection, length: number): Promise<U
 export class PodConnection implements Disposable {
   readonly #connection: Deno.Conn;
   readonly #onClose: () => void;
+  #end: Promise<string> | undefined;
   #isClosed = false;
 
   constructor(connection: Deno.Conn, onClose: () => void) {
@@ -141,13 +176,22 @@ export class PodConnection implements Disposable {
     this.#onClose = onClose;
   }
 
-  /** null at the end, and when it was closed here. */
+  /** @param end will say why the pod has broken it off, or nothing when it has ended it */
+  accepted(end: Promise<string>): void {
+    this.#end = end;
+  }
+
+  /** null at the end, and when it was closed here. @throws when the pod has broken it off */
   async read(buffer: Uint8Array): Promise<number | null> {
     if (this.#isClosed) return null;
-    return await this.#connection.read(buffer).catch((error) => {
+    const read = await this.#connection.read(buffer).catch((error) => {
       if (this.#isClosed) return null;
       throw error;
     });
+    if (read !== null || this.#isClosed || this.#end === undefined) return read;
+    const reason = await this.#end;
+    if (reason !== "") throw new Error(reason);
+    return null;
   }
 
   async write(data: Uint8Array): Promise<void> {

@@ -10,8 +10,6 @@ export interface ByteStream {
   write(data: Uint8Array): Promise<void>;
   /** No more is sent. */
   end(): Promise<void>;
-  /** Ends both at once. */
-  reset(): Promise<void>;
   /** Told when the pod has accepted. */
   opened?(): Promise<void>;
   /** Fires when the other side has ended both at once, or is gone. */
@@ -22,7 +20,7 @@ const BUFFER_BYTES = 64 * 1024;
 
 /**
  * Until both directions have ended.
- * @throws when the pod does not take the connection; the message is for the client
+ * @throws when the pod does not take the connection, or breaks it off; the message is for the client
  */
 export async function forwardPort(
   forwarders: Forwarders,
@@ -30,27 +28,32 @@ export async function forwardPort(
   port: number,
   stream: ByteStream,
 ): Promise<void> {
-  let connection: PodConnection;
   try {
-    connection = await forwarders.connect(target, port);
+    using open = await forwarders.connect(target, port);
+    await join(open, stream);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`error forwarding port ${port} to pod ${target.pod}, uid ${target.uid}: ${reason}`, {
       cause: error,
     });
   }
-  using open = connection;
+}
+
+async function join(open: PodConnection, stream: ByteStream): Promise<void> {
   const close = () => open[Symbol.dispose]();
   stream.over.addEventListener("abort", close);
   if (stream.over.aborted) close();
-  await stream.opened?.();
-  await Promise.all([
-    // A pod that hears no more may still have something to say.
-    toPod(stream, open).catch(() => {}),
-    // What breaks off is not to look like what has ended.
-    toClient(open, stream).catch(() => stream.reset()),
-  ]);
-  stream.over.removeEventListener("abort", close);
+  try {
+    await stream.opened?.();
+    await Promise.all([
+      // A pod that hears no more may still have something to say.
+      toPod(stream, open).catch(() => {}),
+      // What breaks off is not to look like what has ended: whoever called tells the client, and ends the other way.
+      toClient(open, stream),
+    ]);
+  } finally {
+    stream.over.removeEventListener("abort", close);
+  }
 }
 
 async function toPod(stream: ByteStream, connection: PodConnection): Promise<void> {

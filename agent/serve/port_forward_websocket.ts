@@ -45,6 +45,7 @@ export async function servePortForwardWebSocket(
       await channels.send(2 * index + 1, head);
       const stream = channelStream(channels, 2 * index, queues[index]!, over.signal);
       await forward(port, stream).catch(async (error) => {
+        queues[index]!.discard();
         const message = error instanceof Error ? error.message : String(error);
         await channels.send(2 * index + 1, new TextEncoder().encode(message));
       });
@@ -61,7 +62,6 @@ function channelStream(channels: Channels, channel: number, queue: ByteQueue, ov
     read: () => queue.read(),
     write: (data) => channels.send(channel, data),
     end: () => Promise.resolve(queue.discard()),
-    reset: () => Promise.resolve(queue.discard()),
     over,
   };
 }

@@ -159,11 +159,6 @@ class CallStream implements ByteStream {
     return this.#say({ message: { case: "end", value: true } });
   }
 
-  reset(): Promise<void> {
-    this.#end(new ConnectError("the pod has broken off the connection", Code.Aborted));
-    return Promise.resolve();
-  }
-
   opened(): Promise<void> {
     return this.#say({ message: { case: "open", value: true } });
   }
@@ -186,7 +181,6 @@ class CallStream implements ByteStream {
         if (response !== undefined) yield response;
       }
       await done;
-      if (this.#over.signal.reason instanceof ConnectError) throw this.#over.signal.reason;
     } finally {
       this.#end();
     }
@@ -200,8 +194,8 @@ class CallStream implements ByteStream {
     await this.#taken.promise;
   }
 
-  #end(reason?: ConnectError): void {
-    this.#over.abort(reason);
+  #end(): void {
+    this.#over.abort();
     this.#taken.resolve();
     this.#put.resolve();
   }

@@ -40,7 +40,7 @@ function pod(name: string, node: string, command: string[], more: object = {}) {
 
 /** A server of pages, and one that hears all before it answers. */
 const SERVE = "mkdir /tmp/www; echo hello > /tmp/www/index.html; " +
-  "httpd -f -p 8080 -h /tmp/www & nc -ll -p 8081 -e wc -c & wait";
+  "httpd -f -p 8080 -h /tmp/www & nc -ll -p 8081 -e wc -c & nc -ll -p 8083 -e sleep 1 & wait";
 
 async function memoryOf(pid: number): Promise<number> {
   return Number(/VmRSS:\s+(\d+)/.exec(await Deno.readTextFile(`/proc/${pid}/status`))![1]);
@@ -185,6 +185,25 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
         }
       });
 
+      await t.step(`port-forward: what the pod breaks off does not look like an end (${node}, ${way})`, async () => {
+        const child = first.command(
+          [WAYS[way].program, "port-forward", `net-${node}`, "18083:8083"],
+          { stdin: "null", env: WAYS[way].env },
+        ).spawn();
+        const { text, ended } = listen(child);
+        try {
+          await eventually(() => match(text(), /127\.0\.0\.1:18083/));
+          // Its program ends on what it has not read, which resets the connection.
+          equal(await ask(first, 18083, "x"), "");
+          await eventually(() =>
+            match(text(), /forwarding 18083 -> 8083: error forwarding port 8083 to pod .*: connection reset by peer/)
+          );
+        } finally {
+          signal(child, "SIGKILL");
+          await ended;
+        }
+      });
+
       await t.step(`cp: both ways (${node}, ${way})`, async () => {
         const folder = `${first.dataDir}/cp-${node}-${way}`;
         await Deno.mkdir(`${folder}/from/sub`, { recursive: true });
@@ -203,18 +222,20 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
       const attached = await first.run(first.k3tsCommand("attach", "-i", `once-${node}`), { input: "words\n" });
       assertEquals([attached.stdout, attached.code], ["words\nend of input\n", 0], attached.stderr);
       const child = first.command(
-        first.k3tsCommand("port-forward", `pod/net-${node}`, "18090:8080", "18091:8081", "18092:99"),
+        first.k3tsCommand("port-forward", `pod/net-${node}`, "18090:8080", "18091:8081", "18092:99", "18093:8083"),
         {
           stdin: "null",
         },
       ).spawn();
       const { text, ended } = listen(child);
       try {
-        await eventually(() => match(text(), /127\.0\.0\.1:18092/));
+        await eventually(() => match(text(), /127\.0\.0\.1:18093/));
         equal(await pagesAt(first, 18090), "hello ".repeat(50));
         equal((await ask(first, 18091, "x".repeat(3_000_000))).trim(), "3000000");
         equal(await ask(first, 18092, "x"), "");
         await eventually(() => match(text(), /An error occurred forwarding 18092 -> 99: .*Connection refused/));
+        equal(await ask(first, 18093, "x"), "");
+        await eventually(() => match(text(), /An error occurred forwarding 18093 -> 8083: .*connection reset by peer/));
         // It goes on after that.
         equal(await pagesAt(first, 18090), "hello ".repeat(50));
       } finally {
