@@ -19,6 +19,10 @@ const (
 
 // fill makes the pods that are missing in the namespace for lists.
 func (b *bench) fill(ctx context.Context, namespace string, want int) error {
+	// The pod that this makes is one of them.
+	if err := b.waitForPods(ctx, namespace); err != nil {
+		return err
+	}
 	first, err := b.admin.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
 		return err
