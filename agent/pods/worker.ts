@@ -170,8 +170,7 @@ export class PodWorker {
   async #rest(at: number | undefined, signal: AbortSignal): Promise<void> {
     if (this.#poked || signal.aborted) return;
     const woken = Promise.withResolvers<void>();
-    // Timers take 32 bits of milliseconds.
-    const wait = at === undefined ? undefined : Math.min(Math.max(0, at - this.#now()), 2 ** 31 - 1);
+    const wait = at === undefined ? undefined : restMs(at - this.#now());
     const wake = () => woken.resolve();
     const timer = wait === undefined ? undefined : setTimeout(wake, wait);
     signal.addEventListener("abort", wake);
@@ -181,6 +180,16 @@ export class PodWorker {
     signal.removeEventListener("abort", wake);
     clearTimeout(timer);
   }
+}
+
+/**
+ * @returns how long to wait, ms. What is long is made whole seconds: Deno keeps something of every length of timer that
+ * was cancelled until that time is over.
+ */
+function restMs(ms: number): number {
+  if (ms < 10_000) return Math.max(0, ms);
+  const timerMsMax = 2 ** 31 - 1; // 32 bits
+  return Math.min(Math.ceil(ms / 1000) * 1000, timerMsMax);
 }
 
 /** What a failure is filed under: where the planner looks for it. */
