@@ -6,7 +6,7 @@ export interface Entry {
   text: string;
 }
 
-/** As many violations are told one by one; of the rest, how many there are. */
+/** As many violations are told; those with the same words only once, with their number. */
 const SHOWN_MAX = 40;
 
 export class Timeline {
@@ -21,24 +21,29 @@ export class Timeline {
   }
 
   violation(at: number, text: string): void {
+    const isNew = this.violations.every((other) => other.text !== text);
     this.violations.push({ at, text });
-    if (this.violations.length <= SHOWN_MAX) this.onViolation(text);
+    if (isNew) this.onViolation(text);
   }
 
   /** With the time since the first entry, violations marked; only what led to the last of those shown. */
   render(): string {
-    const shown = this.violations.toSorted(byTime).slice(0, SHOWN_MAX);
+    const all = Map.groupBy(this.violations.toSorted(byTime), ({ text }) => text);
+    const shown = [...all.values()].slice(0, SHOWN_MAX).map(([first, ...same]) => ({
+      at: first!.at,
+      text: `${first!.text}${same.length > 0 ? ` (and ${same.length} times more)` : ""}`,
+    }));
     const last = shown.at(-1)?.at ?? Infinity;
     const lines = [
       ...this.#events.filter(({ at }) => at <= last).map((entry) => ({ ...entry, mark: "   " })),
       ...shown.map((entry) => ({ ...entry, mark: "!!!" })),
     ].toSorted(byTime);
     const start = lines[0]?.at ?? 0;
-    const rest = this.violations.length - shown.length;
+    const rest = all.size - shown.length;
     return [
       `from ${new Date(start).toISOString()} on, seconds:`,
       ...lines.map(({ at, text, mark }) => `${((at - start) / 1000).toFixed(3).padStart(9)} ${mark} ${text}`),
-      ...(rest > 0 ? [`and ${rest} violations more`] : []),
+      ...(rest > 0 ? [`and ${rest} other violations`] : []),
     ].join("\n");
   }
 }

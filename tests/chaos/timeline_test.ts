@@ -17,10 +17,16 @@ Deno.test("a timeline has faults and violations in the order of time, up to the 
   );
 });
 
-Deno.test("of many violations the first are shown, and the others counted", () => {
-  const timeline = new Timeline();
-  for (let index = 0; index < 50; index++) timeline.violation(index, "a write is lost");
+Deno.test("of many violations the first are shown, those with the same words once, and the others counted", () => {
+  const told: string[] = [];
+  const timeline = new Timeline((text) => told.push(text));
+  for (let index = 0; index < 50; index++) {
+    timeline.violation(index, `write ${index} is lost`);
+    timeline.violation(index + 1, `write ${index} is lost`);
+  }
   const lines = timeline.render().split("\n");
   equal(lines.length, 1 + 40 + 1);
-  equal(lines.at(-1), "and 10 violations more");
+  equal(lines[1], "    0.000 !!! write 0 is lost (and 1 times more)");
+  equal(lines.at(-1), "and 10 other violations");
+  equal(told.length, 50);
 });
