@@ -43,7 +43,7 @@ export const CAUSES: readonly Cause[] = [
     served: "core/replicationcontrollers",
     tests:
       /ReplicationController|replication controller|\brc\b|\brcs\b|Update Demo|Service endpoints latency|Guestbook|Kubectl (expose|describe)/,
-    messages: /replication ?controller/i,
+    messages: /replication ?controller|resource type "rc"/i,
   },
   {
     capability: "Pod templates",

@@ -2,6 +2,7 @@
 import type { Outcome } from "./outcome.ts";
 
 const LIMIT_SECONDS = 240;
+const SHORT_SECONDS = 20;
 /** What fails because the cluster does not have it, fails at once or never comes. */
 const LIMIT_WITHOUT_CAPABILITY_SECONDS = 45;
 /** How much longer than when it last passed a test may take, as the machine may be busy. */
@@ -32,6 +33,15 @@ const LONG: readonly (readonly [name: RegExp, seconds: number])[] = [
  */
 export function limitSeconds(name: string, known: Outcome | undefined, lacking: boolean): number {
   if (lacking) return LIMIT_WITHOUT_CAPABILITY_SECONDS;
-  const usual = LONG.find(([pattern]) => pattern.test(name))?.[1] ?? LIMIT_SECONDS;
+  const usual = longLimit(name) ?? LIMIT_SECONDS;
   return known?.verdict === "passed" ? Math.max(usual, known.seconds * SLOWER_MAX) : usual;
+}
+
+/** What to reckon with for a test that has not run yet: those with a limit of their own mostly take half of it. */
+export function expectedSeconds(name: string, known: Outcome | undefined): number {
+  return known?.seconds ?? (longLimit(name) ?? SHORT_SECONDS * 2) / 2;
+}
+
+function longLimit(name: string): number | undefined {
+  return LONG.find(([pattern]) => pattern.test(name))?.[1];
 }

@@ -1,7 +1,6 @@
 /** Which tests run next, and how long the rest will take. */
+import { expectedSeconds } from "./limits.ts";
 import type { Outcome } from "./outcome.ts";
-
-const UNKNOWN_SECONDS = 30;
 
 export interface Situation {
   /** All that were chosen. */
@@ -28,7 +27,7 @@ export function runsAlone(name: string): boolean {
 export function nextTests({ tests, done, running, parallel, known, lacks }: Situation): string[] {
   const left = tests.filter((name) => !done.has(name) && !running.has(name));
   const order = (a: string, b: string) =>
-    Number(lacks(a)) - Number(lacks(b)) || expectedSeconds(b, known) - expectedSeconds(a, known);
+    Number(lacks(a)) - Number(lacks(b)) || expectedSeconds(b, known.get(b)) - expectedSeconds(a, known.get(a));
   const together = left.filter((name) => !runsAlone(name)).sort(order);
   if (together.length > 0) return together.slice(0, Math.max(0, parallel - running.size));
   return running.size > 0 ? [] : left.sort(order).slice(0, 1);
@@ -41,13 +40,9 @@ export function secondsLeft(
   let [together, alone, longest] = [0, 0, 0];
   for (const name of tests) {
     if (done.has(name)) continue;
-    const seconds = expectedSeconds(name, known);
+    const seconds = expectedSeconds(name, known.get(name));
     if (runsAlone(name)) alone += seconds;
     else [together, longest] = [together + seconds, Math.max(longest, seconds)];
   }
   return Math.max(longest, together / parallel) + alone;
-}
-
-function expectedSeconds(name: string, known: ReadonlyMap<string, Outcome>): number {
-  return known.get(name)?.seconds ?? UNKNOWN_SECONDS;
 }

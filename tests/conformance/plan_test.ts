@@ -29,6 +29,11 @@ Deno.test("the longest tests are started first, those of unknown length in the m
   ]);
 });
 
+Deno.test("a test that is known to take minutes need not have run for that", () => {
+  const long = "[sig-apps] StatefulSet should scale";
+  deepEqual(nextTests(situation({ tests: ["new", long], known: new Map() })), [long, "new"]);
+});
+
 Deno.test("what cannot pass comes last", () => {
   const tests = ["lacking", "long", "short"];
   const lacks = (name: string) => name === "lacking";
