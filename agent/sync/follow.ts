@@ -30,6 +30,9 @@ export function follow<T extends KubernetesObject>(
   return { synced, done, retryNow: () => informer.retryNow() };
 }
 
+/** Longest until the disk is tried again. */
+const AGAIN_MS_MAX = 5_000;
+
 export interface SaverOptions<T extends KubernetesObject> {
   saved: SavedObjects<T>;
   /** What the server has by now, undefined for what it has not. */
@@ -60,7 +63,7 @@ export function saver<T extends KubernetesObject>(
   };
   const tryAgain = async () => {
     for (let attempts = 1; unsaved.size > 0; attempts++) {
-      await delay(backoffMs(attempts), signal);
+      await delay(backoffMs(attempts, { maxMs: AGAIN_MS_MAX }), signal);
       for (const [key, object] of [...unsaved]) {
         unsaved.delete(key);
         await save(object).catch(failed);
