@@ -4,7 +4,7 @@ import { keepRun, readRuns } from "./history.ts";
 
 function runAt(at: string, quick = false): Run {
   const sides = [{ name: "k3ts", values: { f: [1, 2, 3] } }];
-  const about = { what: "", machine: "", command: "", commit: "", parameters: {}, figures: [], others: [] };
+  const about = { what: "", machine: "", command: "", commit: "", parameters: {}, figures: [], others: [], loads: [] };
   return { benchmark: "demo", at, quick, sides, ...about };
 }
 

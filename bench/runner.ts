@@ -8,7 +8,7 @@ import {
   type Run,
   type Side,
 } from "./core/benchmark.ts";
-import { busyShare, commit, describeMachine } from "./machine.ts";
+import { busyShare, commit, describeMachine, loadAverage } from "./machine.ts";
 
 export interface Options {
   /** @default what the benchmark says, or {@link QUICK_ROUNDS} */
@@ -36,9 +36,11 @@ export async function runBenchmark(benchmark: Benchmark, options: Options): Prom
   await using opened = await Promise.race([benchmark.open({ parameters, peers: !self, say }), aborted]);
   const sides = self ? twice(opened.sides[0]) : opened.sides;
   const others: number[] = [];
+  const loads: number[] = [];
   const values = sides.map((): Record<string, number[]> => ({}));
   // The first round warms up what compiles, caches and grows.
   for (let round = 0; round <= rounds; round++) {
+    if (round > 0) loads.push(await loadAverage());
     for (const [index, side] of sides.entries()) {
       signal.throwIfAborted();
       const busy = await busyShare(signal);
@@ -61,6 +63,7 @@ export async function runBenchmark(benchmark: Benchmark, options: Options): Prom
     parameters,
     figures: self ? benchmark.figures.map(withoutGoal) : benchmark.figures,
     others,
+    loads,
     sides: sides.map(({ name }, index) => ({ name, values: values[index]! })),
   };
 }

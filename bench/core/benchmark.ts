@@ -79,6 +79,8 @@ export interface Run {
   readonly figures: readonly Figure[];
   /** Share of the machine (0 to 1) that others used right before each turn, while all sides were at rest. */
   readonly others: readonly number[];
+  /** The load average of the last minute at the beginning of each round: that of the sides is in it. */
+  readonly loads: readonly number[];
   /** In the order of their turns, ours first; one value a round. */
   readonly sides: readonly { readonly name: string; readonly values: Readonly<Record<string, readonly number[]>> }[];
 }

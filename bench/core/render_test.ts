@@ -17,6 +17,7 @@ const RUN: Run = {
     { name: "alone", unit: "MB", better: "less" },
   ],
   others: [0.02, 0.31],
+  loads: [0.5, 0.6],
   sides: [
     { name: "k3ts", values: { fast: [1, 1, 1, 1, 1, 1], slow: [50, 51, 52, 50, 51, 52], alone: [7, 7, 7, 7, 7, 7] } },
     { name: "peer", values: { fast: [2, 2, 2, 2, 2, 2], slow: [90, 10, 90, 10, 90, 10] } },

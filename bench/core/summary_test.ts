@@ -18,6 +18,7 @@ function runOf(ours: number[], theirs: number[], figure: Partial<Figure> = {}): 
     parameters: {},
     figures: [{ name: "f", unit: "ms", better: "less", ...figure }],
     others: [0],
+    loads: [],
     sides: [{ name: "k3ts", values: { f: ours } }, { name: "peer", values: { f: theirs } }],
   };
 }
