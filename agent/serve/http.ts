@@ -67,7 +67,7 @@ export async function serve(parts: ServeParts): Promise<{ finished: Promise<void
     const cut = () => socket.destroy();
     parts.signal.addEventListener("abort", cut);
     socket.on("close", () => parts.signal.removeEventListener("abort", cut));
-    serveUpgrade({ targets, runtime, forwarders, log }, request, socket, head, urlOf(request))
+    serveUpgrade({ targets, runtime, forwarders, log, now }, request, socket, head, urlOf(request))
       .catch((error) => log.error("Cannot serve a stream", error));
   });
   await listen(server, parts.socket);

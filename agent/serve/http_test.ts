@@ -202,6 +202,42 @@ Deno.test("a command over a WebSocket, in bytes and in base64", async () => {
   }
 });
 
+Deno.test("a log over a WebSocket, in bytes and in base64, up to its end or the client's", async () => {
+  for (const protocol of ["binary.k8s.io", "base64.binary.k8s.io"]) {
+    for (const follow of [false, true]) {
+      await using parts = await agent();
+      await Deno.writeTextFile(`${parts.directory}/0.log`, "2026-01-01T00:00:00Z stdout F one\n");
+      const { socket, answer, pipe } = await ask(
+        parts.directory,
+        `GET /containerLogs/default/p/c?follow=${follow} HTTP/1.1\n${WEBSOCKET}Sec-WebSocket-Protocol: ${protocol}\n\n`,
+      );
+      match(answer, new RegExp(`sec-websocket-protocol: ${protocol.replaceAll(".", "\\.")}\r`, "i"));
+      let text = answer.slice(answer.indexOf("\r\n\r\n") + 4);
+      const wanted = protocol.startsWith("base64") ? btoa("one\n") : "one\n";
+      const goodbye = "\x88\x02\x03\xe8";
+      while (!text.endsWith(follow ? wanted : goodbye)) text += Buffer.from((await pipe.read())!).toString("latin1");
+      assert(text.includes(wanted));
+      equal(text[0], protocol.startsWith("base64") ? "\x81" : "\x82");
+      if (follow) {
+        await pipe.write(new Uint8Array([0x88, 0x82, 0, 0, 0, 0, 3, 232]));
+        equal(Buffer.from((await pipe.read())!).toString("latin1"), goodbye);
+      }
+      socket.destroy();
+      equal(parts.warnings.length, 0);
+    }
+  }
+});
+
+Deno.test("a log does not become what it is not", async () => {
+  await using parts = await agent();
+  const asked = "GET /containerLogs/default/p/c HTTP/1.1\n";
+  match((await ask(parts.directory, `${asked}${SPDY}\n`)).answer, /^HTTP\/1\.1 400/);
+  const { answer } = await ask(parts.directory, `${asked}${WEBSOCKET}Sec-WebSocket-Protocol: v5.channel.k8s.io\n\n`);
+  match(answer, /^HTTP\/1\.1 403/);
+  const wrong = "GET /containerLogs/default/p/c?tailLines=-1 HTTP/1.1\n";
+  match((await ask(parts.directory, `${wrong}${WEBSOCKET}\n`)).answer, /^HTTP\/1\.1 422/);
+});
+
 Deno.test("output that the client does not take makes the process wait, and a client that goes ends its wait", async () => {
   await using parts = await agent("flood");
   const { socket } = await ask(

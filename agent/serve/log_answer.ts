@@ -9,19 +9,20 @@ export interface LogParts {
 }
 
 /** @throws {StreamError} when there is no such log, or the options are wrong */
-export function logAnswer(
+export function logAnswer(parts: LogParts, target: Target, query: URLSearchParams, signal: AbortSignal): Answer {
+  return { status: 200, headers: { "content-type": "text/plain" }, body: openLog(parts, target, query, signal) };
+}
+
+/** @throws {StreamError} as {@link logAnswer} */
+export function openLog(
   { targets, now }: LogParts,
   target: Target,
   query: URLSearchParams,
   signal: AbortSignal,
-): Answer {
+): AsyncIterable<Uint8Array> {
   const options = readOptions(query, now());
   const { path, isLive } = targets.log(target, isTrue(query, "previous"));
-  return {
-    status: 200,
-    headers: { "content-type": "text/plain" },
-    body: readLog(path, options, isLive, signal),
-  };
+  return readLog(path, options, isLive, signal);
 }
 
 function readOptions(query: URLSearchParams, now: number): LogOptions {

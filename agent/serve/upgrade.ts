@@ -1,4 +1,4 @@
-/** Requests whose connection becomes something else: exec, attach and port-forward over SPDY/3.1 or a WebSocket. */
+/** Requests whose connection becomes something else: exec, attach, port-forward and logs over SPDY/3.1 or a WebSocket. */
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { explain, type Log } from "@k3ts/client/telemetry";
@@ -17,6 +17,8 @@ import {
 import { COMMAND_PROTOCOLS, serveCommandSpdy } from "./command_spdy.ts";
 import { COMMAND_SUBPROTOCOLS, serveCommandWebSocket } from "./command_websocket.ts";
 import type { Forwarders } from "./forwarder.ts";
+import { openLog } from "./log_answer.ts";
+import { LOG_SUBPROTOCOLS, serveLogWebSocket } from "./log_websocket.ts";
 import { type Pipe, SocketPipe } from "./pipe.ts";
 import { type ByteStream, forwardPort } from "./port_forward.ts";
 import { FORWARD_PROTOCOL, servePortForwardSpdy } from "./port_forward_spdy.ts";
@@ -31,6 +33,7 @@ export interface UpgradeParts {
   runtime: ExecNative;
   forwarders: Forwarders;
   log: Log;
+  now: () => number;
 }
 
 /** What is done with the connection once it speaks the protocol that was chosen. */
@@ -98,6 +101,7 @@ async function accept(parts: UpgradeParts, request: IncomingMessage, url: URL): 
   if (verb === "exec") return commands(request, url, execProcess(parts, targetOf(rest, 3), url));
   if (verb === "attach") return commands(request, url, attachProcess(parts, targetOf(rest, 3), url));
   if (verb === "portForward") return await forwards(parts, request, targetOf(rest, 2), url);
+  if (verb === "containerLogs") return logs(parts, request, targetOf(rest, 3), url);
   throw refusal(400, `the agent has nothing to upgrade to at ${url.pathname}`);
 }
 
@@ -188,6 +192,17 @@ async function forwards(parts: UpgradeParts, request: IncomingMessage, target: T
   const ports = readPorts(url.searchParams);
   if (ports === undefined) throw refusal(400, 'query parameter "port" is required, each of 1 to 65535');
   return { headers, serve: (pipe) => servePortForwardWebSocket(pipe, protocol, ports, forward) };
+}
+
+function logs(parts: UpgradeParts, request: IncomingMessage, target: Target, url: URL): Accepted {
+  if (!isWebSocket(request)) throw refusal(400, "unable to upgrade: a log is read by HTTP or a WebSocket");
+  const protocol = chooseSubprotocol(request, LOG_SUBPROTOCOLS);
+  const over = new AbortController();
+  const log = openLog(parts, target, url.searchParams, over.signal);
+  return {
+    headers: webSocketHeaders(request, protocol),
+    serve: (pipe) => serveLogWebSocket(pipe, protocol, log, over),
+  };
 }
 
 function isWebSocket(request: IncomingMessage): boolean {
