@@ -1,5 +1,5 @@
 /** A cluster's processes on this machine, from before they run until they are gone. */
-import { delay } from "@k3ts/client";
+import { backoffMs, delay } from "@k3ts/client";
 import type { SupervisorConfig } from "@k3ts/proto";
 import { Problem } from "../problem.ts";
 import { findSupervisor, startSupervisor, type SupervisorLink, writeConfig } from "./supervisor.ts";
@@ -29,9 +29,30 @@ export async function keepRunning(options: RunOptions, link: SupervisorLink, sig
   while (await Promise.race([current.gone.then(() => "gone" as const), stopped]) === "gone") {
     if (await wasStopped(options.dataDir)) throw new Problem("k3ts was stopped from elsewhere.");
     console.error("The supervisor has ended; a new one takes over.");
-    current = await start(options);
+    const next = await takeOver(options, signal);
+    if (next === undefined) return void await stopAll(options.dataDir, options.native);
+    current = next;
   }
   await stop(current);
+}
+
+/** Most milliseconds between two attempts. */
+const AGAIN_MS_MAX = 2_000;
+
+/**
+ * Tries until it works: what runs goes on meanwhile, and nobody else would see to it. The first attempt may find the lock
+ * of the one that is ending, and a disk may be full.
+ * @returns undefined when the signal has fired
+ */
+async function takeOver({ dataDir, native }: RunOptions, signal: AbortSignal): Promise<SupervisorLink | undefined> {
+  for (let failures = 1; !signal.aborted; failures++) {
+    try {
+      return await startSupervisor(dataDir, native);
+    } catch (error) {
+      console.error(`No supervisor has started, which is tried again: ${(error as Error).message}`);
+    }
+    await delay(backoffMs(failures, { maxMs: AGAIN_MS_MAX }), signal).catch(() => {}); // the signal, which is looked at
+  }
 }
 
 /** Each process has its time to end, which the supervisor sees to; it is waited for a little longer than for all of them. */
