@@ -145,6 +145,26 @@ Deno.test("a cluster is stopped, killed and started again, and its containers ne
     equal((await running(await cluster.pids())).length, pids.length);
   });
 
+  await t.step("a new supervisor is started again until it can hold the lock, and starts what was killed", async () => {
+    const lock = new Deno.Command("flock", {
+      args: [`${cluster.dataDir}/lock`, "sh", "-c", "echo held; exec cat"],
+      stdin: "piped",
+      stdout: "piped",
+    });
+    const [supervisor, gateway] = [await cluster.pidOf("supervisor"), await cluster.pidOf("gateway")];
+    // Waits for the lock, and has it before anybody else asks for it.
+    const holder = lock.spawn();
+    for (const pid of [supervisor, gateway]) Deno.kill(pid, "SIGKILL");
+    const said = holder.stdout.getReader();
+    await said.read();
+    await cluster.says("No supervisor has started, which is tried again");
+    await holder.stdin.close();
+    await said.cancel();
+    await holder.status;
+    await eventually(async () => assert(await cluster.pidOf("gateway") !== gateway));
+    await unchanged();
+  });
+
   await t.step("when everything is killed, the next `up` starts everything", async () => {
     const pids = await cluster.pids();
     await cluster.killUp();
