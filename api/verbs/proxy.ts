@@ -76,7 +76,7 @@ function ofPod(request: ConnectRequest, path: string, verbs: Verbs): Splice {
   const ports = (spec.containers ?? []).flatMap(({ ports }) => ports ?? []);
   const found = port === "" ? ports[0] : ports.find((one) => one.name === port);
   const chosen = found?.containerPort ?? numberOf(port === "" ? (scheme === "https" ? "443" : "80") : port);
-  return { node: spec.nodeName, path: `/podProxy/${namespace}/${name}/${scheme}/${chosen}${path}` };
+  return { node: spec.nodeName, path: `/podProxy/${namespace}/${name}/${scheme}/${chosen}/${seenAt(request)}${path}` };
 }
 
 /** By a ready endpoint of it, any of them. */
@@ -108,7 +108,13 @@ function ofService(request: ConnectRequest, path: string, verbs: Verbs): Splice 
   }
   const chosen = ready[Math.floor(Math.random() * ready.length)];
   if (chosen === undefined) throw serviceUnavailable(`no endpoints available for service "${name}"`);
-  return { node: chosen.node, path: `/podProxy/${namespace}/${chosen.pod}/${scheme}/${chosen.port}${path}` };
+  const way = `${scheme}/${chosen.port}/${seenAt(request)}`;
+  return { node: chosen.node, path: `/podProxy/${namespace}/${chosen.pod}/${way}${path}` };
+}
+
+/** Where the reader sees the root of what a proxy leads to, in one part of a path: links in pages are led there. */
+function seenAt({ resource, namespace, name }: ConnectRequest): string {
+  return encodeURIComponent(`/api/v1/namespaces/${namespace}/${resource.resource}/${name}/proxy`);
 }
 
 /** `name`, `name:port` or `scheme:name:port`. @throws {StatusError} 400 */

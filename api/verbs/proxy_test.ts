@@ -47,18 +47,22 @@ function ask(server: TestApiServer, resource: string, name: string, path?: strin
   }, server.verbs);
 }
 
+function seenAt(path: string): string {
+  return encodeURIComponent(`/api/v1/namespaces/default/${path}/proxy`);
+}
+
 Deno.test("a proxy leads to the agent of the node, and to the port that is meant", async () => {
   await using server = await cluster();
   const cases: [string, string, string | undefined, string][] = [
     ["nodes", "n1", "/healthz", "/healthz?a=b"],
     ["nodes", "https:n1:10250", "/pods", "/pods?a=b"],
     ["nodes", "n1", undefined, "/?a=b"],
-    ["pods", "p", "/x%20y", "/podProxy/default/p/http/8080/x%20y?a=b"],
-    ["pods", "p:web", "/", "/podProxy/default/p/http/8080/?a=b"],
-    ["pods", "https:p:9443", "/", "/podProxy/default/p/https/9443/?a=b"],
-    ["services", "s", "/", "/podProxy/default/p/http/8080/?a=b"],
-    ["services", "http:s:http", "/", "/podProxy/default/p/http/8080/?a=b"],
-    ["services", "s:80", "/", "/podProxy/default/p/http/8080/?a=b"],
+    ["pods", "p", "/x%20y", `/podProxy/default/p/http/8080/${seenAt("pods/p")}/x%20y?a=b`],
+    ["pods", "p:web", "/", `/podProxy/default/p/http/8080/${seenAt("pods/p:web")}/?a=b`],
+    ["pods", "https:p:9443", "/", `/podProxy/default/p/https/9443/${seenAt("pods/https:p:9443")}/?a=b`],
+    ["services", "s", "/", `/podProxy/default/p/http/8080/${seenAt("services/s")}/?a=b`],
+    ["services", "http:s:http", "/", `/podProxy/default/p/http/8080/${seenAt("services/http:s:http")}/?a=b`],
+    ["services", "s:80", "/", `/podProxy/default/p/http/8080/${seenAt("services/s:80")}/?a=b`],
   ];
   for (const [resource, name, path, expected] of cases) {
     deepEqual(await ask(server, resource, name, path), { node: "n1", path: expected } satisfies Splice);
