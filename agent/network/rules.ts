@@ -83,11 +83,11 @@ class Maps {
   }
 }
 
-/** Where the API is served: no Service and no pod may take that over by an address or a port of the machine. */
+/** Where the API is served, loopback too: no Service and no pod may take that over by an address or a port of the machine. */
 function apiKeys({ services, slices, nodeName, leaving }: RulesInput): string[] {
   const api = services.filter(({ metadata }) => metadata.namespace === "default" && metadata.name === "kubernetes");
   return portsOf(api, slices, nodeName, leaving).flatMap(({ protocol, backends }) =>
-    backends.map(({ address, port }) => `${address} . ${protocol} . ${port}`)
+    backends.flatMap(({ address, port }) => [address, "127.0.0.1"].map((one) => `${one} . ${protocol} . ${port}`))
   );
 }
 
@@ -136,7 +136,7 @@ function externalBackends(port: Port): Backend[] {
 
 /**
  * Ports of the machine are on its addresses for others: neither on loopback, nor where it serves as a Service itself
- * (the cluster's DNS), which a pod could take over by a `hostPort` else.
+ * (the cluster's DNS), which a pod could take over by a `hostPort` else. On loopback are only those that asked for it.
  */
 function lookUps(serviceCidr: string): Record<"served" | "unserved" | "unmatched", string[]> {
   const onNode = `fib daddr type local ip daddr != { 127.0.0.0/8, ${serviceCidr} }`;
@@ -158,7 +158,15 @@ function baseChains({ bridge, podCidr, serviceCidr }: RulesInput): [string, Chai
   const { served, unserved, unmatched } = lookUps(serviceCidr);
   return [
     ["prerouting", { hook: "type nat hook prerouting priority dstnat; policy accept;", rules: served }],
-    ["output", { hook: "type nat hook output priority -100; policy accept;", rules: served }],
+    ["output", {
+      hook: "type nat hook output priority -100; policy accept;",
+      rules: [...served, "ip daddr 127.0.0.0/8 ip daddr . meta l4proto . th dport vmap @host-ports"],
+    }],
+    // The bridge takes answers to loopback, which is nothing that a pod may begin with.
+    ["loopback", {
+      hook: "type filter hook prerouting priority raw; policy accept;",
+      rules: [`iifname "${bridge}" ip daddr 127.0.0.0/8 drop`, `iifname "${bridge}" ip saddr 127.0.0.0/8 drop`],
+    }],
     // Before addresses are translated, for what comes in and what this machine sends itself.
     ["unserved-prerouting", {
       hook: "type filter hook prerouting priority dstnat - 10; policy accept;",

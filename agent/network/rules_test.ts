@@ -188,13 +188,23 @@ Deno.test("a host port leads to its container, on the address that was asked for
   equal(target(table, "host-ports", "192.0.2.7 . tcp . 8080"), "goto host-port-tcp-192.0.2.7-8080");
 });
 
+Deno.test("a host port on loopback is for the machine itself, and opens no way to its loopback", () => {
+  const port = { protocol: "tcp", hostPort: 8080, podAddress: "10.42.0.2", containerPort: 80 } as const;
+  const table = plan({ hostPorts: [{ ...port, hostAddress: "127.0.0.1" }] });
+  equal(target(table, "host-ports", "127.0.0.1 . tcp . 8080"), "goto host-port-tcp-127.0.0.1-8080");
+  const leads = (chain: string) =>
+    rulesOf(table, chain)!.some((rule) => rule.startsWith("ip daddr 127.0.0.0/8 ") && rule.includes("@host-ports"));
+  deepEqual(["prerouting", "output"].map(leads), [false, true]);
+  assert(rulesOf(table, "loopback")!.some((rule) => rule.endsWith("ip daddr 127.0.0.0/8 drop")));
+});
+
 Deno.test("no pod takes what is meant for a Service or for the cluster's DNS by a host port", () => {
   const port = { protocol: "udp", hostPort: 53, podAddress: "10.42.0.2", containerPort: 53 } as const;
   const table = plan({ hostPorts: [port, { ...port, hostAddress: "10.43.0.10" }] });
   const lookUps = ["prerouting", "output"].flatMap((chain) => rulesOf(table, chain)!);
   const forHostPorts = lookUps.filter((rule) => /@(host|node)-ports/.test(rule));
-  equal(forHostPorts.length, 4);
-  for (const rule of forHostPorts) {
+  equal(forHostPorts.length, 5);
+  for (const rule of forHostPorts.filter((rule) => !rule.startsWith("ip daddr 127.0.0.0/8 "))) {
     assert(rule.startsWith("fib daddr type local ip daddr != { 127.0.0.0/8, 10.43.0.0/16 } "), rule);
   }
   equal(target(table, "services", "10.43.0.10 . udp . 53"), undefined);

@@ -182,10 +182,13 @@ Deno.test("Services", async (t) => {
   await t.step("a host port leads to its container, and goes with it", async () => {
     const pod = web("port", "n2");
     const [container] = pod.spec.containers;
-    const ports = [{ containerPort: 8080, hostPort: 9090 }];
+    const onLoopback = { containerPort: 8080, hostPort: 9091, hostIP: "127.0.0.1" };
+    const ports = [{ containerPort: 8080, hostPort: 9090 }, onLoopback];
     await nodes.first.apply({ ...pod, spec: { ...pod.spec, containers: [{ ...container, ports }] } });
     const url = `http://${nodes.addressOf("n2")}:9090/`;
     await eventually(async () => equal(await fetchOn(OUTSIDE, url), "port"));
+    await eventually(async () => equal(await fetchOn("n2", "http://127.0.0.1:9091/"), "port"));
+    equal(await fetchOn(OUTSIDE, `http://${nodes.addressOf("n2")}:9091/`), "refused");
     await nodes.kubectl("delete", "pod", "port");
     await eventually(async () => equal(await fetchOn(OUTSIDE, url), "refused"));
   });

@@ -92,6 +92,8 @@ fn forward(bridge: &str) -> Result<(), RpcError> {
     set("ipv4/ip_forward", "1")?;
     set(&format!("ipv4/conf/{bridge}/forwarding"), "1")?;
     set(&format!("ipv4/conf/{bridge}/send_redirects"), "0")?;
+    // For host ports on loopback; the rules let nothing else of it through.
+    set(&format!("ipv4/conf/{bridge}/route_localnet"), "1")?;
     // The larger of this one and the bridge's own counts.
     set("ipv4/conf/all/send_redirects", "0")
 }
