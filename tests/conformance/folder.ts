@@ -5,6 +5,8 @@ import type { Result } from "./outcome.ts";
 const RUNS_KEPT = 20;
 
 export class RunFolder {
+  #saved: Promise<void> = Promise.resolve();
+
   private constructor(readonly path: string, readonly result: Result) {}
 
   static readonly usual = `${ROOT}/.k3ts/conformance`;
@@ -30,8 +32,14 @@ export class RunFolder {
     return folders;
   }
 
-  /** Whatever ends this process, the file is whole. */
-  async save(): Promise<void> {
+  /** Whatever ends this process, the file is whole. One write at a time, as tests end whenever they do. */
+  save(): Promise<void> {
+    const saved = this.#saved.then(() => this.#write());
+    this.#saved = saved.catch(() => {}); // whoever asked for it is told
+    return saved;
+  }
+
+  async #write(): Promise<void> {
     const path = `${this.path}/result.json`;
     await Deno.writeTextFile(`${path}.new`, `${JSON.stringify(this.result, null, 1)}\n`);
     await Deno.rename(`${path}.new`, path);

@@ -44,6 +44,16 @@ Deno.test("a run that was cut off goes on with what it has", () =>
     equal(unfinished(await RunFolder.all(parent), "--all", "1.36.0"), undefined);
   }));
 
+Deno.test("tests that end at once are all kept", () =>
+  inFolder(async (parent) => {
+    const run = await RunFolder.make(parent, result("2026-11-20T12:00:00.000Z"));
+    await Promise.all(Array.from({ length: 20 }, (_, number) => {
+      run.result.outcomes.push(outcome(`t${number}`, "2026-11-20T12:01:00Z"));
+      return run.save();
+    }));
+    equal((await RunFolder.all(parent))[0]!.result.outcomes.length, 20);
+  }));
+
 Deno.test("a run that was finished since is not gone on with", () =>
   inFolder(async (parent) => {
     await RunFolder.make(parent, result("2026-11-20T12:00:00.000Z"));
