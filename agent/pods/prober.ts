@@ -121,7 +121,9 @@ export class Prober {
     decide: (ok: boolean) => boolean,
   ): Promise<void> {
     const periodMs = (how.periodSeconds ?? 10) * 1000;
-    await delay(Math.max(0, probed.startedAt + (how.initialDelaySeconds ?? 0) * 1000 - this.#now()), signal);
+    const initialMs = (how.initialDelaySeconds ?? 0) * 1000;
+    // No longer than that, should the clock have been put back since.
+    await delay(Math.min(initialMs, Math.max(0, probed.startedAt + initialMs - this.#now())), signal);
     let last: boolean | undefined;
     let agreeing = 0;
     let earlyMs = EARLY_PERIOD_MS;

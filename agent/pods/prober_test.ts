@@ -46,6 +46,12 @@ Deno.test("a container is ready when its page answers with success", async () =>
   }
 });
 
+Deno.test("a container that was started by a clock which was put back since is probed all the same", async () => {
+  const readinessProbe = { exec: { command: ["true"] }, periodSeconds: 1 };
+  const startedAt = Date.now() + 7_200_000;
+  await probeUntil({ readinessProbe }, { startedAt }, (prober) => prober.result("c")?.ready === true);
+});
+
 Deno.test("a restarted agent goes on from what the server was last told", () => {
   const prober = new Prober(Date.now);
   const before = { ready: true, started: true };
