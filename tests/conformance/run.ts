@@ -34,29 +34,27 @@ export async function runTests(run: Run, signal: AbortSignal): Promise<void> {
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
   const tasks = new Map<string, Promise<void>>();
+  // The first to fail ends the others, which fail then too.
+  const errors: unknown[] = [];
   const start = (name: string) => {
     run.running.set(name, Date.now());
-    tasks.set(
-      name,
-      one(run, name, both).finally(() => {
-        run.running.delete(name);
-        tasks.delete(name);
-      }),
-    );
+    const task = one(run, name, both).catch((error) => {
+      errors.push(error);
+      stop.abort(error);
+    }).finally(() => {
+      run.running.delete(name);
+      tasks.delete(name);
+    });
+    tasks.set(name, task);
   };
-  try {
-    while (true) {
-      const running = new Set(run.running.keys());
-      if (!both.aborted && Date.now() < run.untilMs) nextTests({ ...run, running }).forEach(start);
-      if (tasks.size === 0) break;
-      await Promise.race(tasks.values());
-    }
-  } catch (error) {
-    stop.abort(error);
-    await Promise.allSettled(tasks.values());
-    throw error;
+  while (true) {
+    const running = new Set(run.running.keys());
+    if (!both.aborted && Date.now() < run.untilMs) nextTests({ ...run, running }).forEach(start);
+    if (tasks.size === 0) break;
+    await Promise.race(tasks.values());
   }
   signal.throwIfAborted();
+  if (errors.length > 0) throw errors[0];
 }
 
 async function one(run: Run, name: string, signal: AbortSignal): Promise<void> {
