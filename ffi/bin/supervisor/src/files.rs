@@ -5,10 +5,13 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Process, Socket};
+
+/// The record takes multiples of so many bytes.
+const ROOM: usize = 32 * 1024;
 
 #[derive(Clone)]
 pub struct Paths {
@@ -98,7 +101,10 @@ impl Paths {
         let file = file.map_err(|error| failed(error.to_string()))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut lock) => {
-                let written = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+                // Written over what was there, for which a full disk has room.
+                let text = format!("{}\n", std::process::id());
+                let written = lock.write_all(text.as_bytes());
+                let written = written.and_then(|()| lock.set_len(text.len() as u64));
                 written.map_err(|error| failed(error.to_string()))?;
                 Ok(lock)
             }
@@ -132,8 +138,34 @@ impl Paths {
     }
 
     pub fn write_record(&self, record: &Record) -> Result<(), String> {
-        replace(&self.record(), &serde_json::to_string(record).unwrap_or_default())
+        exchange(&self.record(), &serde_json::to_string(record).unwrap_or_default())
     }
+}
+
+/// As `replace`, and on a full disk too: what is not the file just now is kept beside it, as large, and written over.
+/// A process that is not on record would be started a second time by the next supervisor.
+fn exchange(path: &Path, text: &str) -> Result<(), String> {
+    let spare = path.with_extension("spare");
+    let length = text.len().next_multiple_of(ROOM);
+    let write = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&spare)?;
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.resize(length, b' ');
+        file.write_all(&bytes)?;
+        file.set_len(length as u64)?;
+        if path.exists() {
+            renameat2(AT_FDCWD, &spare, AT_FDCWD, path, RenameFlags::RENAME_EXCHANGE)?;
+            Ok(())
+        } else {
+            fs::rename(&spare, path)
+        }
+    };
+    write().map_err(|error: io::Error| unwritable(path, &error))
 }
 
 /// Readers see the old text or the new one, whatever happens in between.
@@ -149,10 +181,41 @@ fn replace(path: &Path, text: &str) -> Result<(), String> {
         file.write_all(text.as_bytes())?;
         fs::rename(&fresh, path)
     };
-    write().map_err(|error| {
-        format!(
-            "Cannot write {} as its folder must be writable: {error}",
-            path.display()
-        )
-    })
+    write().map_err(|error: io::Error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> String {
+    format!(
+        "Cannot write {} as its folder must be writable: {error}",
+        path.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_written_over_what_it_was_before_the_last_time() {
+        let folder = std::env::temp_dir().join(format!("k3ts-record-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("processes.json");
+        let inode = || std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap());
+        let mut inodes = Vec::new();
+        for text in [
+            "first",
+            "second, which is longer",
+            "third",
+            &"x".repeat(ROOM + 1),
+            "fifth",
+        ] {
+            exchange(&path, text).unwrap();
+            let written = fs::read_to_string(&path).unwrap();
+            assert_eq!((written.trim_end(), written.len() % ROOM), (text, 0));
+            inodes.push(inode());
+        }
+        assert_eq!([inodes[0], inodes[1]], [inodes[2], inodes[3]]);
+        assert_ne!(inodes[0], inodes[1]);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

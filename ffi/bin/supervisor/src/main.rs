@@ -83,7 +83,10 @@ async fn work(supervisor: &mut Supervisor, events: &mut mpsc::Receiver<Event>, a
     loop {
         tokio::select! {
             Some(event) = events.recv() => supervisor.handle(event),
-            _ = rotation.tick() => supervisor.rotate_logs(),
+            _ = rotation.tick() => {
+                supervisor.rotate_logs();
+                supervisor.record_again();
+            }
             Some(request) = asked.recv() => if answer(supervisor, request).await.is_break() { return },
         }
     }

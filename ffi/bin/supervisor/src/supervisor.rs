@@ -1,5 +1,6 @@
 //! Holds the sockets and the processes and makes them what the configuration says.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct Supervisor {
     leaving: Vec<Leaving>,
     readiness: Readiness,
     events: mpsc::Sender<Event>,
+    /// Whether the record says what is.
+    is_recorded: Cell<bool>,
 }
 
 impl Supervisor {
@@ -63,6 +66,7 @@ impl Supervisor {
             leaving: leaving.into_iter().filter_map(Managed::leave).collect(),
             readiness,
             events,
+            is_recorded: Cell::new(true),
         };
         Ok((supervisor, receiver))
     }
@@ -377,8 +381,17 @@ impl Supervisor {
                 .chain(self.next.as_ref().and_then(Managed::record))
                 .collect(),
         };
-        if let Err(error) = self.paths.write_record(&record) {
+        let written = self.paths.write_record(&record);
+        self.is_recorded.set(written.is_ok());
+        if let Err(error) = written {
             log::error(&error, &[]);
+        }
+    }
+
+    /// Once more where the last time failed.
+    pub fn record_again(&self) {
+        if !self.is_recorded.get() {
+            self.write_record();
         }
     }
 }
