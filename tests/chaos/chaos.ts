@@ -204,7 +204,13 @@ class ChaosRun {
     }, CLEAN_SECONDS_MAX).catch(() => {}); // told below
     for (const text of leaks) this.timeline.violation(Date.now(), `after all works again: ${text}`);
     for (const name of this.names) {
-      const sizes = await sizesOf(this.nodes.machine(name), this.#processesOf(name));
+      let sizes: Sizes;
+      try {
+        sizes = await sizesOf(this.nodes.machine(name), this.#processesOf(name));
+      } catch (error) {
+        this.timeline.violation(Date.now(), `${name}: not every process on record runs: ${(error as Error).message}`);
+        continue;
+      }
       const before = this.#sizes.get(name);
       if (before === undefined) this.#sizes.set(name, sizes);
       else for (const text of compareSizes(before, sizes)) this.timeline.violation(Date.now(), `${name}: ${text}`);
