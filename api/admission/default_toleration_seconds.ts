@@ -15,7 +15,8 @@ interface Toleration {
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: "DefaultTolerationSeconds",
   mutate(request) {
-    if (request.operation !== "CREATE" || !concerns(request, "", "pods")) return;
+    const isWritten = request.operation === "CREATE" || request.operation === "UPDATE";
+    if (!isWritten || !concerns(request, "", "pods")) return;
     const { spec } = request.object as ApiObject & { spec?: { tolerations?: Toleration[] } };
     if (spec === undefined) return;
     const present = spec.tolerations ?? [];

@@ -24,6 +24,21 @@ Deno.test("a pod gets an account, a token volume, tolerations and a priority", a
   ]);
 });
 
+Deno.test("who replaces the tolerations of a pod keeps those that every pod has", async () => {
+  await using server = await withAccount();
+  const pod = await server.create<Pod & ApiObject>(pods, aPod());
+  const own = { key: "own", operator: "Exists" as const };
+  const { spec } = await server.update<Pod & ApiObject>({ ...pods, name: "p" }, {
+    ...pod,
+    spec: { ...pod.spec, tolerations: [own] },
+  });
+  deepEqual(spec.tolerations?.map(({ key }) => key), [
+    "own",
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+  ]);
+});
+
 Deno.test("a pod without its account is refused", async () => {
   await using server = await testApiServer();
   await rejects(server.create(pods, aPod()), refusal(403, /serviceaccount "default" not found/));
