@@ -41,8 +41,7 @@ export const CAUSES: readonly Cause[] = [
   {
     capability: "Replication controllers",
     served: "core/replicationcontrollers",
-    tests:
-      /ReplicationController|replication controller|\brc\b|\brcs\b|Update Demo|Service endpoints latency|Guestbook|Kubectl (expose|describe)/,
+    tests: /ReplicationController|replication controller|\brc\b|\brcs\b|Update Demo|Kubectl (expose|describe)/,
     messages: /replication ?controller|resource type "rc"/i,
   },
   {
@@ -86,7 +85,7 @@ export const CAUSES: readonly Cause[] = [
   { capability: "Events of their own group", served: "events.k8s.io/events", tests: /\] Events API / },
   { capability: "Preemption", tests: /SchedulerPreemption .*preempt/ },
   { capability: "Ephemeral containers", served: "core/pods/ephemeralcontainers", tests: /Ephemeral Containers/ },
-  { capability: "Resize in place", served: "core/pods/resize", tests: /InPlace Resize|Pod Generation/ },
+  { capability: "Resize in place", served: "core/pods/resize", tests: /InPlace Resize/ },
 ];
 
 /** The table for a cluster: what it serves is no cause. */
