@@ -90,7 +90,7 @@ export const isResourceVersionTooLarge = (error: unknown): boolean =>
   (error.details.causes?.some(({ reason }) => reason === "ResourceVersionTooLarge") ?? false);
 /** The server could not be reached or is not ready: the same request may succeed later. */
 export const isUnavailable = (error: unknown): boolean =>
-  error instanceof ApiError && (error.code === 503 || error.code === 504 || error.code === 429);
+  error instanceof ApiError && [429, 502, 503, 504].includes(error.code);
 
 function hasReason(error: unknown, reason: string): boolean {
   return error instanceof ApiError && error.reason === reason;

@@ -42,6 +42,16 @@ struct Refusal {
     message: String,
 }
 
+impl Refusal {
+    /// The request has waited for its node already: clients would ask again by themselves, ten times, after a 503.
+    fn waited_for(self) -> Self {
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => bad_gateway(self.message),
+            _ => self,
+        }
+    }
+}
+
 /// A request between its head and its body.
 struct Asked {
     head: Head,
@@ -127,7 +137,8 @@ impl Gateway {
                 body,
                 pump,
             )
-            .await?;
+            .await
+            .map_err(Refusal::waited_for)?;
         }
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let client =
