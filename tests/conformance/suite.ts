@@ -1,7 +1,8 @@
 /** The official suite: one program, which lists its tests and runs those that are asked for. */
+import { GO_VERSIONS } from "@k3ts/tools/peers";
 import { output } from "@k3ts/tools/run";
 
-export const SUITE_VERSION = "1.35.4";
+export const SUITE_VERSION = GO_VERSIONS["e2e.test"];
 
 export interface Suite {
   /** e2e.test of Kubernetes. */

@@ -1,9 +1,11 @@
 /** The cluster to try things on, as a person types it. It has a cache of its own, so that one that is there stays. */
 import { deepEqual, equal, match } from "node:assert/strict";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { nativeFolder } from "@k3ts/ffi";
 import { ensureKubectl } from "@k3ts/tools/kubectl";
 import { CACHE } from "@k3ts/tools/paths";
+import { PEERS_FOLDER } from "@k3ts/tools/peers";
 import { eventually, type Output } from "../e2e/machine.ts";
 
 const MAIN = fileURLToPath(new URL("../cluster/main.ts", import.meta.url));
@@ -15,7 +17,9 @@ class Person implements AsyncDisposable {
     const cache = await Deno.makeTempDir({ prefix: "k3ts-cluster-" });
     await ensureKubectl();
     await Deno.mkdir(`${cache}/k3ts`);
-    await Deno.symlink(`${CACHE}/tools`, `${cache}/k3ts/tools`);
+    // What is there already need not be built or downloaded again.
+    await Deno.symlink(PEERS_FOLDER, `${cache}/k3ts/peers`);
+    await Deno.symlink(`${dirname(CACHE)}/deno`, `${cache}/deno`);
     return new Person(cache);
   }
 

@@ -3,6 +3,7 @@
  * the modules of each program, both unpacked and as they are fetched, with what the linker writes.
  */
 import type { PeerName } from "./table.ts";
+import { GO_VERSIONS } from "./versions.ts";
 
 /** Made alone, from nothing: modules, compiled packages and the program. Of packages what apt-get says. */
 export const ALONE_MB: Readonly<Record<PeerName, number>> = {
@@ -45,5 +46,5 @@ export const ALONE_MB: Readonly<Record<PeerName, number>> = {
 
 /** All peers of a source together, from nothing. */
 export const TOGETHER_MB: ReadonlyMap<string, number> = new Map([
-  ["k8s.io/kubernetes 1.35.4", 5500],
+  [`k8s.io/kubernetes ${GO_VERSIONS["kube-apiserver"]}`, 5500],
 ]);

@@ -22,7 +22,8 @@ import { type Candidate, gigabytes, type Plan, planPeers, tooLittleDisk } from "
 import { type Peer, PEER_NAMES, type PeerName, PEERS } from "./table.ts";
 import { elapsed } from "../elapsed.ts";
 
-export { PEER_NAMES, type PeerName };
+export { PEER_NAMES, type PeerName, PEERS_FOLDER };
+export { GO_VERSIONS } from "./versions.ts";
 export { choosePeers, UnknownPeer } from "./plan.ts";
 
 export interface Result {
