@@ -17,7 +17,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   plugins: ["client", "model", "proto"],
   ctl: ["client", "model", "proto"],
   tools: ["ctl"],
-  tests: ["proto", "model", "api", "client", "ffi", "server", "agent", "plugins", "ctl", "tools"],
+  tests: ["proto", "model", "api", "client", "ffi", "server", "agent", "plugins", "ctl", "tools", "bench"],
   bench: ["proto", "model", "api", "client", "ffi", "server", "agent", "plugins", "ctl", "tools", "tests"],
   examples: ["proto", "model", "client", "plugins"],
 };

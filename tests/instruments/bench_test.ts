@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import type { Run } from "../../bench/core/benchmark.ts";
-import { summarize } from "../../bench/core/summary.ts";
+import type { Run } from "@k3ts/bench/benchmark";
+import { summarize } from "@k3ts/bench/summary";
 import { type Output, ROOT } from "../e2e/machine.ts";
 import { brokenTree } from "./broken_tree.ts";
 
