@@ -1,7 +1,5 @@
 /** The machine that figures are told of, and who else uses it. */
 import { delay } from "@k3ts/client";
-import { output } from "@k3ts/tools/run";
-import { ROOT } from "@k3ts/tools/paths";
 
 export async function describeMachine(): Promise<string> {
   const cpu = (await Deno.readTextFile("/proc/cpuinfo")).match(/^model name\s*: (.*)$/m)?.[1] ?? Deno.build.arch;
@@ -45,15 +43,4 @@ export async function busyShare(signal: AbortSignal): Promise<number> {
   await delay(LOOK_MS, signal);
   const after = await ticks();
   return after.all === before.all ? 0 : (after.busy - before.busy) / (after.all - before.all);
-}
-
-/** Of the sources, with "+" when they differ from it; empty outside of a repository. */
-export async function commit(): Promise<string> {
-  try {
-    const name = await output(["git", "rev-parse", "--short", "HEAD"], { cwd: ROOT });
-    const changes = await output(["git", "status", "--porcelain", "--untracked-files=no"], { cwd: ROOT });
-    return changes === "" ? name : `${name}+`;
-  } catch {
-    return ""; // a copy, or no git here
-  }
 }

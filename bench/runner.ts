@@ -1,4 +1,5 @@
 /** Runs a benchmark: its sides take turns, round after round. */
+import { commitOfSources } from "@k3ts/tools/commit";
 import {
   type Benchmark,
   type Figure,
@@ -8,7 +9,7 @@ import {
   type Run,
   type Side,
 } from "./core/benchmark.ts";
-import { busyShare, commit, describeMachine, loadAverage } from "./machine.ts";
+import { busyShare, describeMachine, loadAverage } from "./machine.ts";
 
 export interface Options {
   /** @default what the benchmark says, or {@link QUICK_ROUNDS} */
@@ -29,7 +30,7 @@ export async function runBenchmark(benchmark: Benchmark, options: Options): Prom
   const { quick, self, say, signal, command } = options;
   const rounds = options.rounds ?? (quick ? QUICK_ROUNDS : Math.max(MIN_ROUNDS, benchmark.rounds));
   const parameters = parametersOf(benchmark, options);
-  const about = { at: new Date().toISOString(), machine: await describeMachine(), commit: await commit() };
+  const about = { at: new Date().toISOString(), machine: await describeMachine(), commit: await commitOfSources() };
   say(`${benchmark.name}: starts`);
   const aborted = whenAborted(signal);
   // Who does not wait for it leaves what it has started so far to the next run, which sweeps up after dead ones.

@@ -1,5 +1,5 @@
 /** Runs programs for the other tools: with their output passed through, kept, or watched line by line. */
-import { TextLineStream } from "./lines.ts";
+import { eachLine } from "./lines.ts";
 
 export interface RunOptions {
   cwd?: string;
@@ -59,11 +59,4 @@ export async function which(program: string): Promise<string | undefined> {
     }
   }
   return undefined;
-}
-
-async function eachLine(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  onLine: (line: string) => void,
-): Promise<void> {
-  for await (const line of stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())) onLine(line);
 }

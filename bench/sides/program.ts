@@ -1,5 +1,6 @@
 /** A program that serves while it is measured, in the background. */
 import { delay } from "@k3ts/client";
+import { signalIfAlive } from "@k3ts/tests/machine";
 
 const END_MS_MAX = 10_000;
 
@@ -53,19 +54,11 @@ export class Program implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    signal(this.child, "SIGTERM");
+    signalIfAlive(this.child, "SIGTERM");
     const inTime = new AbortController();
-    delay(END_MS_MAX, inTime.signal).then(() => signal(this.child, "SIGKILL"), () => {}); // rejects when it was in time
+    delay(END_MS_MAX, inTime.signal).then(() => signalIfAlive(this.child, "SIGKILL"), () => {}); // rejects when it was in time
     await this.child.status;
     inTime.abort();
     await this.#read;
-  }
-}
-
-function signal(child: Deno.ChildProcess, name: Deno.Signal): void {
-  try {
-    child.kill(name);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // it has ended by itself
   }
 }

@@ -1,9 +1,8 @@
 /** The clients of `load_main.ts`, seen from the process that asks them. */
 import { TextLineStream } from "@k3ts/tools/lines";
-import { ROOT, type TestMachine } from "../e2e/machine.ts";
+import { ROOT, signalIfAlive, type TestMachine } from "../e2e/machine.ts";
 import { checkAgreement, checkOrder, checkState, checkWrites, replayed, type State } from "../faults/histories.ts";
 import type { Write } from "../faults/api_clients.ts";
-import { endIfAlive } from "../kills/witness.ts";
 import { type Command, type Paused, type Reached, SELECTORS } from "./load_main.ts";
 
 export interface LoadOptions {
@@ -60,7 +59,7 @@ export class LoadProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    endIfAlive(this.child);
+    signalIfAlive(this.child, "SIGKILL");
     await this.child.status;
     await this.#answers.cancel();
   }

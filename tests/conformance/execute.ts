@@ -1,6 +1,5 @@
 /** Runs the tests of a folder that have no outcome yet, in a cluster of their own, and keeps what comes of them. */
-import { output } from "@k3ts/tools/run";
-import { ROOT } from "../e2e/machine.ts";
+import { commitOfSources } from "@k3ts/tools/commit";
 import { causesIn, lacks } from "./causes.ts";
 import { Cluster } from "./cluster.ts";
 import type { RunFolder } from "./folder.ts";
@@ -76,7 +75,7 @@ export async function execute(execution: Execution, signal: AbortSignal): Promis
 /** Keeps outcomes in the folder as they come, and tells of them. */
 async function keeperOf({ folder, say }: Execution): Promise<(name: string, found: Conclusion) => Promise<void>> {
   const { result } = folder;
-  const commit = await commitOf();
+  const commit = await commitOfSources();
   const [startedMs, secondsBefore] = [Date.now(), result.seconds];
   return async (name, { verdict, seconds, message, place }) => {
     const outcome: Outcome = {
@@ -94,13 +93,4 @@ async function keeperOf({ folder, say }: Execution): Promise<(name: string, foun
     await folder.save();
     outcomeLines(outcome).forEach(say);
   };
-}
-
-/** With a `+` when files differ from it. */
-async function commitOf(): Promise<string> {
-  // A copy of the sources may be no checkout.
-  if (!await Deno.stat(`${ROOT}/.git`).then(() => true, () => false)) return "unknown";
-  const commit = await output(["git", "rev-parse", "--short", "HEAD"], { cwd: ROOT });
-  const changes = await output(["git", "status", "--porcelain", "--untracked-files=no"], { cwd: ROOT });
-  return changes === "" ? commit : `${commit}+`;
 }

@@ -16,7 +16,7 @@ export interface Outcome {
   log?: string;
   /** When it ended, RFC 3339. */
   at: string;
-  /** The commit of k3ts, with a `+` when files differed from it. */
+  /** The commit of k3ts, with a `+` when files differed from it; empty for a copy that is no checkout. */
   commit: string;
 }
 

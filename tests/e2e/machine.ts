@@ -4,13 +4,12 @@
  */
 import { delay } from "@k3ts/client";
 import { ensureKubectl } from "@k3ts/tools/kubectl";
-import { TextLineStream } from "@k3ts/tools/lines";
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
+import { eachLine } from "@k3ts/tools/lines";
+import { ROOT } from "@k3ts/tools/paths";
 import { Clock, ensureTestPrograms } from "./native.ts";
 import { cgroupOf, folderOf, hasEnded, mountsBelow, mustRun, networkOf } from "./sweep.ts";
 
-export const ROOT: string = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export { ROOT };
 
 const READY_MS_MAX = 120_000;
 const STOP_MS_MAX = 30_000;
@@ -334,19 +333,11 @@ async function write(child: Deno.ChildProcess, input: string): Promise<void> {
   await writer.close();
 }
 
-async function eachLine(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  onLine: (line: string) => void,
-): Promise<void> {
-  for await (const line of stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())) onLine(line);
-}
-
 /** A process that has ended by itself needs no signal. */
 export function signalIfAlive(child: Deno.ChildProcess, name: Deno.Signal): void {
   try {
     child.kill(name);
   } catch (error) {
-    // It has ended by itself.
     if (!(error instanceof TypeError)) throw error;
   }
 }

@@ -1,9 +1,8 @@
 /** Services of every kind, seen from pods, from machines of the cluster and from outside. */
 import { delay } from "@k3ts/client";
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { eventually } from "./machine.ts";
+import { eventually, signalIfAlive } from "./machine.ts";
 import { TestNodes } from "./nodes.ts";
-import { endIfAlive } from "../kills/witness.ts";
 import { podsOf, provideImage, type RunningPod, service, web } from "./workloads.ts";
 
 /** A machine beside the cluster. */
@@ -204,7 +203,7 @@ Deno.test("Services", async (t) => {
     const client = nodes.machine("n2").command(ask, { stdin: "null" }).spawn();
     let late: ReturnType<typeof setTimeout> | undefined;
     try {
-      late = setTimeout(() => endIfAlive(client), UDP_MS_MAX);
+      late = setTimeout(() => signalIfAlive(client, "SIGKILL"), UDP_MS_MAX);
       const answers = client.stdout.pipeThrough(new TextDecoderStream()).getReader();
       const answeredBy = async (name: string) => {
         for (let text = ""; !text.includes(name);) {
@@ -219,7 +218,7 @@ Deno.test("Services", async (t) => {
       await answers.cancel();
     } finally {
       clearTimeout(late);
-      for (const child of [client, ...servers]) endIfAlive(child);
+      for (const child of [client, ...servers]) signalIfAlive(child, "SIGKILL");
       await Promise.all([client, ...servers].map((child) => child.status));
     }
   });

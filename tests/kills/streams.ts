@@ -1,8 +1,7 @@
 /** Streams that last: an exec whose program answers line by line, and logs that are followed over every break. */
 import { delay } from "@k3ts/client";
 import { TextLineStream } from "@k3ts/tools/lines";
-import type { TestMachine } from "../e2e/machine.ts";
-import { endIfAlive } from "./witness.ts";
+import { signalIfAlive, type TestMachine } from "../e2e/machine.ts";
 
 /** How long after a break the next attempt is made, milliseconds. */
 const AGAIN_MS = 200;
@@ -48,7 +47,7 @@ export class HeldExec implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
-    if (this.#child !== undefined) endIfAlive(this.#child);
+    if (this.#child !== undefined) signalIfAlive(this.#child, "SIGKILL");
     await this.#running;
   }
 }
@@ -100,7 +99,7 @@ export class FollowedLog implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
-    if (this.#child !== undefined) endIfAlive(this.#child);
+    if (this.#child !== undefined) signalIfAlive(this.#child, "SIGKILL");
     await this.#running;
   }
 }

@@ -1,6 +1,6 @@
 /** Clients of the demo's Service, in a process of their own on the node. */
 import { TextLineStream } from "@k3ts/tools/lines";
-import { ROOT, type TestMachine } from "../e2e/machine.ts";
+import { ROOT, signalIfAlive, type TestMachine } from "../e2e/machine.ts";
 import type { Seen } from "./witness_main.ts";
 
 export interface Witnessed {
@@ -78,16 +78,7 @@ export class Witness implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    endIfAlive(this.child);
+    signalIfAlive(this.child, "SIGKILL");
     await this.child.status;
-  }
-}
-
-/** Ends a process at once, which may have ended by itself. */
-export function endIfAlive(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGKILL");
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
   }
 }
