@@ -49,7 +49,8 @@ const TAG_CHARS_MAX = 8 * 1024;
 
 const COMMENT = "<!--";
 const TAG = /^<([a-zA-Z][^\s/>]*)((?:[^"'>]|"[^"]*"|'[^']*')*)>/;
-const ATTRIBUTE = /([^\s"'<>/=]+)(\s*=\s*)("[^"]*"|'[^']*'|[^\s"'<>]+)/g;
+/** From the beginning of a name on only: else a name of a page's length would be read from each of its characters. */
+const ATTRIBUTE = /(?<![^\s"'<>/=])([^\s"'<>/=]+)(\s*=\s*)("[^"]*"|'[^']*'|[^\s"'<>]+)/g;
 
 /** @returns what a link becomes; what is relative or leads elsewhere stays */
 export function leadLink(link: string, { prefix, hosts }: Place): string {
