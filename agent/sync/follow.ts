@@ -69,13 +69,14 @@ export function saver<T extends KubernetesObject>(
         await save(object).catch(failed);
       }
     }
+    isTrying = false;
   };
   return (changed) => {
     save(changed).catch((error) => {
       failed(error);
       if (isTrying) return;
       isTrying = true;
-      tryAgain().finally(() => isTrying = false).catch(() => {}); // the signal has fired
+      tryAgain().catch(() => {}); // the signal has fired
     });
   };
 }
