@@ -2,9 +2,13 @@
  * `deno task hello-image [FILE]`: makes the image of `examples/hello` from this machine's static busybox
  * (Debian: busybox-static), for machines that reach no image registry. Load it with `k3ts image import FILE`.
  */
+import type { DebianProgram } from "./debian.ts";
 import { ociArchive } from "./oci_archive.ts";
 import { output, which } from "./run.ts";
 import type { TarEntry } from "./tar.ts";
+
+/** Linked statically, as images have no libraries. */
+export const BUSYBOX: DebianProgram = { program: "busybox", package: "busybox-static" };
 
 const REFERENCE = "docker.io/library/busybox:1.37";
 

@@ -13,7 +13,10 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { serve: { type: "string" }, login: { type: "string" } },
 });
-const images = await ensureImages(positionals);
+const images = await ensureImages(positionals).catch((error) => {
+  console.error(`k3ts: ${error.message}`);
+  Deno.exit(1);
+});
 if (values.serve === undefined) {
   for (const [name, folder] of images) console.log(`${name}\t${folder}`);
 } else {

@@ -5,7 +5,8 @@
  */
 import { dirname } from "node:path";
 import { zstdCompressSync } from "node:zlib";
-import { busyboxPrograms } from "../busybox_image.ts";
+import { BUSYBOX, busyboxPrograms } from "../busybox_image.ts";
+import { ensurePackages } from "../debian.ts";
 import {
   type Blob,
   blobPath,
@@ -46,6 +47,7 @@ export async function ensureImages(
   const rows = names.length === 0 ? IMAGES : imagesNamed(names);
   await Deno.mkdir(`${FOLDER}/blobs/sha256`, { recursive: true });
   await Deno.mkdir(`${FOLDER}/layers`, { recursive: true });
+  await ensurePackages([BUSYBOX], say);
   const programs = await ensurePrograms(new Set(rows.flatMap(programsOf)), say, signal);
   using lock = await Deno.open(`${FOLDER}/lock`, { write: true, create: true });
   await lock.lock(true);
