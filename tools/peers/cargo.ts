@@ -50,7 +50,12 @@ async function libraryPlace(library: string, folder: string): Promise<Record<str
     );
   }
   await Deno.mkdir(folder, { recursive: true });
-  await output(["apt-get", "download", `${library}-dev`], { cwd: folder });
+  const download = ["apt-get", "download", `${library}-dev`];
+  // What is known of the packages may be missing, or older than what is there to fetch.
+  await output(download, { cwd: folder }).catch(async () => {
+    await output(["apt-get", "update", "-qq"]);
+    await output(download, { cwd: folder });
+  });
   for await (const { name } of Deno.readDir(folder)) {
     if (name.endsWith(".deb")) await output(["dpkg", "-x", name, "."], { cwd: folder });
   }
