@@ -123,9 +123,6 @@ try {
   Deno.exit(2);
 }
 
-const ending = new AbortController();
-for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => ending.abort(new Error(name)));
-
 const say = (line: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${line}`);
 // Two that measure at the same time measure each other.
 await Deno.mkdir(CACHE, { recursive: true });
@@ -134,6 +131,9 @@ if (!await lock.tryLock(true)) {
   say("Waits for another run of the benchmarks on this machine");
   await lock.lock(true);
 }
+// Until now there is nothing to take away, and a signal ends it at once.
+const ending = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => ending.abort(new Error(name)));
 if (!given.json) console.log(`${await describeMachine()}\n`);
 const runs: Run[] = [];
 const failures: string[] = [];
