@@ -3,7 +3,6 @@
  *
  * {@link createApiServer} opens a store and gives the verbs; faces turn requests of their protocols into calls of them.
  */
-export * from "./clock.ts";
 export * from "./status.ts";
 export { versionInfo } from "./version.ts";
 export * from "./server.ts";

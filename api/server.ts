@@ -1,5 +1,5 @@
 /** A whole API server without sockets: a store in, verbs out. */
-import { OpenApi } from "@k3ts/model";
+import { type Clock, OpenApi, systemClock } from "@k3ts/model";
 import { Admission, type AdmissionPlugin } from "./admission/admission.ts";
 import { defaultTolerationSeconds } from "./admission/default_toleration_seconds.ts";
 import { nodeRestriction } from "./admission/node_restriction.ts";
@@ -19,7 +19,6 @@ import type { User } from "./auth/user.ts";
 import { bootstrap } from "./bootstrap/bootstrap.ts";
 import type { ApiAddress } from "./bootstrap/objects.ts";
 import { nodeRules } from "./bootstrap/roles.ts";
-import { type Clock, systemClock } from "./clock.ts";
 import { type ComputedGroup, ComputedGroups } from "./discovery/computed.ts";
 import { Discovery } from "./discovery/discovery.ts";
 import { Forms } from "./forms/forms.ts";
@@ -91,7 +90,7 @@ export async function createApiServer(options: ApiServerOptions, signal: AbortSi
   const { cache } = registry;
   const access = new Access(new RoleBasedAccess(cache), new NodeAccess(new NodeGraph(cache), nodeRules()));
   const issuer = options.issuer ?? "https://kubernetes.default.svc.cluster.local";
-  const tokens = new ServiceAccountTokens(issuer, options.tokenKeys, () => clock.now());
+  const tokens = new ServiceAccountTokens(issuer, options.tokenKeys, clock.wall);
   const admission = new Admission([
     namespaceLifecycle(cache),
     serviceAccount(cache, random),

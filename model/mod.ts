@@ -1,6 +1,6 @@
 /**
  * The object model of the Kubernetes API: what is known of its resources and types, the objects as plain data, their
- * encodings, and the helpers that every part shares. Pure: no I/O, no clock.
+ * encodings, and the helpers that every part shares. Pure: no I/O, and time only through a clock that is handed in.
  */
 export * from "./objects.ts";
 export * from "./codecs/mod.ts";

@@ -11,6 +11,7 @@ export * from "./int_or_string.ts";
 export * from "./ipv4.ts";
 export * from "./names.ts";
 export * from "./time.ts";
+export * from "./clock.ts";
 export * from "./meta.ts";
 export * from "./pods.ts";
 export * from "./disruption.ts";

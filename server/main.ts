@@ -23,7 +23,7 @@ import {
   processLog,
 } from "@k3ts/client/telemetry";
 import { type EngineName, openNative } from "@k3ts/ffi";
-import { KUBERNETES_VERSION, type Node, resources } from "@k3ts/model";
+import { KUBERNETES_VERSION, type Node, resources, systemClock } from "@k3ts/model";
 import { ClusterService, NodeService } from "@k3ts/proto";
 import { clusterService } from "./cluster/cluster_service.ts";
 import { nodeService } from "./cluster/node_service.ts";
@@ -115,12 +115,12 @@ const pkiOptions: PkiOptions = {
     ]),
   ],
   ...(values["certificate-lifetime"] !== undefined && { lifetimeMs: lifetimeOf(values["certificate-lifetime"]) }),
-  now: Date.now,
+  now: systemClock.wall,
 };
 const pki = await ensurePki(pkiOptions);
-const usage = new UsageTable(Date.now);
+const usage = new UsageTable(systemClock);
 await using server: ApiServer = await createApiServer({
-  computed: [metricsGroup(usage, () => server, SYSTEM_USER, Date.now)],
+  computed: [metricsGroup(usage, () => server, SYSTEM_USER, systemClock.wall)],
   store: timedStore(
     diskStore({
       native,
@@ -181,7 +181,7 @@ const handler = dispatch(
         ranges,
         versions: { k3ts: VERSION, kubernetes: `v${KUBERNETES_VERSION}` },
         identify,
-        now: Date.now,
+        now: systemClock.wall,
       }),
     );
     router.service(NodeService, nodeService({ clients, podCidr: ranges.podCidr, identify, ca: pki.ca, tokens, usage }));

@@ -1,7 +1,7 @@
 /** Everything that is durable, of all resources: what reads and watches see. Changed by the registry alone. */
 import type { Revision } from "../store/store.ts";
 import type { StoredObject } from "../registry/stored_object.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "@k3ts/model";
 import { groupResource, type Subject, tooLargeResourceVersion, tooManyRequests } from "../status.ts";
 import type { ObjectChange } from "./change.ts";
 import type { HistoryLimits } from "./history.ts";

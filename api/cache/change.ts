@@ -1,4 +1,5 @@
 /** What happened to one object by one write, as watches and consistent reads of the past need it. */
+import type { MonotonicTime } from "@k3ts/model";
 import type { Revision } from "../store/store.ts";
 import type { StoredObject } from "../registry/stored_object.ts";
 
@@ -7,8 +8,8 @@ export type EventType = "ADDED" | "MODIFIED" | "DELETED";
 export interface ObjectChange {
   readonly type: EventType;
   readonly revision: Revision;
-  /** When it became visible, ms since the epoch. */
-  readonly at: number;
+  /** When it became visible. */
+  readonly at: MonotonicTime;
   /** The new state, or the last one of an object that is gone, bearing the revision of its deletion. */
   readonly object: StoredObject;
   /** W3C Trace Context of the write, where that is traced. */

@@ -2,6 +2,7 @@
  * The last changes of one resource, in order of their revisions. Bounded: the oldest are forgotten, and whoever still
  * needed them is told that they have expired.
  */
+import type { MonotonicTime } from "@k3ts/model";
 import type { Revision } from "../store/store.ts";
 import type { ObjectChange } from "./change.ts";
 
@@ -77,7 +78,7 @@ export class History {
     }
   }
 
-  #forget(now: number): void {
+  #forget(now: MonotonicTime): void {
     const { changesMax, bytesMax, ageMsMax } = this.#limits;
     // An eighth too many are borne, as removing from the front of an array costs its length.
     const full = this.#changes.length > changesMax * 1.125 || this.#bytes > bytesMax;

@@ -4,7 +4,7 @@
  * A turn is there to be used: whoever makes no progress with it, or has had it for long, gives it up while others wait, and
  * goes on without one at the pace that it has.
  */
-import type { Clock } from "../clock.ts";
+import type { Clock, MonotonicTime } from "@k3ts/model";
 
 export interface TurnLimits {
   /** @default 16 */
@@ -27,8 +27,8 @@ export interface Turn {
 interface State extends Turn {
   user: string;
   begin: (turn: Turn) => void;
-  begunAt: number;
-  usedAt: number;
+  begunAt: MonotonicTime;
+  usedAt: MonotonicTime;
 }
 
 export class Turns {
@@ -53,7 +53,7 @@ export class Turns {
       begunAt: 0,
       usedAt: 0,
       used: () => {
-        state.usedAt = this.#clock.now();
+        state.usedAt = this.#clock.monotonic();
       },
       end: () => this.#end(state),
     };
@@ -78,7 +78,7 @@ export class Turns {
       while (this.#active.size < this.#limits.atOnce) {
         const state = this.#takeNext();
         if (state === undefined) break;
-        state.begunAt = state.usedAt = this.#clock.now();
+        state.begunAt = state.usedAt = this.#clock.monotonic();
         this.#active.add(state);
         state.begin(state);
       }
@@ -101,7 +101,7 @@ export class Turns {
   #checkLater(): void {
     this.#callOffCheck ??= this.#clock.after(this.#limits.idleMsMax, () => {
       this.#callOffCheck = undefined;
-      const now = this.#clock.now();
+      const now = this.#clock.monotonic();
       const { idleMsMax, lengthMsMax } = this.#limits;
       for (const state of this.#active) {
         if (now - state.usedAt >= idleMsMax || now - state.begunAt >= lengthMsMax) this.#active.delete(state);

@@ -1,5 +1,5 @@
 import { deepEqual } from "node:assert/strict";
-import { FakeClock } from "../testing/fake_clock.ts";
+import { FakeClock } from "@k3ts/model/testing";
 import { type Turn, Turns } from "./turns.ts";
 
 const LIMITS = { atOnce: 2, idleMsMax: 500, lengthMsMax: 2_000 };
@@ -39,6 +39,19 @@ Deno.test("who does nothing with a turn, or has it for long, gives it up when ot
     clock.advance(400);
   }
   deepEqual(begun, ["idle", "busy", "b1", "b2"]);
+});
+
+Deno.test("nobody loses a turn as the machine's clock is set ahead, or keeps it as it is put back", () => {
+  const { begun, ask, turns, clock } = table();
+  for (const name of ["a1", "a2", "a3", "a4"]) ask("a", name);
+  clock.advance(400);
+  for (const name of ["a1", "a2"]) turns.get(name)!.used();
+  clock.jump(7_200_000);
+  clock.advance(100);
+  deepEqual(begun, ["a1", "a2"]);
+  clock.jump(-7_200_000);
+  clock.advance(500);
+  deepEqual(begun, ["a1", "a2", "a3", "a4"]);
 });
 
 Deno.test("who has gone while waiting is passed over", () => {

@@ -8,7 +8,7 @@
  */
 import type { Revision } from "../store/store.ts";
 import type { StoredObject } from "../registry/stored_object.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "@k3ts/model";
 import { expired, type Status, statusOf } from "../status.ts";
 import { seenThrough } from "./change.ts";
 import { EncodedEvent, type Form } from "./encoding.ts";

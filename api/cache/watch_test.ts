@@ -5,7 +5,7 @@ import type { RegistryOptions } from "../registry/options.ts";
 import { Registry } from "../registry/registry.ts";
 import { type ObjectData, parseObject, type StoredObject, type StoredResource } from "../registry/stored_object.ts";
 import { StatusError } from "../status.ts";
-import { FakeClock } from "../testing/fake_clock.ts";
+import { FakeClock } from "@k3ts/model/testing";
 import { type EncodedEvent, JSON_FORM } from "./encoding.ts";
 import { parseContinue } from "./continue_token.ts";
 import type { ObjectFilter } from "./change.ts";

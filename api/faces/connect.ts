@@ -287,7 +287,7 @@ function renderList(reply: Reply, encoding: Encoding, { forms, verbs }: ApiServe
   const resourceVersion = String(page.revision);
   const more = { continue: page.continue ?? "", remainingItemCount: BigInt(page.remaining ?? 0) };
   if (encoding === Encoding.TABLE) {
-    const table = tableOf(resource, page.objects, "Metadata", verbs.clock.now(), resourceVersion);
+    const table = tableOf(resource, page.objects, "Metadata", verbs.clock.wall(), resourceVersion);
     return { objects: [encoder.encode(JSON.stringify(table))], resourceVersion, ...more };
   }
   const form: Form = forms.of(resource, choiceOf(encoding));

@@ -1,8 +1,7 @@
 /** The forms in which each resource's objects are shown, made once a server so that what is kept is shared. */
-import { encodeProtobuf, openEnvelope, typeFacts } from "@k3ts/model";
+import { type Clock, encodeProtobuf, openEnvelope, typeFacts } from "@k3ts/model";
 import { type Form, JSON_FORM } from "../cache/encoding.ts";
 import { Kept, type KeptLimits } from "../cache/kept.ts";
-import type { Clock } from "../clock.ts";
 import { parseObject, type StoredObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
 import type { Status } from "../status.ts";
@@ -73,7 +72,7 @@ export class Forms {
     return {
       id: `table/${resource.apiVersion}/${resource.kind}/${include}`,
       encode: (object) => {
-        const table = tableOf(resource, [object], include, this.#clock.now(), String(object.revision));
+        const table = tableOf(resource, [object], include, this.#clock.wall(), String(object.revision));
         return encoder.encode(JSON.stringify(table));
       },
       encodeStatus: JSON_FORM.encodeStatus,

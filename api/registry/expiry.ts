@@ -4,12 +4,12 @@
  * An object is in it once, however often it is written: when its time comes, whoever asks looks whether that has been put
  * off, and adds it again.
  */
+import type { Moment, MonotonicTime, WallTime } from "@k3ts/model";
 import type { Subject } from "../status.ts";
 import { objectKey } from "./keys.ts";
 
 export interface Expiring<R> {
-  /** ms since the epoch. */
-  at: number;
+  at: MonotonicTime;
   resource: R;
   namespace: string;
   name: string;
@@ -23,7 +23,7 @@ export class ExpiryQueue<R extends Subject> {
     return this.#heap.length;
   }
 
-  next(): number | undefined {
+  next(): MonotonicTime | undefined {
     return this.#heap[0]?.at;
   }
 
@@ -44,7 +44,7 @@ export class ExpiryQueue<R extends Subject> {
   }
 
   /** Removes and returns those whose time has come, the oldest first, at most so many. */
-  take(now: number, max: number): Expiring<R>[] {
+  take(now: MonotonicTime, max: number): Expiring<R>[] {
     const taken: Expiring<R>[] = [];
     while (taken.length < max && this.#heap.length > 0 && this.#heap[0]!.at <= now) taken.push(this.#takeFirst());
     for (const expiring of taken) this.#queued.delete(keyOf(expiring));
@@ -68,6 +68,18 @@ export class ExpiryQueue<R extends Subject> {
     heap[index] = last;
     return first;
   }
+}
+
+/**
+ * When what was read from the store expires, as this process counts: at once, or at the latest when it would if it were
+ * written now, however the machine's clock was set since.
+ */
+export function expiryOf(
+  { ttlMs = Infinity }: { ttlMs?: number },
+  stored: WallTime | undefined,
+  now: Moment,
+): MonotonicTime | undefined {
+  return stored === undefined ? undefined : now.monotonic + Math.min(Math.max(0, stored - now.wall), ttlMs);
 }
 
 function keyOf({ resource, namespace, name }: Expiring<Subject>): string {

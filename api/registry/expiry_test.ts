@@ -1,9 +1,8 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import type { Clock } from "../clock.ts";
-import { systemClock } from "../clock.ts";
+import { type Clock, systemClock } from "@k3ts/model";
 import { MemoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
-import { FakeClock } from "../testing/fake_clock.ts";
+import { FakeClock } from "@k3ts/model/testing";
 import { FaultyStore } from "../testing/faulty_store.ts";
 import { settleTurns, watchedNames } from "../testing/registry_watch.ts";
 import { ExpiryQueue } from "./expiry.ts";
@@ -95,16 +94,35 @@ Deno.test("however much is written, what waits for the next expiry is left to wa
   equal(registry.cache.of(flies).index.size, 0);
 });
 
-Deno.test("what has expired while the clock was set forward is soon seen", async () => {
-  const long = { ...flies, ttlMs: 3_600_000 };
+for (const [how, jumpMs] of [["ahead", 7_200_000], ["back", -7_200_000]] as const) {
+  Deno.test(`what expires does so at its time though the machine's clock is set ${how}`, async () => {
+    const clock = new FakeClock();
+    const registry = await opened(new MemoryStore(), clock);
+    await registry.insert(flies, fly("a"));
+    clock.jump(jumpMs);
+    clock.advance(59_000);
+    await settleTurns();
+    equal(registry.cache.of(flies).index.size, 1);
+    clock.advance(1_000);
+    await registry.cache.waitFor(2);
+    equal(registry.cache.of(flies).index.size, 0);
+  });
+}
+
+Deno.test("what a server finds expires within its time though the machine's clock was put back while none ran", async () => {
+  const store = new MemoryStore();
   const clock = new FakeClock();
-  const registry = await Registry.open(await new MemoryStore().openWriter({ name: "test" }, never), [long], clock);
-  await registry.insert(long, fly("a"));
-  const { now } = clock;
-  clock.now = () => now.call(clock) + 3_600_000;
-  clock.advance(60_000);
+  const first = await opened(store, clock);
+  await first.insert(flies, fly("a"));
+  await first.close();
+  clock.jump(-7_200_000);
+  const registry = await opened(store, clock);
+  clock.advance(59_000);
+  await settleTurns();
+  equal(registry.cache.of(flies).index.size, 1);
+  clock.advance(1_000);
   await registry.cache.waitFor(2);
-  equal(registry.cache.of(long).index.size, 0);
+  equal(registry.cache.of(flies).index.size, 0);
 });
 
 Deno.test("real time passes too", async () => {

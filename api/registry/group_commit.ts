@@ -7,7 +7,7 @@
  * A store that does not answer fills no memory and holds nobody for ever: so many writes and bytes may wait; when the
  * store has been silent for long nothing more is taken, and when for very long those who wait are told so.
  */
-import type { Clock } from "../clock.ts";
+import type { Clock, MonotonicTime } from "@k3ts/model";
 import { timedOut } from "../status.ts";
 import { type Change, LIMITS, type StoreWriter } from "../store/store.ts";
 
@@ -52,7 +52,7 @@ export class GroupCommit<T> {
   #pending: PendingWrite<T>[] = [];
   #pendingBytes = 0;
   /** When each batch that is under way was sent, the oldest first. */
-  #sentAt: number[] = [];
+  #sentAt: MonotonicTime[] = [];
   #scheduled = false;
   /** Resolves when every batch before it has been handed on. */
   #applied: Promise<void> = Promise.resolve();
@@ -82,7 +82,7 @@ export class GroupCommit<T> {
     const oldest = this.#sentAt[0];
     return this.#pending.length < this.#options.pendingWritesMax &&
       this.#pendingBytes + bytes <= this.#options.pendingBytesMax &&
-      (oldest === undefined || this.#clock.now() - oldest <= this.#options.silentMsMax);
+      (oldest === undefined || this.#clock.monotonic() - oldest <= this.#options.silentMsMax);
   }
 
   /** Resolves when the write is durable and visible; rejects with what `onFailure` was told, or when it takes too long. */
@@ -118,7 +118,7 @@ export class GroupCommit<T> {
   #send(): void {
     if (this.#failure !== undefined || this.#pending.length === 0) return;
     const writes = this.#takeBatch();
-    this.#sentAt.push(this.#clock.now());
+    this.#sentAt.push(this.#clock.monotonic());
     const callOff = this.#clock.after(this.#options.answerMsMax, () => this.#tellTooSlow(writes));
     const before = this.#applied;
     const appended = this.#writer.append({

@@ -1,6 +1,8 @@
 /** What a server finds when it opens its store: every object, and as much of the past as the store still has. */
+import type { Moment } from "@k3ts/model";
 import { type Change, Expired, type Revision, type StoreReader } from "../store/store.ts";
 import type { ObjectChange } from "../cache/change.ts";
+import { expiryOf } from "./expiry.ts";
 import { parseObjectKey } from "./keys.ts";
 import { loadObject, type StoredObject, type StoredResource } from "./stored_object.ts";
 
@@ -32,6 +34,7 @@ export async function* loadObjects<R extends StoredResource>(
   reader: StoreReader,
   resources: ReadonlyMap<string, R>,
   known: ReadonlyMap<string, StoredObject>,
+  now: Moment,
 ): AsyncGenerator<LoadedPage<R>> {
   for await (const { revision, entries } of reader.load()) {
     const objects: LoadedPage<R>["objects"] = [];
@@ -39,18 +42,20 @@ export async function* loadObjects<R extends StoredResource>(
       const resource = resourceOf(key, resources);
       if (resource === undefined) continue;
       const same = known.get(key);
-      const object = same?.revision === written ? same : loadObject(resource, value, written, expiresAt);
+      const object = same?.revision === written
+        ? same
+        : loadObject(resource, value, written, expiryOf(resource, expiresAt, now));
       objects.push({ resource, object });
     }
     yield { revision, objects };
   }
 }
 
-/** @param now when loaded changes are said to have happened, as the store does not keep times */
+/** Loaded changes are said to have happened now, as the store does not keep times. */
 export async function loadHistory<R extends StoredResource>(
   reader: StoreReader,
   resources: ReadonlyMap<string, R>,
-  now: number,
+  now: Moment,
 ): Promise<LoadedHistory<R>> {
   const { found, begin } = await readChanges(reader);
   const newest = new Map<string, StoredObject>();
@@ -61,14 +66,14 @@ export async function loadHistory<R extends StoredResource>(
     if (resource === undefined) continue;
     const { key, value, revision } = change;
     const expiresAt = change.type === "put" ? change.expiresAt : undefined;
-    const object = loadObject(resource, value, revision, expiresAt);
+    const object = loadObject(resource, value, revision, expiryOf(resource, expiresAt, now));
     const previous = newest.get(key);
     // A key's first change in a history that does not begin with the cluster may be an update of what was before it.
     const added = gone.has(key) || (previous === undefined && begin <= 1);
     const type = change.type === "delete" ? "DELETED" : added ? "ADDED" : "MODIFIED";
     changes.push({
       resource,
-      change: { type, revision, at: now, object, ...(previous !== undefined && { previous }) },
+      change: { type, revision, at: now.monotonic, object, ...(previous !== undefined && { previous }) },
     });
     if (change.type === "delete") {
       newest.delete(key);

@@ -1,7 +1,9 @@
 /** What a store that has been opened again after a failure turns out to have written, though nobody was told. */
+import type { Moment } from "@k3ts/model";
 import type { Cache } from "../cache/cache.ts";
 import type { ObjectChange } from "../cache/change.ts";
 import { Expired, type StoreReader } from "../store/store.ts";
+import { expiryOf } from "./expiry.ts";
 import { parseObjectKey } from "./keys.ts";
 import { loadObject, type StoredObject, type StoredResource } from "./stored_object.ts";
 
@@ -15,7 +17,7 @@ export async function readUnseen<R extends StoredResource>(
   reader: StoreReader,
   resources: ReadonlyMap<string, R>,
   cache: Cache,
-  now: number,
+  now: Moment,
 ): Promise<{ resource: R; change: ObjectChange }[]> {
   const stored = await revisionOf(reader);
   if (stored < cache.revision) {
@@ -31,10 +33,11 @@ export async function readUnseen<R extends StoredResource>(
         const { resource: name, namespace, name: objectName } = parseObjectKey(key)!;
         const resource = resources.get(name)!;
         const previous = newest.has(key) ? newest.get(key) : cache.get(resource, namespace, objectName);
-        const object = loadObject(resource, value, revision, "expiresAt" in rest ? rest.expiresAt : undefined);
+        const expiresAt = "expiresAt" in rest ? rest.expiresAt : undefined;
+        const object = loadObject(resource, value, revision, expiryOf(resource, expiresAt, now));
         newest.set(key, type === "delete" ? undefined : object);
         const seenAs = type === "delete" ? "DELETED" : previous === undefined ? "ADDED" : "MODIFIED";
-        const change = { type: seenAs, revision, at: now, object, ...(previous && { previous }) } as const;
+        const change = { type: seenAs, revision, at: now.monotonic, object, ...(previous && { previous }) } as const;
         unseen.push({ resource, change });
       }
     }

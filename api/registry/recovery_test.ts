@@ -4,7 +4,7 @@ import { SERVICE_RANGES, ServiceAllocator } from "../allocators/services.ts";
 import { StatusError } from "../status.ts";
 import { MemoryStore } from "../store/memory.ts";
 import { Full } from "../store/store.ts";
-import { FakeClock } from "../testing/fake_clock.ts";
+import { FakeClock } from "@k3ts/model/testing";
 import { FaultyStore } from "../testing/faulty_store.ts";
 import { settleTurns, watchedNames } from "../testing/registry_watch.ts";
 import type { RegistryOptions } from "./options.ts";
@@ -101,6 +101,8 @@ Deno.test("a store that does not answer is given no more, and who waits for long
   await settleTurns();
   const waiting = rejects(registry.insert(things, thing("b")), refused(504, /unknown/));
   clock.advance(11_000);
+  await rejects(registry.insert(things, thing("c")), refused(429, /waiting for the store/));
+  clock.jump(-7_200_000);
   await rejects(registry.insert(things, thing("c")), refused(429, /waiting for the store/));
   equal(registry.cache.revision, 0);
   clock.advance(60_000);

@@ -11,7 +11,7 @@
  * to end.
  */
 import { Fenced, LIMITS, type Revision, type StoreWriter } from "../store/store.ts";
-import type { Clock } from "../clock.ts";
+import { type Clock, momentOf, type MonotonicTime, type WallTime } from "@k3ts/model";
 import type { ObjectChange } from "../cache/change.ts";
 import { Cache } from "../cache/cache.ts";
 import {
@@ -35,8 +35,6 @@ import { type ObjectData, parseObject, type StoredObject, type StoredResource, s
 const EXPIRIES_AT_ONCE = 256;
 const EXPIRY_PAUSE_MS = 100;
 const COMPACT_EVERY_MS = 60_000;
-/** Between looks at what has expired: the time may be set anew meanwhile, or the machine have slept. */
-const EXPIRY_LOOK_MS_MAX = 60_000;
 /** Between attempts to open the store again: this long at first, twice as long each time, and never longer. */
 const REOPEN_PAUSE_MS = 250;
 const REOPEN_PAUSE_MS_MAX = 5_000;
@@ -69,7 +67,7 @@ export class Registry<R extends StoredResource = StoredResource> {
   #recovering: Promise<void> | undefined;
   #last: Revision;
   /** The next look at what has expired. */
-  #look: { at: number; callOff: () => void } | undefined;
+  #look: { at: MonotonicTime; callOff: () => void } | undefined;
   #callOffCompaction: (() => void) | undefined;
   readonly #closed = new AbortController();
 
@@ -82,9 +80,10 @@ export class Registry<R extends StoredResource = StoredResource> {
   ): Promise<Registry<R>> {
     const byName = new Map(resources.map((resource) => [groupResource(resource), resource]));
     const { historyLimits } = options;
-    const { begin: historyBegin, changes, newest } = await loadHistory(writer, byName, clock.now());
+    const now = momentOf(clock);
+    const { begin: historyBegin, changes, newest } = await loadHistory(writer, byName, now);
     let registry: Registry<R> | undefined;
-    for await (const { revision, objects } of loadObjects(writer, byName, newest)) {
+    for await (const { revision, objects } of loadObjects(writer, byName, newest, now)) {
       const cacheOptions = { historyBegin, revision, ...(historyLimits !== undefined && { historyLimits }) };
       registry ??= new Registry<R>(writer, byName, new Cache(resources, clock, cacheOptions), clock, options);
       for (const { resource, object } of objects) registry.#found(resource, object);
@@ -202,7 +201,7 @@ export class Registry<R extends StoredResource = StoredResource> {
     const allocator = this.#allocators.get(groupResource(resource));
     allocator?.assign(next, from === undefined ? undefined : parseObject(from));
     this.#refuseIfUnable(0);
-    const expiresAt = resource.ttlMs === undefined ? undefined : this.#clock.now() + resource.ttlMs;
+    const expiresAt = resource.ttlMs === undefined ? undefined : this.#clock.monotonic() + resource.ttlMs;
     const revision = options.dryRun ? from?.revision ?? 0 : this.#last + 1;
     const object = storeObject(resource, next, revision, expiresAt);
     if (object.json.length > LIMITS.valueBytesMax) {
@@ -230,7 +229,8 @@ export class Registry<R extends StoredResource = StoredResource> {
     this.#last = revision;
     this.#heads.set(key, head);
     this.#observe(resource, head.object, previous);
-    const { json: value, expiresAt } = object;
+    const { json: value } = object;
+    const expiresAt = this.#storedExpiryOf(object);
     const change = type === "DELETED"
       ? { type: "delete" as const, key, value, revision }
       : { type: "put" as const, key, value, revision, ...(expiresAt !== undefined && { expiresAt }) };
@@ -244,7 +244,7 @@ export class Registry<R extends StoredResource = StoredResource> {
 
   /** A batch is durable. */
   #show(writes: readonly PendingWrite<Accepted<R>>[]): void {
-    const at = this.#clock.now();
+    const at = this.#clock.monotonic();
     const changes = writes.map(({ change, origin: { resource, accepted, head } }) => {
       if (this.#heads.get(change.key) === head) this.#heads.delete(change.key);
       if (head.object?.expiresAt !== undefined) {
@@ -260,6 +260,12 @@ export class Registry<R extends StoredResource = StoredResource> {
     this.cache.of(resource).index.set(object);
     this.#observe(resource, object, undefined);
     this.#awaitExpiryOf(resource, object);
+  }
+
+  /** The next server has another process's time. */
+  #storedExpiryOf({ expiresAt }: StoredObject): WallTime | undefined {
+    const { wall, monotonic } = this.#clock;
+    return expiresAt === undefined ? undefined : Math.round(wall() + expiresAt - monotonic());
   }
 
   #awaitExpiryOf(resource: R, { namespace, name, expiresAt }: StoredObject): void {
@@ -326,7 +332,7 @@ export class Registry<R extends StoredResource = StoredResource> {
   }
 
   async #resume(): Promise<void> {
-    const unseen = await readUnseen(this.#writer, this.#resources, this.cache, this.#clock.now());
+    const unseen = await readUnseen(this.#writer, this.#resources, this.cache, momentOf(this.#clock));
     for (const { resource, change: { type, object, previous } } of unseen) {
       this.#observe(resource, type === "DELETED" ? undefined : object, previous);
       if (type !== "DELETED") this.#awaitExpiryOf(resource, object);
@@ -360,8 +366,8 @@ export class Registry<R extends StoredResource = StoredResource> {
   #awaitExpiry(pauseMs = 0): void {
     const next = this.#expiries.next();
     if (next === undefined || this.#closed.signal.aborted || this.#failure !== undefined) return this.#callOffLook();
-    const now = this.#clock.now();
-    const at = Math.min(Math.max(next, now + pauseMs), now + EXPIRY_LOOK_MS_MAX);
+    const now = this.#clock.monotonic();
+    const at = Math.max(next, now + pauseMs);
     // One that comes too early looks again. Each write calling one off would leave thousands behind: Deno keeps something
     // for each length of timers until such a timer would have been due.
     if (this.#look !== undefined && this.#look.at <= at) return;
@@ -376,7 +382,7 @@ export class Registry<R extends StoredResource = StoredResource> {
 
   #expire(): void {
     this.#look = undefined;
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     for (const expiring of this.#expiries.take(now, EXPIRIES_AT_ONCE)) {
       const { resource, namespace, name } = expiring;
       const object = this.newest(resource, namespace, name);
@@ -385,7 +391,7 @@ export class Registry<R extends StoredResource = StoredResource> {
       else {
         this.remove(resource, object).catch(() => {
           // Refused, or the store has failed: it is tried again.
-          this.#expiries.add({ ...expiring, at: this.#clock.now() });
+          this.#expiries.add({ ...expiring, at: this.#clock.monotonic() });
           this.#awaitExpiry(EXPIRY_PAUSE_MS);
         });
       }
@@ -394,11 +400,11 @@ export class Registry<R extends StoredResource = StoredResource> {
   }
 
   /** @param marks which revision was the newest when, oldest first, since the last compaction */
-  #keepCompacting(marks: { at: number; revision: Revision }[]): void {
+  #keepCompacting(marks: { at: MonotonicTime; revision: Revision }[]): void {
     if (this.#closed.signal.aborted) return;
     const keepMs = this.#options.storeHistoryMs ?? 10 * 60_000;
     this.#callOffCompaction = this.#clock.after(COMPACT_EVERY_MS, () => {
-      const now = this.#clock.now();
+      const now = this.#clock.monotonic();
       marks.push({ at: now, revision: this.cache.revision });
       let before: Revision | undefined;
       while (marks.length > 0 && now - marks[0]!.at >= keepMs) before = marks.shift()!.revision;

@@ -2,7 +2,7 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { MemoryStore } from "../store/memory.ts";
 import type { StoreWriter } from "../store/store.ts";
 import { StatusError } from "../status.ts";
-import { FakeClock } from "../testing/fake_clock.ts";
+import { FakeClock } from "@k3ts/model/testing";
 import { FaultyStore } from "../testing/faulty_store.ts";
 import type { RegistryOptions } from "./options.ts";
 import { Registry } from "./registry.ts";
@@ -131,6 +131,38 @@ Deno.test("a registry that is opened again finds objects, revisions and history"
   ]]);
   equal((await registry.insert(things, thing("c"))).revision, 4);
 });
+
+for (const [how, jumpMs] of [["ahead", 7_200_000], ["back", -7_200_000]] as const) {
+  Deno.test(`changes are kept for five minutes though the machine's clock is set ${how}`, async () => {
+    const { registry, clock } = await opened();
+    const { history } = registry.cache.of(things);
+    await registry.insert(things, thing("a"));
+    clock.jump(jumpMs);
+    clock.advance(240_000);
+    await registry.insert(things, thing("b"));
+    equal(history.sequenceAfter(0), 0);
+    clock.advance(240_000);
+    await registry.insert(things, thing("c"));
+    equal(history.sequenceAfter(0), undefined);
+    equal(history.sequenceAfter(1), 1);
+  });
+
+  Deno.test(`the store keeps ten minutes of history though the machine's clock is set ${how}`, async () => {
+    const writer = await new MemoryStore().openWriter({ name: "test" }, never);
+    const compacted: number[] = [];
+    writer.compact = (before) => Promise.resolve(void compacted.push(before));
+    const { registry, clock } = await opened(writer);
+    await registry.insert(things, thing("a"));
+    clock.advance(60_000);
+    clock.jump(jumpMs);
+    await registry.insert(things, thing("b"));
+    clock.advance(540_000);
+    deepEqual(compacted, []);
+    clock.advance(120_000);
+    deepEqual(compacted, [1, 2]);
+    await registry.close();
+  });
+}
 
 async function opened(writer?: StoreWriter, options?: RegistryOptions) {
   const clock = new FakeClock();

@@ -2,6 +2,7 @@
  * One state of one object, as memory holds it: encoded bytes, and parsed only what indexes and selectors ask for.
  * Never changed once made: caches, watches and replies share it.
  */
+import type { MonotonicTime } from "@k3ts/model";
 import type { Revision } from "../store/store.ts";
 
 export interface StoredObject {
@@ -15,8 +16,7 @@ export interface StoredObject {
   readonly labels: Readonly<Record<string, string>>;
   /** What field selectors may ask for. */
   readonly fields: Readonly<Record<string, string>>;
-  /** ms since the epoch. */
-  readonly expiresAt?: number;
+  readonly expiresAt?: MonotonicTime;
 }
 
 /** What the registry must know of a resource to store its objects. */
@@ -51,7 +51,7 @@ export function storeObject(
   resource: StoredResource,
   object: ObjectData,
   revision: Revision,
-  expiresAt?: number,
+  expiresAt?: MonotonicTime,
 ): StoredObject {
   if (revision === 0) delete object.metadata.resourceVersion;
   else object.metadata.resourceVersion = String(revision);
@@ -63,7 +63,7 @@ export function loadObject(
   resource: StoredResource,
   json: Uint8Array,
   revision: Revision,
-  expiresAt?: number,
+  expiresAt?: MonotonicTime,
 ): StoredObject {
   return indexed(resource, JSON.parse(decoder.decode(json)), revision, json, expiresAt);
 }
@@ -78,7 +78,7 @@ function indexed(
   object: ObjectData,
   revision: Revision,
   json: Uint8Array,
-  expiresAt: number | undefined,
+  expiresAt: MonotonicTime | undefined,
 ): StoredObject {
   const { name, namespace = "", uid = "", labels } = object.metadata;
   return {

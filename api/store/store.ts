@@ -2,6 +2,7 @@
  * What the registry asks of storage. Small on purpose: one writer, batches in order, a history that can be
  * compacted. Every backend passes `storeSuite` of `@k3ts/api/testing`.
  */
+import type { WallTime } from "@k3ts/model";
 
 /** One counter over all kinds, given out by the registry, one per write; never the engine's own numbers. */
 export type Revision = number;
@@ -27,13 +28,13 @@ export interface Entry {
   value: Uint8Array;
   /** The revision of its last write. */
   revision: Revision;
-  /** Milliseconds since the epoch. What has expired is still returned: the registry deletes it by a write, so that watchers see it go. */
-  expiresAt?: number;
+  /** What has expired is still returned: the registry deletes it by a write, so that watchers see it go. */
+  expiresAt?: WallTime;
 }
 
 /** One write, as it was given a revision. */
 export type Change =
-  | { type: "put"; key: string; value: Uint8Array; revision: Revision; expiresAt?: number }
+  | { type: "put"; key: string; value: Uint8Array; revision: Revision; expiresAt?: WallTime }
   /** `value` is the object's last state, bearing the revision of its deletion: what a watcher is told. */
   | { type: "delete"; key: string; value: Uint8Array; revision: Revision };
 

@@ -14,7 +14,7 @@ import { list } from "../verbs/list.ts";
 import { patch } from "../verbs/patch.ts";
 import type { CreateRequest, DeleteOptions, PatchType, Reply } from "../verbs/request.ts";
 import { update } from "../verbs/update.ts";
-import { FakeClock } from "./fake_clock.ts";
+import { FakeClock } from "@k3ts/model/testing";
 
 export const ADMIN: User = authenticatedUser("admin", [MASTERS]);
 

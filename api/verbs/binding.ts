@@ -32,7 +32,7 @@ export async function bind(request: CreateRequest, verbs: Verbs): Promise<Reply>
       const { uid } = object.metadata;
       if (uid && uid !== old.metadata.uid) throw preconditionFailed(resource, name, "UID", uid, old.metadata.uid ?? "");
       try {
-        return bindPod(cloneJson(old) as unknown as Pod, binding, verbs.clock.now()) as unknown as ApiObject;
+        return bindPod(cloneJson(old) as unknown as Pod, binding, verbs.clock.wall()) as unknown as ApiObject;
       } catch (cause) {
         throw cause instanceof BindingRefused ? conflict(resource, name, cause.message) : cause;
       }

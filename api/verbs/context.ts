@@ -2,7 +2,7 @@
 import type { Admission } from "../admission/admission.ts";
 import type { Access } from "../auth/access.ts";
 import type { ServiceAccountTokens } from "../auth/service_account_tokens.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "@k3ts/model";
 import type { Registry } from "../registry/registry.ts";
 import type { ResourceTable, ServedResource } from "../resources.ts";
 

@@ -64,7 +64,7 @@ async function prepare(
   await verbs.admission.mutate(admitted);
   // What admission has added has defaults too.
   strategy.defaults(object);
-  object.metadata = newMetadata(object.metadata, verbs.clock.now());
+  object.metadata = newMetadata(object.metadata, verbs.clock.wall());
   strategy.prepareForCreate(object);
   refuseIfInvalid(resource, object, strategy.validate(object));
   await verbs.admission.validate(admitted);

@@ -52,7 +52,7 @@ async function deleteOnce(
   const judging = admission.validate({ ...request, operation: "DELETE", dryRun, old });
   // Waiting for nothing would give up the turn, and with it the certainty that what was read is the newest state.
   if (judging !== undefined) await judging;
-  const next = planDelete(resource, old, options, clock.now());
+  const next = planDelete(resource, old, options, clock.wall());
   const write = next === "keep"
     ? Promise.resolve(from)
     : next === "vanish" || mayVanish(next)

@@ -91,7 +91,7 @@ async function evictBudgeted(eviction: Eviction): Promise<void> {
   if (!isUncounted(budget, pod)) {
     const resource = verbs.resources.get("poddisruptionbudgets.policy");
     await revise({ ...request, resource, name, subresource: "status" }, {
-      next: (old) => spend(cloneJson(old) as unknown as Budget, pod.metadata.name, verbs.clock.now()) as Budget,
+      next: (old) => spend(cloneJson(old) as unknown as Budget, pod.metadata.name, verbs.clock.wall()) as Budget,
       retries: true,
       managed: true,
     }, verbs);
@@ -131,7 +131,7 @@ async function tellAndDelete({ request, options, verbs }: Eviction, chosen: Dele
   let preconditions = chosen.preconditions;
   if (!request.dryRun) {
     const told = await revise(request, {
-      next: (old) => disrupted(refuseUnmet(old, chosen), verbs.clock.now()),
+      next: (old) => disrupted(refuseUnmet(old, chosen), verbs.clock.wall()),
       retries: true,
       managed: true,
     }, verbs);

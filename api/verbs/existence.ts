@@ -13,11 +13,11 @@ export function existenceIn(
   return {
     uidOf(resource, namespace, name) {
       const stored = registry.cache.get(resources.get(resource), namespace, name);
-      return stored === undefined || deletionOf(stored) < clock.now() - LEEWAY_MS ? undefined : stored.uid;
+      return stored === undefined || deletionOf(stored) < clock.wall() - LEEWAY_MS ? undefined : stored.uid;
     },
     tokenIn(namespace, secret) {
       const stored = registry.cache.get(resources.get("secrets"), namespace, secret);
-      if (stored === undefined || deletionOf(stored) < clock.now() - LEEWAY_MS) return undefined;
+      if (stored === undefined || deletionOf(stored) < clock.wall() - LEEWAY_MS) return undefined;
       const { type, data } = parseObject<ObjectData & { type?: string; data?: { token?: string } }>(stored);
       return type === TOKEN_SECRET && data?.token !== undefined ? atob(data.token) : undefined;
     },

@@ -48,7 +48,7 @@ export function record(
     type: resource.type,
     manager: fieldManager,
     subresource,
-    now: clock.now(),
+    now: clock.wall(),
     ...(resetFields !== undefined && { resetFields }),
   });
   if (entries === undefined) delete next.metadata.managedFields;

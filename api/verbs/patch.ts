@@ -95,7 +95,7 @@ function applyTo(request: PatchRequest, applied: ApiObject, live: ApiObject | un
       manager: fieldManager,
       subresource,
       force,
-      now: verbs.clock.now(),
+      now: verbs.clock.wall(),
       ...(resetFields !== undefined && { resetFields }),
       setDefaults: (object) => strategy.defaults(object as unknown as ApiObject),
     }) as unknown as ApiObject;

@@ -38,7 +38,7 @@ export async function answerReview(request: CreateRequest, verbs: Verbs): Promis
   const review = object as Review;
   const status = await answer(review, request, verbs);
   const metadata = resource.resource === "selfsubjectreviews"
-    ? { creationTimestamp: formatTime(verbs.clock.now()) }
+    ? { creationTimestamp: formatTime(verbs.clock.wall()) }
     : { ...review.metadata, creationTimestamp: null };
   const { kind, apiVersion } = review;
   // Of the rules' review nothing is repeated, of one's own review there is nothing to.

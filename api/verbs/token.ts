@@ -39,7 +39,7 @@ export async function requestToken(request: CreateRequest, verbs: Verbs): Promis
     const why = `the UID in the token request (${uid}) does not match the UID of the service account (${account.uid})`;
     throw conflict({ group: GROUP, resource: "TokenRequest" }, name, why);
   }
-  const now = formatTime(verbs.clock.now());
+  const now = formatTime(verbs.clock.wall());
   object.metadata = { ...object.metadata, name, namespace, uid, creationTimestamp: now };
   const { audiences = [], expirationSeconds = SECONDS_DEFAULT } = object.spec ?? {};
   refuseOddLife(expirationSeconds);

@@ -1,2 +1,3 @@
-/** Builders of objects for tests. */
+/** Builders of objects, and a clock, for tests. */
 export * from "./builders.ts";
+export * from "./fake_clock.ts";

@@ -1,5 +1,5 @@
 /** Waiting, for daemons that look at everything from time to time. */
-import type { Clock } from "../sdk/mod.ts";
+import type { Clock } from "@k3ts/model/objects";
 
 /** Resolves when the time is over, at the signal, or when woken. */
 export async function pause(

@@ -18,7 +18,9 @@ import {
   type KubernetesObject,
   type LabelSelector,
   matches,
+  type MonotonicTime,
   type ResourceRef,
+  type WallTime,
 } from "@k3ts/model/objects";
 import type { Attempts } from "./controller_metrics.ts";
 import type { Plan } from "./plan.ts";
@@ -46,6 +48,13 @@ export interface Relation<T, R> {
 /** What a planner is given beside the object: lists, by the names under which they were declared. */
 export type Related = Record<string, readonly KubernetesObject[]>;
 
+export interface PlanInput<T> {
+  object: T;
+  now: WallTime;
+  /** The same moment, for what a controller remembers by itself. */
+  monotonic: MonotonicTime;
+}
+
 type Refs<R extends Related> = { [K in keyof R]?: ResourceRef<R[K][number]> };
 
 export interface ControllerSpec<T extends KubernetesObject, R extends Related> {
@@ -63,7 +72,7 @@ export interface ControllerSpec<T extends KubernetesObject, R extends Related> {
   maps?: { [K in keyof R]?: Relation<T, R[K][number]> };
   /** Only these are planned. @default all */
   when?: (object: T) => boolean;
-  plan: (input: { object: T; now: number } & R) => Plan;
+  plan: (input: PlanInput<T> & R) => Plan;
   /** Objects planned at the same time. @default 4 */
   concurrency?: number;
   /** One object at a time, each seeing what was written for the one before. @default false */
@@ -80,7 +89,7 @@ export interface Controller {
   resource: ResourceRef;
   relations: Record<string, Relation<KubernetesObject, KubernetesObject>>;
   when: (object: KubernetesObject) => boolean;
-  plan: (input: { object: KubernetesObject; now: number } & Related) => Plan;
+  plan: (input: PlanInput<KubernetesObject> & Related) => Plan;
   concurrency: number;
   serial: boolean;
   attempts?: Attempts;

@@ -3,7 +3,7 @@
  * the server has. They observe and plan by themselves; whoever can use `controller` does.
  */
 import type { ResourceClients } from "@k3ts/client";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "@k3ts/model/objects";
 import type { ControllerWatch } from "./controller_metrics.ts";
 import type { SharedInformers } from "./informers.ts";
 

@@ -4,7 +4,15 @@
  * Limits as in client-go (tools/record, events_cache.go).
  */
 import { isNotFound, type ResourceClients } from "@k3ts/client";
-import { type Event, formatTime, type KubernetesObject, type ResourceRef, resources } from "@k3ts/model/objects";
+import {
+  type Clock,
+  type Event,
+  formatTime,
+  type KubernetesObject,
+  type MonotonicTime,
+  type ResourceRef,
+  resources,
+} from "@k3ts/model/objects";
 import { isNamespaceGoing } from "./failures.ts";
 
 export interface EventRecord {
@@ -25,8 +33,7 @@ export interface EventRecorderOptions {
   clients: ResourceClients;
   /** Who reports. */
   component: string;
-  /** ms since the epoch */
-  now: () => number;
+  clock: Clock;
   onError: (error: Error) => void;
   signal: AbortSignal;
 }
@@ -55,7 +62,7 @@ interface Told {
 
 export function eventRecorder(options: EventRecorderOptions): EventRecorder {
   const writer = new EventWriter(options);
-  const limits = new EventLimits(options.now);
+  const limits = new EventLimits(options.clock.monotonic);
   const waiting = new Map<string, Told>();
   let writing = false;
 
@@ -87,10 +94,10 @@ export function eventRecorder(options: EventRecorderOptions): EventRecorder {
 
 /** Who may be heard, and how. */
 class EventLimits {
-  #similar = new Map<string, { messages: Set<string>; since: number }>();
-  #tokens = new Map<string, { left: number; at: number }>();
+  #similar = new Map<string, { messages: Set<string>; since: MonotonicTime }>();
+  #tokens = new Map<string, { left: number; at: MonotonicTime }>();
 
-  constructor(readonly now: () => number) {}
+  constructor(readonly now: () => MonotonicTime) {}
 
   /** @returns the event as it is to be told; undefined when its object has been told of enough */
   admit(record: EventRecord): EventRecord | undefined {
@@ -175,7 +182,7 @@ class EventWriter {
   }
 
   #time(): string {
-    return formatTime(this.options.now());
+    return formatTime(this.options.clock.wall());
   }
 }
 

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { FakeClock } from "@k3ts/api/testing";
+import { FakeClock } from "@k3ts/model/testing";
 import { type ConfigMap, type Event, resources } from "@k3ts/model/objects";
 import { testCluster } from "../testing/mod.ts";
 import { eventRecorder } from "./events.ts";
@@ -16,7 +16,7 @@ async function recorded(tell: (record: (message: string) => void, clock: FakeClo
   const recorder = eventRecorder({
     clients: cluster.clients,
     component: "test",
-    now: () => clock.now(),
+    clock,
     onError: (error) => errors.push(error),
     signal: cluster.signal,
   });
@@ -52,6 +52,18 @@ Deno.test("many things that differ in their message alone become one", async () 
   });
   equal(events.length, 11);
   equal(events.find(({ message }) => message === "(combined from similar events)")?.count, 5);
+});
+
+Deno.test("a clock that is set ahead lets nothing through, and one that is set back holds nothing up", async () => {
+  const events = await recorded((record, clock) => {
+    for (let i = 0; i < 100; i++) record("flood");
+    clock.jump(7_200_000);
+    record("ahead");
+    clock.jump(-14_400_000);
+    clock.advance(300_000);
+  });
+  equal(events.find(({ message }) => message === "ahead"), undefined);
+  ok(events.some(({ message }) => message === "the end"));
 });
 
 Deno.test("of one object so much is told at once, and later a little more", async () => {

@@ -1,6 +1,5 @@
 /** For whoever writes a controller: one declaration, one pure planner. */
 export { controllerReference } from "./act.ts";
-export { type Clock, systemClock } from "./clock.ts";
 export { type Controller, controller, type ControllerSpec, type Relation, type View } from "./controller.ts";
 export { type Daemon, type DaemonContext } from "./daemon.ts";
 export { type EventRecord, type EventRecorder, eventRecorder } from "./events.ts";

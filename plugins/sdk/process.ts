@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { createResourceClient } from "@k3ts/client";
 import { explain, keepProcessMetrics, Metrics } from "@k3ts/client/telemetry";
+import { systemClock } from "@k3ts/model/objects";
 import {
   MetricsService,
   PluginLog_Level,
@@ -12,7 +13,6 @@ import {
 } from "@k3ts/proto";
 import { connectFrames, stdioChannel } from "@k3ts/proto/frames";
 import type { Controller } from "./controller.ts";
-import { systemClock } from "./clock.ts";
 import { ControllerMetrics } from "./controller_metrics.ts";
 import type { Daemon } from "./daemon.ts";
 import { SharedInformers } from "./informers.ts";

@@ -2,7 +2,7 @@
  * Which objects wait to be planned: each at most once, one worker an object, failures later and later.
  * After the work queue of client-go. It is bounded by the number of objects that exist.
  */
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, type MonotonicTime, systemClock, type WallTime } from "@k3ts/model/objects";
 import type { QueueWatch } from "./controller_metrics.ts";
 
 /** How long what has failed waits before it is tried again. */
@@ -29,7 +29,7 @@ export class WorkQueue {
   #running = new Map<string, number>();
   /** Asked for again while it ran. */
   #again = new Set<string>();
-  #timers = new Map<string, { at: number; cancel: () => void }>();
+  #timers = new Map<string, { due: MonotonicTime; cancel: () => void }>();
   /** Of real time, whatever the clock says: they spare the server. */
   #retries = new Map<string, { failedAt: number; at: number; timer: ReturnType<typeof setTimeout> }>();
   #failures = new Map<string, number>();
@@ -65,16 +65,18 @@ export class WorkQueue {
     this.watch?.depth(this.#ready.length);
   }
 
-  /** Adds it when the time has come; the earliest of several wishes counts. @param at ms since the epoch */
-  addAt(key: string, at: number): void {
+  /** Adds it when the time has come; the earliest of several wishes counts. */
+  addAt(key: string, at: WallTime): void {
     const pending = this.#timers.get(key);
-    if (this.#closed || (pending !== undefined && pending.at <= at)) return;
+    const waitMs = Math.max(0, at - this.clock.wall());
+    const due = this.clock.monotonic() + waitMs;
+    if (this.#closed || (pending !== undefined && pending.due <= due)) return;
     pending?.cancel();
-    const cancel = this.clock.after(Math.max(0, at - this.clock.now()), () => {
+    const cancel = this.clock.after(waitMs, () => {
       this.#timers.delete(key);
       this.add(key);
     });
-    this.#timers.set(key, { at, cancel });
+    this.#timers.set(key, { due, cancel });
   }
 
   /** The next object; waits for one. @throws the signal's reason */

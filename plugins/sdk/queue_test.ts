@@ -1,4 +1,5 @@
 import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
+import { FakeClock } from "@k3ts/model/testing";
 import { Metrics } from "@k3ts/client/telemetry";
 import { ControllerMetrics } from "./controller_metrics.ts";
 import { WorkQueue } from "./queue.ts";
@@ -39,6 +40,25 @@ Deno.test("waiting ends with the signal", async () => {
   await taken.then(() => assert(false), (error) => equal(error.message, "stop"));
   queue.add("a");
   equal(queue.length, 1);
+});
+
+Deno.test("what waits for a time comes after as long as it was to be, and the soonest counts, however the clock is set", async () => {
+  const clock = new FakeClock();
+  const queue = new WorkQueue(clock);
+  queue.addAt("a", clock.wall() + 60_000);
+  clock.jump(-7_200_000);
+  queue.addAt("a", clock.wall() + 90_000);
+  clock.advance(59_999);
+  equal(queue.length, 0);
+  clock.advance(1);
+  equal(await queue.take(never), "a");
+  queue.done("a");
+  queue.addAt("a", clock.wall() + 60_000);
+  clock.jump(7_200_000);
+  queue.addAt("a", clock.wall() + 30_000);
+  clock.advance(30_000);
+  equal(queue.length, 1);
+  queue.close();
 });
 
 Deno.test("failures come back later and later, up to a minute", async () => {

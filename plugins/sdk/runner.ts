@@ -4,12 +4,11 @@
  */
 import type { ResourceClients } from "@k3ts/client";
 import { currentTrace, traced } from "@k3ts/client/telemetry";
-import type { KubernetesObject, ResourceRef } from "@k3ts/model/objects";
+import { type Clock, type KubernetesObject, momentOf, type ResourceRef } from "@k3ts/model/objects";
 import { isDeepStrictEqual } from "node:util";
 import { act, type Write } from "./act.ts";
-import type { Clock } from "./clock.ts";
 import type { ControllerWatch } from "./controller_metrics.ts";
-import type { Controller, Related, View } from "./controller.ts";
+import type { Controller, PlanInput, Related, View } from "./controller.ts";
 import type { EventRecorder } from "./events.ts";
 import { ActionFailed, backoffAfter, isNamespaceGoing, isPassing, isRefusal } from "./failures.ts";
 import type { SharedInformer, SharedInformers } from "./informers.ts";
@@ -129,9 +128,9 @@ class Runner {
     const [namespace, name] = splitKey(key);
     const object = this.#objects.informer.get(namespace, name);
     if (object === undefined || !this.controller.when(object)) return;
-    const now = this.options.clock.now();
+    const { wall: now, monotonic } = momentOf(this.options.clock);
     const plan = this.controller.plan(
-      { object, now, ...this.#observe(object) } as { object: KubernetesObject; now: number } & Related,
+      { object, now, monotonic, ...this.#observe(object) } as PlanInput<KubernetesObject> & Related,
     );
     const onWrite = (write: Write) => this.#remember(key, write);
     await this.#carryOut(object, plan, this.#queue.failuresOf(key) > 0, onWrite);

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { FakeClock } from "@k3ts/api/testing";
+import { FakeClock } from "@k3ts/model/testing";
 import { type ConfigMap, type Event, type ResourceRef, resources, type Secret } from "@k3ts/model/objects";
 import { runControllers, type TestCluster, testCluster } from "../testing/mod.ts";
 import { type Action, controller, create, type Plan } from "./mod.ts";
@@ -68,7 +68,7 @@ Deno.test("what only time changes is planned again when the time has come", asyn
   const clock = new FakeClock();
   await using cluster = await testCluster({ clock });
   await allow(cluster, "secrets", "configmaps");
-  const at = clock.now() + 3_600_000;
+  const at = clock.wall() + 3_600_000;
   const planned = Promise.withResolvers<void>();
   await using _running = await runControllers(cluster, [
     controller<ConfigMap>({

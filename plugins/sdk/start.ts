@@ -16,7 +16,7 @@ export async function startController(
   const recorder = eventRecorder({
     clients: options.clients,
     component: controller.component,
-    now: () => options.clock.now(),
+    clock: options.clock,
     onError: (error) => options.onFailure("event", error),
     signal,
   });

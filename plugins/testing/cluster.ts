@@ -13,17 +13,18 @@ import {
 } from "@k3ts/api";
 import { createResourceClient, type ResourceClients, waitFor } from "@k3ts/client";
 import {
+  type Clock,
   type ClusterRole,
   type ClusterRoleBinding,
   type KubernetesObject,
   type PolicyRule,
   type ResourceRef,
   resources,
+  systemClock,
 } from "@k3ts/model/objects";
-import { type Clock, systemClock } from "../sdk/mod.ts";
 
 export interface TestClusterOptions {
-  /** A `FakeClock` of `@k3ts/api/testing` stands still until the test moves it. @default real time */
+  /** A `FakeClock` of `@k3ts/model/testing` stands still until the test moves it. @default real time */
   clock?: Clock;
   /** ms that anything may be waited for. @default 20,000 */
   patienceMs?: number;

@@ -52,7 +52,7 @@ export async function fakeKubelet(cluster: TestCluster, options: KubeletOptions 
           await pods.delete(name, { namespace, gracePeriodSeconds: 0, signal });
           return;
         }
-        const status = statusOf(pod, fate(pod), formatTime(cluster.clock.now()), () => `10.42.0.${++addresses}`);
+        const status = statusOf(pod, fate(pod), formatTime(cluster.clock.wall()), () => `10.42.0.${++addresses}`);
         if (status !== undefined) await pods.updateStatus({ ...pod, status }, { signal });
       }, { signal, triesMax: 20 });
     } catch (error) {
@@ -81,7 +81,7 @@ async function registerNode(cluster: TestCluster, name: string, allocatable: Rec
     metadata: { name, labels: { "kubernetes.io/hostname": name } },
     spec: {},
   });
-  const time = formatTime(cluster.clock.now());
+  const time = formatTime(cluster.clock.wall());
   await nodes.updateStatus({
     ...node,
     status: {

@@ -111,7 +111,7 @@ Deno.test("join tokens are listed without secrets, and of no use once they are d
 
 async function startCluster() {
   const server = await testApiServer();
-  const now = () => server.clock.now();
+  const now = () => server.clock.wall();
   const ca = await CertificateAuthority.open(await CertificateAuthority.create("k3ts-ca", now), now);
   const clients = createResourceClient(server.transport());
   const tokens = new TokenStore(clients);

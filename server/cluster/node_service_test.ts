@@ -3,7 +3,7 @@ import { Code, ConnectError, createClient, createRouterTransport } from "@connec
 import { ANONYMOUS, authenticatedUser, type User } from "@k3ts/api";
 import { testApiServer } from "@k3ts/api/testing";
 import { createResourceClient } from "@k3ts/client";
-import type { Node } from "@k3ts/model";
+import { type Node, systemClock } from "@k3ts/model";
 import { NodeService } from "@k3ts/proto";
 import { CertificateAuthority } from "./certificates.ts";
 import { nodeService } from "./node_service.ts";
@@ -53,7 +53,7 @@ Deno.test("what is no node is refused in words", async () => {
 async function start() {
   const server = await testApiServer();
   const clients = createResourceClient(server.transport());
-  const now = () => server.clock.now();
+  const now = () => server.clock.wall();
   const ca = await CertificateAuthority.open(await CertificateAuthority.create("k3ts-ca", now), now);
   const tokens = new TokenStore(clients);
   return {
@@ -70,7 +70,7 @@ async function start() {
               identify: () => Promise.resolve(user),
               ca,
               tokens,
-              usage: new UsageTable(Date.now),
+              usage: new UsageTable(systemClock),
             }),
           )
         ),

@@ -114,7 +114,7 @@ function listPieces(
     case "protobuf":
       return protobufList(resource, page, forms);
     case "table":
-      return tableList(resource, page, wanted.include, verbs.clock.now());
+      return tableList(resource, page, wanted.include, verbs.clock.wall());
     case "metadata":
       return metadataList(page);
     case "yaml":

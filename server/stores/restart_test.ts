@@ -1,6 +1,7 @@
 /** What a server finds that starts on a store of before: watches that resume, history that is gone, events whose time came. */
 import { deepEqual, equal, match } from "node:assert/strict";
-import { FakeClock, type TestApiServer, testApiServer } from "@k3ts/api/testing";
+import { type TestApiServer, testApiServer } from "@k3ts/api/testing";
+import { FakeClock } from "@k3ts/model/testing";
 import { type EngineName, openNative } from "@k3ts/ffi";
 import { restFace } from "../faces/rest.ts";
 import { diskStore } from "./disk.ts";

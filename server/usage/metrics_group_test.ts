@@ -2,6 +2,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { authenticatedUser, type Credentials } from "@k3ts/api";
 import { ADMIN, testApiServer } from "@k3ts/api/testing";
+import { FakeClock } from "@k3ts/model/testing";
 import { ReportUsageRequestSchema } from "@k3ts/proto";
 import { restFace } from "../faces/rest.ts";
 import { metricsGroup } from "./metrics_group.ts";
@@ -12,7 +13,7 @@ const admin: Credentials = { certificate: { commonName: "admin", organizations: 
 
 /** Two nodes, of which one reports; a pod of each, and one that does not run yet. */
 async function served() {
-  const usage = new UsageTable(() => 0);
+  const usage = new UsageTable(new FakeClock(0));
   const server = await testApiServer({ computed: [metricsGroup(usage, () => server, ADMIN, () => 0)] });
   for (const name of ["n1", "n2"]) {
     await server.create({ resource: "nodes" }, { metadata: { name, labels: { disk: name } } });

@@ -1,6 +1,7 @@
 import { equal, rejects } from "node:assert/strict";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { authenticatedUser } from "@k3ts/api";
+import { FakeClock } from "@k3ts/model/testing";
 import { NodeService } from "@k3ts/proto";
 import { reportUsage } from "./report_usage.ts";
 import { UsageTable } from "./usage_table.ts";
@@ -11,7 +12,7 @@ function nodeAs(name: string, groups: string[], table: UsageTable) {
 }
 
 Deno.test("a node speaks for itself, whatever else it says, and nobody for a node", async () => {
-  const table = new UsageTable(() => 0);
+  const table = new UsageTable(new FakeClock());
   const usage = { windowMs: 1_000, cpuNanocores: 1n, memoryBytes: 1n };
   await nodeAs("system:node:n1", ["system:nodes"], table).reportUsage({ node: usage });
   equal(table.ofNode("n1")?.usage.cpuNanocores, 1n);
@@ -23,7 +24,7 @@ Deno.test("a node speaks for itself, whatever else it says, and nobody for a nod
 Deno.test("more than a machine runs is refused", async () => {
   const pods = Array.from({ length: 2_001 }, (_, index) => ({ uid: `${index}`, containers: [] }));
   await rejects(
-    nodeAs("system:node:n1", ["system:nodes"], new UsageTable(() => 0)).reportUsage({ pods }),
+    nodeAs("system:node:n1", ["system:nodes"], new UsageTable(new FakeClock())).reportUsage({ pods }),
     /2000 pods and 10000 containers: there are 2001 and 0/,
   );
 });

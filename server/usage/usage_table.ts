@@ -1,17 +1,18 @@
 /** What nodes and their pods use, as the nodes last said. In memory only: a server that starts anew hears it again soon. */
+import { type Clock, type Moment, momentOf, type WallTime } from "@k3ts/model";
 import type { ContainerUsage, ReportUsageRequest, Usage } from "@k3ts/proto";
 
 /** Who has been silent for so long is not known any more; nodes report about four times in it. */
 const STALE_MS = 60_000;
 
 export interface Known<T> {
-  /** When the server heard it, in ms since the epoch: nodes' clocks may differ. */
-  heardAt: number;
+  /** When the server heard it: nodes' clocks may differ. */
+  heardAt: WallTime;
   usage: T;
 }
 
 interface Entry {
-  heardAt: number;
+  heard: Moment;
   node: Usage | undefined;
   /** By uid. */
   pods: ReadonlyMap<string, readonly ContainerUsage[]>;
@@ -19,40 +20,40 @@ interface Entry {
 
 export class UsageTable {
   readonly #nodes = new Map<string, Entry>();
-  readonly #now: () => number;
+  readonly #clock: Clock;
 
-  constructor(now: () => number) {
-    this.#now = now;
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
   /** @param node who says it */
   put(node: string, { node: usage, pods }: ReportUsageRequest): void {
-    for (const [name, { heardAt }] of this.#nodes) if (this.#isStale(heardAt)) this.#nodes.delete(name);
+    for (const [name, entry] of this.#nodes) if (this.#isStale(entry)) this.#nodes.delete(name);
     this.#nodes.set(node, {
-      heardAt: this.#now(),
+      heard: momentOf(this.#clock),
       node: usage,
       pods: new Map(pods.map(({ uid, containers }) => [uid, containers])),
     });
   }
 
   ofNode(node: string): Known<Usage> | undefined {
-    const { heardAt, node: usage } = this.#entry(node) ?? {};
-    return heardAt === undefined || usage === undefined ? undefined : { heardAt, usage };
+    const { heard, node: usage } = this.#entry(node) ?? {};
+    return heard === undefined || usage === undefined ? undefined : { heardAt: heard.wall, usage };
   }
 
   /** @param node where the pod is: of others' pods a node's word does not count */
   ofPod(node: string, uid: string): Known<readonly ContainerUsage[]> | undefined {
     const entry = this.#entry(node);
     const usage = entry?.pods.get(uid);
-    return entry === undefined || usage === undefined ? undefined : { heardAt: entry.heardAt, usage };
+    return entry === undefined || usage === undefined ? undefined : { heardAt: entry.heard.wall, usage };
   }
 
   #entry(node: string): Entry | undefined {
     const entry = this.#nodes.get(node);
-    return entry === undefined || this.#isStale(entry.heardAt) ? undefined : entry;
+    return entry === undefined || this.#isStale(entry) ? undefined : entry;
   }
 
-  #isStale(heardAt: number): boolean {
-    return this.#now() - heardAt > STALE_MS;
+  #isStale({ heard }: Entry): boolean {
+    return this.#clock.monotonic() - heard.monotonic > STALE_MS;
   }
 }

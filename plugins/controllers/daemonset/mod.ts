@@ -46,7 +46,7 @@ export default controller<DaemonSet, {
         !isDeepStrictEqual(now.spec?.taints, before.spec?.taints),
     },
   },
-  plan: ({ object, nodes, pods, revisions, namesakes, now }) => {
+  plan: ({ object, nodes, pods, revisions, namesakes, now, monotonic }) => {
     const { uid, generation } = object.metadata;
     const keyOf = (node: string) => `${uid}/${generation}/${node}`;
     const plan = planDaemonSet(object, {
@@ -54,9 +54,9 @@ export default controller<DaemonSet, {
       pods,
       revisions,
       isTaken: () => namesakes.length > 0,
-      waitsUntil: (node) => failures.waitsUntil(keyOf(node)),
+      waitsUntil: (node) => now + failures.waitMs(keyOf(node), monotonic),
     }, now);
-    for (const node of plan.failedOn) failures.note(keyOf(node), now);
+    for (const node of plan.failedOn) failures.note(keyOf(node), monotonic);
     const { actions, status, reconsiderAt } = plan;
     return { actions: actions.flatMap((action) => act(action, object)), status, reconsiderAt };
   },

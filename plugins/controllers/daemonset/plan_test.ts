@@ -108,8 +108,9 @@ Deno.test("a pod that has ended is replaced; one that fails again and again wait
   const failures = new Failures();
   const delays = [0, 1, 2].map(() => {
     failures.note("a", 0);
-    return failures.waitsUntil("a");
+    return failures.waitMs("a", 0);
   });
+  equal(failures.waitMs("a", 5_000), 0);
   deepEqual(delays, [1_000, 2_000, 4_000]);
 });
 

@@ -100,7 +100,7 @@ async function clear(name: string, { clients, clock }: DaemonContext, signal: Ab
   async function tell(seen: Namespace): Promise<void> {
     const said = conditionsOf(contents, failures.map(({ message }) => message));
     const before = seen.status?.conditions;
-    const conditions = mergeConditions<NamespaceCondition>(before, said, formatTime(clock.now()));
+    const conditions = mergeConditions<NamespaceCondition>(before, said, formatTime(clock.wall()));
     if (conditions === before) return;
     await client.updateStatus({ ...seen, status: { ...seen.status, conditions: [...conditions] } }, { signal });
   }

@@ -2,23 +2,31 @@
  * Which pods have to leave a tainted node, and when (Kubernetes documentation: "Taints and Tolerations", taint-based
  * evictions). Pure. Follows k8s.io/kubernetes `pkg/controller/tainteviction` (1.35).
  */
-import type { Node, Pod, Taint, Toleration } from "@k3ts/model/objects";
+import {
+  type Moment,
+  monotonicOf,
+  type MonotonicTime,
+  type Node,
+  type Pod,
+  type Taint,
+  type Toleration,
+} from "@k3ts/model/objects";
 import { toleratesTaint } from "../../scheduler/node_affinity.ts";
 
 export interface EvictionPlan {
   evict: Pod[];
   /** Since when a pod is bound to leave, by its uid. */
-  since: Map<string, number>;
-  /** When the next one has to leave, ms since the epoch. */
-  nextAt?: number;
+  since: Map<string, MonotonicTime>;
+  /** When the next one has to leave. */
+  nextAt?: MonotonicTime;
 }
 
 /** @param before as the last plan had it */
 export function planEvictions(
   nodes: readonly Node[],
   podsOn: (node: string) => readonly Pod[],
-  before: ReadonlyMap<string, number>,
-  now: number,
+  before: ReadonlyMap<string, MonotonicTime>,
+  now: Moment,
 ): EvictionPlan {
   const plan: EvictionPlan = { evict: [], since: new Map() };
   for (const node of nodes) {
@@ -32,7 +40,7 @@ export function planEvictions(
       const since = before.get(uid) ?? sinceWhen(taints, pod, now);
       plan.since.set(uid, since);
       const at = since + patience;
-      if (at <= now) plan.evict.push(pod);
+      if (at <= now.monotonic) plan.evict.push(pod);
       else plan.nextAt = Math.min(plan.nextAt ?? Infinity, at);
     }
   }
@@ -53,9 +61,9 @@ function patienceMs(taints: readonly Taint[], tolerations: readonly Toleration[]
 }
 
 /** A taint that tells when it was added counts from then, also after this process has begun anew; but not before the pod was there. */
-function sinceWhen(taints: readonly Taint[], { metadata }: Pod, now: number): number {
+function sinceWhen(taints: readonly Taint[], { metadata }: Pod, now: Moment): MonotonicTime {
   const times = taints.map(({ timeAdded }) => Date.parse(timeAdded ?? ""));
-  const added = times.some(Number.isNaN) ? now : Math.max(...times);
+  const added = times.some(Number.isNaN) ? now.wall : Math.max(...times);
   const created = Date.parse(metadata.creationTimestamp ?? "");
-  return Math.min(now, Number.isNaN(created) ? added : Math.max(added, created));
+  return monotonicOf(Number.isNaN(created) ? added : Math.max(added, created), now);
 }

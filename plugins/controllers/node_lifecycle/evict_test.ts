@@ -25,8 +25,8 @@ const bears = (tolerationSeconds?: number): Toleration => ({
   ...(tolerationSeconds !== undefined && { tolerationSeconds }),
 });
 
-function plan(node: Node, pods: Pod[], before: ReadonlyMap<string, number> = new Map(), now = NOW) {
-  const { evict, since, nextAt } = planEvictions([node], () => pods, before, now);
+function plan(node: Node, pods: Pod[], before: ReadonlyMap<string, number> = new Map(), now = NOW, aheadMs = 0) {
+  const { evict, since, nextAt } = planEvictions([node], () => pods, before, { wall: now + aheadMs, monotonic: now });
   return { evict: evict.map(({ metadata }) => metadata.name), since, nextAt };
 }
 
@@ -37,6 +37,16 @@ Deno.test("who does not bear a taint leaves at once, who bears it for a while th
   equal(first.nextAt, NOW + 300_000);
   assertEquals(plan(tainted(UNREACHABLE), pods.slice(0, 2), first.since, NOW + 299_999).evict, []);
   assertEquals(plan(tainted(UNREACHABLE), pods.slice(0, 2), first.since, NOW + 300_000).evict, ["later"]);
+});
+
+Deno.test("whose patience has begun has all of it though the clock is set, and who is found is not put off for ever", () => {
+  const pods = [pod("later", [bears(300)])];
+  const { since } = plan(tainted(UNREACHABLE), pods);
+  for (const aheadMs of [7_200_000, -7_200_000]) {
+    assertEquals(plan(tainted(UNREACHABLE), pods, since, NOW + 299_999, aheadMs).evict, []);
+    assertEquals(plan(tainted(UNREACHABLE), pods, since, NOW + 300_000, aheadMs).evict, ["later"]);
+  }
+  equal(plan(tainted(UNREACHABLE), pods, new Map(), NOW, -7_200_000).nextAt, NOW + 300_000);
 });
 
 Deno.test("the time goes on when this process begins anew, when the taint is swapped, and not before the pod was there", () => {

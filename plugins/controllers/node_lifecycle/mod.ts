@@ -4,7 +4,16 @@
  * Not a `controller`, as how many nodes are gone decides on what is done with each.
  */
 import { isConflict, isNotFound } from "@k3ts/client";
-import { formatTime, isReady, type Lease, type Node, type Pod, resources } from "@k3ts/model/objects";
+import {
+  formatTime,
+  isReady,
+  type Lease,
+  momentOf,
+  type MonotonicTime,
+  type Node,
+  type Pod,
+  resources,
+} from "@k3ts/model/objects";
 import { type Daemon, type DaemonContext, type EventRecorder, eventRecorder } from "../../sdk/mod.ts";
 import { inBatches } from "../in_batches.ts";
 import { pause } from "../pause.ts";
@@ -37,12 +46,12 @@ class NodeLifecycle {
   readonly #recorder: EventRecorder;
   #memory: Memory = NOTHING;
   /** Since when pods are bound to leave, by uid. */
-  #leaving: ReadonlyMap<string, number> = new Map();
+  #leaving: ReadonlyMap<string, MonotonicTime> = new Map();
   #known = new Map<string, Node>();
   #silent = new Set<string>();
   #wake: () => void = () => {};
   /** When the server last answered, and with it nodes could be heard. */
-  #heardAt: number | undefined;
+  #heardAt: MonotonicTime | undefined;
 
   constructor(readonly context: DaemonContext, readonly limits: NodeLimits, readonly signal: AbortSignal) {
     const { informers, clients, clock, onFailure } = context;
@@ -53,7 +62,7 @@ class NodeLifecycle {
     this.#recorder = eventRecorder({
       clients,
       component: COMPONENT,
-      now: () => clock.now(),
+      clock,
       onError: (error) => onFailure("event", error),
       signal,
     });
@@ -80,28 +89,28 @@ class NodeLifecycle {
     while (!signal.aborted) {
       const woken = Promise.withResolvers<void>();
       this.#wake = woken.resolve;
-      let nextAt = clock.now() + this.limits.monitorEveryMs;
+      let nextAt = clock.monotonic() + this.limits.monitorEveryMs;
       try {
         nextAt = Math.min(nextAt, await this.#pass());
       } catch (error) {
         if (signal.aborted) break;
         onFailure("nodes", error as Error);
       }
-      await pause(clock, nextAt - clock.now(), woken.promise, signal);
+      await pause(clock, nextAt - clock.monotonic(), woken.promise, signal);
       await pause(clock, GATHER_MS, undefined, signal);
     }
     for (const stop of unsubscribe) stop();
   }
 
-  /** @returns when time alone makes another one necessary, ms since the epoch */
-  async #pass(): Promise<number> {
+  /** @returns when time alone makes another one necessary */
+  async #pass(): Promise<MonotonicTime> {
     const deafMs = await this.#listen();
     const nodes = this.#nodes.informer.list() as Node[];
     this.#greet(nodes);
     const leases = new Map(
       (this.#leases.list(LEASE_NAMESPACE) as Lease[]).map((lease) => [lease.metadata.name, lease]),
     );
-    const now = this.context.clock.now();
+    const now = momentOf(this.context.clock);
     const { memory, changes, silent } = planPass(this.#memory, nodes, leases, this.limits, now, deafMs);
     this.#memory = memory;
     this.#silent = new Set(silent);
@@ -114,16 +123,16 @@ class NodeLifecycle {
   async #listen(): Promise<number> {
     const { clients, clock } = this.context;
     const { signal, limits } = this;
-    const since = this.#heardAt ?? clock.now();
+    const since = this.#heardAt ?? clock.monotonic();
     await clients.of<Node>(resources.nodes).list({ limit: 1, signal });
-    this.#heardAt = clock.now();
+    this.#heardAt = clock.monotonic();
     const silence = this.#heardAt - since;
     return silence > limits.monitorEveryMs * PASSES_MISSED_MAX ? silence : 0;
   }
 
-  async #evict(): Promise<number> {
+  async #evict(): Promise<MonotonicTime> {
     const { clients, clock } = this.context;
-    const now = clock.now();
+    const now = momentOf(clock);
     const nodes = this.#nodes.informer.list() as Node[];
     const plan = planEvictions(nodes, (name) => this.#podsOn(name), this.#leaving, now);
     this.#tellCancelled(plan.since);
@@ -136,12 +145,12 @@ class NodeLifecycle {
         reason: "DeletionByTaintManager",
         message: "Taint manager: deleting due to NoExecute taint",
       };
-      await endPod(pods, pod, { because }, now, this.signal);
+      await endPod(pods, pod, { because }, now.wall, this.signal);
     });
     return plan.nextAt ?? Infinity;
   }
 
-  #tellCancelled(since: ReadonlyMap<string, number>): void {
+  #tellCancelled(since: ReadonlyMap<string, MonotonicTime>): void {
     const cancelled = new Set([...this.#leaving.keys()].filter((uid) => !since.has(uid)));
     if (cancelled.size === 0) return;
     for (const pod of this.#pods.list() as Pod[]) {
@@ -180,7 +189,7 @@ class NodeLifecycle {
   async #markUnready(pod: Pod): Promise<void> {
     const { clients, clock } = this.context;
     const conditions = (pod.status?.conditions ?? []).map((one) =>
-      one.type === "Ready" ? { ...one, status: "False" as const, lastTransitionTime: formatTime(clock.now()) } : one
+      one.type === "Ready" ? { ...one, status: "False" as const, lastTransitionTime: formatTime(clock.wall()) } : one
     );
     try {
       await clients.of<Pod>(resources.pods)

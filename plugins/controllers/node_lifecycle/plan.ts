@@ -4,7 +4,7 @@
  *
  * Follows k8s.io/kubernetes `pkg/controller/nodelifecycle` (1.35).
  */
-import type { Lease, Node, NodeCondition, Taint } from "@k3ts/model/objects";
+import type { Lease, Moment, Node, NodeCondition, Taint } from "@k3ts/model/objects";
 import { afterDeafness, type Health, observe, readyCondition, silentConditions } from "./health.ts";
 import type { NodeLimits } from "./limits.ts";
 import { evictingTaint, isEvicting, planTaints } from "./taints.ts";
@@ -56,7 +56,7 @@ export function planPass(
   nodes: readonly Node[],
   leases: ReadonlyMap<string, Lease>,
   limits: NodeLimits,
-  now: number,
+  now: Moment,
   deafMs = 0,
 ): Pass {
   const before = { ...earlier, healths: afterDeafness(earlier.healths, deafMs) };
@@ -67,13 +67,16 @@ export function planPass(
   const isBack = before.allGone && !allGone;
   const buckets = new Map<string, Bucket>();
   for (const [zone, { state, size }] of zones) {
-    buckets.set(zone, refill(isBack ? undefined : before.buckets.get(zone), rateOf(state, size, limits), now));
+    buckets.set(
+      zone,
+      refill(isBack ? undefined : before.buckets.get(zone), rateOf(state, size, limits), now.monotonic),
+    );
   }
   const changes = seen.flatMap((one) => {
     const zone = zones.get(zoneOf(one.node));
     const isHalted = allGone || (zone !== undefined && rateOf(zone.state, zone.size, limits) === 0);
     const evict = allGone ? undefined : mayEvict(one, buckets, isHalted);
-    const taints = planTaints(one.node, one.conditions, evict, now);
+    const taints = planTaints(one.node, one.conditions, evict, now.wall);
     if (one.changed === undefined && taints === undefined) return [];
     return [{
       node: one.node,
@@ -82,7 +85,7 @@ export function planPass(
     }];
   });
   const healths = new Map(
-    seen.map(({ node, health }) => [node.metadata.name, isBack ? { ...health, seenAt: now } : health]),
+    seen.map(({ node, health }) => [node.metadata.name, isBack ? { ...health, seenAt: now.monotonic } : health]),
   );
   const silent = allGone
     ? []
@@ -90,7 +93,7 @@ export function planPass(
   return { memory: { healths, buckets, allGone }, changes, silent };
 }
 
-function look(before: Memory, node: Node, lease: Lease | undefined, limits: NodeLimits, now: number): Seen {
+function look(before: Memory, node: Node, lease: Lease | undefined, limits: NodeLimits, now: Moment): Seen {
   const health = observe(before.healths.get(node.metadata.name), node, lease, now);
   const changed = silentConditions(node, health, limits, now);
   const conditions = changed ?? node.status?.conditions ?? [];

@@ -1,5 +1,6 @@
 import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
-import { formatMicroTime, formatTime, type Lease, type Node, type NodeCondition } from "@k3ts/model/objects";
+import { formatMicroTime, formatTime, type Lease, momentOf, type Node, type NodeCondition } from "@k3ts/model/objects";
+import { FakeClock } from "@k3ts/model/testing";
 import fc from "fast-check";
 import { nodeLimits } from "./limits.ts";
 import { type Memory, NOTHING, type Pass, planPass } from "./plan.ts";
@@ -11,7 +12,7 @@ const SECOND = 1_000;
 
 /** Nodes as the server would have them, whose agents live or do not. */
 class Cluster {
-  now = START;
+  readonly clock = new FakeClock(START);
   memory: Memory = NOTHING;
   readonly nodes = new Map<string, Node>();
   readonly leases = new Map<string, Lease>();
@@ -19,6 +20,10 @@ class Cluster {
 
   constructor(count: number, labels: Record<string, string> = {}) {
     for (let number = 1; number <= count; number++) this.add(`n${number}`, labels);
+  }
+
+  get now(): number {
+    return this.clock.wall();
   }
 
   add(name: string, labels: Record<string, string> = {}, conditions: NodeCondition[] = [ready("True")]): void {
@@ -33,7 +38,7 @@ class Cluster {
 
   /** Time goes on in steps of a look; living agents renew their leases. */
   pass(seconds = LIMITS.monitorEveryMs / SECOND): Pass {
-    this.now += seconds * SECOND;
+    this.clock.advance(seconds * SECOND);
     for (const name of this.nodes.keys()) {
       if (this.dead.has(name)) continue;
       this.leases.set(name, { spec: { renewTime: formatMicroTime(this.now) } } as Lease);
@@ -42,7 +47,7 @@ class Cluster {
         this.nodes.set(name, { ...own, status: { conditions: [ready("True", this.now)] } });
       }
     }
-    const pass = planPass(this.memory, [...this.nodes.values()], this.leases, LIMITS, this.now);
+    const pass = planPass(this.memory, [...this.nodes.values()], this.leases, LIMITS, momentOf(this.clock));
     this.memory = pass.memory;
     for (const { node, conditions, taints } of pass.changes) {
       this.nodes.set(node.metadata.name, {
@@ -151,10 +156,23 @@ Deno.test("what could not be heard is no silence", () => {
   const cluster = new Cluster(3);
   cluster.pass();
   // The server stood still for ten minutes; nodes come back one after the other.
-  cluster.now += 600 * SECOND;
-  const pass = planPass(cluster.memory, [...cluster.nodes.values()], cluster.leases, LIMITS, cluster.now, 600 * SECOND);
+  cluster.clock.advance(600 * SECOND);
+  const now = momentOf(cluster.clock);
+  const pass = planPass(cluster.memory, [...cluster.nodes.values()], cluster.leases, LIMITS, now, 600 * SECOND);
   assertEquals([pass.changes, pass.silent], [[], []]);
 });
+
+for (const [how, jumpMs] of [["ahead", 7_200_000], ["back", -7_200_000]] as const) {
+  Deno.test(`a clock that is set ${how} neither makes a node silent nor keeps one from being so`, () => {
+    const cluster = new Cluster(4);
+    cluster.passes(10);
+    cluster.dead.add("n2");
+    cluster.clock.jump(jumpMs);
+    assertEquals([cluster.pass().changes, cluster.taintsOf("n2")], [[], []]);
+    cluster.passes(60);
+    assertEquals(cluster.evicting(), ["n2"]);
+  });
+}
 
 Deno.test("when most of a small zone is gone nothing more is evicted from it", () => {
   const cluster = new Cluster(5);

@@ -2,7 +2,7 @@
  * How fast pods may be evicted: slower the more of a zone is gone, and not at all when all is, as then it is more
  * likely that nodes cannot be seen than that they are all dead. Pure.
  */
-import type { Node } from "@k3ts/model/objects";
+import type { MonotonicTime, Node } from "@k3ts/model/objects";
 import type { NodeLimits } from "./limits.ts";
 
 export type ZoneState = "normal" | "partial" | "full";
@@ -10,7 +10,7 @@ export type ZoneState = "normal" | "partial" | "full";
 /** Tokens for nodes whose pods begin to be evicted; one at most waits to be used. */
 export interface Bucket {
   tokens: number;
-  at: number;
+  at: MonotonicTime;
 }
 
 const BURST = 1;
@@ -38,7 +38,7 @@ export function rateOf(state: ZoneState, nodes: number, limits: NodeLimits): num
   return nodes > limits.largeZone ? limits.evictionsPerSecondDisrupted : 0;
 }
 
-export function refill(bucket: Bucket | undefined, rate: number, now: number): Bucket {
+export function refill(bucket: Bucket | undefined, rate: number, now: MonotonicTime): Bucket {
   if (bucket === undefined) return { tokens: BURST, at: now };
-  return { tokens: Math.min(BURST, bucket.tokens + Math.max(0, now - bucket.at) / 1000 * rate), at: now };
+  return { tokens: Math.min(BURST, bucket.tokens + (now - bucket.at) / 1000 * rate), at: now };
 }

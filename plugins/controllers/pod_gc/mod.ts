@@ -1,6 +1,6 @@
 /** Removes pods that nobody will ever end. */
 import { isNotFound } from "@k3ts/client";
-import { type Node, type Pod, resources } from "@k3ts/model/objects";
+import { momentOf, type MonotonicTime, type Node, type Pod, resources } from "@k3ts/model/objects";
 import type { Daemon, DaemonContext } from "../../sdk/mod.ts";
 import { inBatches } from "../in_batches.ts";
 import { endPod, type PodEnd } from "../node_lifecycle/end_pod.ts";
@@ -26,7 +26,7 @@ async function run(context: DaemonContext, signal: AbortSignal): Promise<void> {
     throw error;
   }
   onSynced();
-  let missing: ReadonlyMap<string, number> = new Map();
+  let missing: ReadonlyMap<string, MonotonicTime> = new Map();
   while (!signal.aborted) {
     try {
       missing = await collect(context, pods.list() as Pod[], nodes.list() as Node[], missing, signal);
@@ -42,11 +42,11 @@ async function collect(
   { clients, clock }: DaemonContext,
   pods: readonly Pod[],
   nodes: readonly Node[],
-  missing: ReadonlyMap<string, number>,
+  missing: ReadonlyMap<string, MonotonicTime>,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, number>> {
-  const now = clock.now();
-  const { ask } = planGc(pods, nodes, missing, new Set(), now);
+): Promise<ReadonlyMap<string, MonotonicTime>> {
+  const now = momentOf(clock);
+  const { ask } = planGc(pods, nodes, missing, new Set(), now.monotonic);
   const gone = new Set<string>();
   for (const name of ask) {
     // What is known here may lag behind.
@@ -55,13 +55,13 @@ async function collect(
       gone.add(name);
     });
   }
-  const plan = planGc(pods, nodes, missing, gone, now);
+  const plan = planGc(pods, nodes, missing, gone, now.monotonic);
   const because = { reason: "DeletionByPodGC", message: "PodGC: node no longer exists" };
   const ends: [Pod, PodEnd][] = [
     ...plan.orphaned.map((pod): [Pod, PodEnd] => [pod, { because, force: true }]),
     ...plan.others.map((pod): [Pod, PodEnd] => [pod, { force: true }]),
   ];
   const client = clients.of<Pod>(resources.pods);
-  await inBatches(ends, ([pod, end]) => endPod(client, pod, end, now, signal));
+  await inBatches(ends, ([pod, end]) => endPod(client, pod, end, now.wall, signal));
   return plan.missing;
 }

@@ -2,14 +2,14 @@
  * Which pods nobody will ever end: those of nodes that are no more, those that were to go before they had a node, and
  * old ones that have ended, where there are too many. Pure. Follows k8s.io/kubernetes `pkg/controller/podgc` (1.35).
  */
-import { isConditionTrue, isTerminal, type Node, type Pod } from "@k3ts/model/objects";
+import { isConditionTrue, isTerminal, type MonotonicTime, type Node, type Pod } from "@k3ts/model/objects";
 
 export interface GcPlan {
   /** By why. */
   orphaned: Pod[];
   others: Pod[];
-  /** Nodes that pods name and that are not there, with since when, ms since the epoch. */
-  missing: Map<string, number>;
+  /** Nodes that pods name and that are not there, with since when. */
+  missing: Map<string, MonotonicTime>;
   /** Of these, those that have been missing for long enough to ask the server. */
   ask: string[];
 }
@@ -23,9 +23,9 @@ const OUT_OF_SERVICE = "node.kubernetes.io/out-of-service";
 export function planGc(
   pods: readonly Pod[],
   nodes: readonly Node[],
-  before: ReadonlyMap<string, number>,
+  before: ReadonlyMap<string, MonotonicTime>,
   gone: ReadonlySet<string>,
-  now: number,
+  now: MonotonicTime,
 ): GcPlan {
   const byName = new Map(nodes.map((node) => [node.metadata.name, node]));
   const plan: GcPlan = { orphaned: [], others: [], missing: new Map(), ask: [] };
