@@ -4,6 +4,7 @@
  *
  * Exit: 0, or 1 when a goal is missed beyond noise or a benchmark cannot be run, or 2 when it was not asked for rightly.
  */
+import { wholeNumber } from "@k3ts/tools/options";
 import { CACHE } from "@k3ts/tools/paths";
 import { parseArgs } from "node:util";
 import { api } from "./benchmarks/api.ts";
@@ -90,7 +91,7 @@ function readArguments(words: string[]): Arguments {
   }
   const parameters = Object.fromEntries(values.set.map((word) => {
     const [name, text] = word.split("=");
-    return [name!, count(`--set ${name}`, text ?? "")];
+    return [name!, wholeNumber(`--set ${name}`, text ?? "", 1)];
   }));
   for (const name of Object.keys(parameters)) {
     if (!benchmarks.some(({ parameters }) => parameters[name] !== undefined)) {
@@ -99,15 +100,8 @@ function readArguments(words: string[]): Arguments {
   }
   return {
     ...{ benchmarks, quick, self, write, json, parameters },
-    ...rounds !== undefined && { rounds: count("--rounds", rounds) },
+    ...rounds !== undefined && { rounds: wholeNumber("--rounds", rounds, 1) },
   };
-}
-
-function count(what: string, text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) {
-    throw new RangeError(`${what} must be a whole number of at least 1: it is "${text}"`);
-  }
-  return Number(text);
 }
 
 /** Those that the benchmark has. */

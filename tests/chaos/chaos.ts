@@ -144,7 +144,7 @@ class ChaosRun {
   /** @returns whether all works within the bound */
   async #converge(users: Users): Promise<boolean> {
     const streams = users.streams();
-    const conditions: [string, () => Promise<unknown>][] = [
+    const conditions: [string, () => unknown][] = [
       ["nodes are Ready", () => this.#nodesAreWell()],
       ["the deployment is rolled out", () => users.isRolledOut()],
       ["every node runs new pods", () => this.#newPodsRun()],
@@ -201,7 +201,11 @@ class ChaosRun {
     await eventually(async () => {
       leaks = compareHoldings(this.#holdings, await this.#holdingsNow());
       equal(leaks.length, 0);
-    }, CLEAN_SECONDS_MAX).catch(() => {}); // told below
+    }, CLEAN_SECONDS_MAX).catch((error) => {
+      if (leaks.length === 0) {
+        leaks = [`what is held cannot be told: ${error instanceof Error ? error.message : error}`];
+      }
+    });
     for (const text of leaks) this.timeline.violation(Date.now(), `after all works again: ${text}`);
     for (const name of this.names) {
       let sizes: Sizes;
@@ -245,6 +249,7 @@ class ChaosRun {
     const { acknowledged, seen } = users.histories;
     if (this.timeline.violations.length === 0) {
       ok(acknowledged > 10 && succeeded > 100, `only ${acknowledged} writes and ${succeeded} requests were made`);
+      ok(happened.length > 0, "nothing was made to fail");
     }
     const excused = failures.length - wrong.length;
     return [

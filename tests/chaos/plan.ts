@@ -42,6 +42,9 @@ export interface PlanOptions {
 
 /** How often each kind is in the pack. */
 const PACK: Readonly<Record<FaultKind, number>> = { kill: 5, pause: 3, disk: 1, cut: 2, delay: 1, loss: 1, clock: 1 };
+
+export const FAULT_KINDS: readonly FaultKind[] = Object.keys(PACK) as FaultKind[];
+
 /** A fault begins this long after the one before it. */
 const GAP_MS = [500, 6_000] as const;
 const AT_ONCE_MAX = 3;
@@ -84,7 +87,7 @@ export function planFaults(options: PlanOptions): Fault[] {
 
 /** One card after the other, shuffled anew when the pack is used up. Rounds go on where the one before left off. */
 function* deal({ seed, round, kinds }: PlanOptions, random: () => number): Generator<FaultKind, never> {
-  const cards = (Object.keys(PACK) as FaultKind[]).filter((kind) => kinds?.includes(kind) ?? true)
+  const cards = FAULT_KINDS.filter((kind) => kinds?.includes(kind) ?? true)
     .flatMap((kind) => Array<FaultKind>(PACK[kind]).fill(kind));
   // Half of the pack is dealt in a round, about.
   const first = shuffled(cards, seed + Math.floor(round / 2));

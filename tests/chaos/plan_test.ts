@@ -1,8 +1,6 @@
 import { deepEqual, equal, notDeepEqual, ok } from "node:assert/strict";
 import fc from "fast-check";
-import { describe, endOf, type Fault, type FaultKind, planFaults, type PlanOptions } from "./plan.ts";
-
-const KINDS: FaultKind[] = ["kill", "pause", "disk", "cut", "delay", "loss", "clock"];
+import { describe, endOf, type Fault, FAULT_KINDS, planFaults, type PlanOptions } from "./plan.ts";
 
 const options: fc.Arbitrary<PlanOptions> = fc.record({
   seed: fc.nat(),
@@ -61,7 +59,7 @@ Deno.test("ten rounds have every kind of fault", () => {
         { length: 10 },
         (_, round) => planFaults({ seed, round, roundMs: 60_000, machines: ["n1", "n2"] }),
       ).flat();
-      deepEqual(new Set(faults.map(({ kind }) => kind)), new Set(KINDS));
+      deepEqual(new Set(faults.map(({ kind }) => kind)), new Set(FAULT_KINDS));
     }),
     { numRuns: 50 },
   );

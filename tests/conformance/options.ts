@@ -1,4 +1,5 @@
 /** What was typed after `deno task conformance`. */
+import { wholeNumber } from "@k3ts/tools/options";
 import { parseArgs } from "node:util";
 
 export type Selection =
@@ -54,9 +55,9 @@ export function parseOptions(args: string[]): Options {
   if (chosen.length > 1) throw new TypeError("Only one of --sample, --all, --failed and --focus can be used");
   return {
     selection: selectionOf(values),
-    nodes: whole("--nodes", values.nodes, 2),
-    parallel: whole("--parallel", values.parallel, 1),
-    sliceMinutes: values.slice === undefined ? undefined : whole("--slice", values.slice, 1),
+    nodes: wholeNumber("--nodes", values.nodes, 2),
+    parallel: wholeNumber("--parallel", values.parallel, 1),
+    sliceMinutes: values.slice === undefined ? undefined : wholeNumber("--slice", values.slice, 1),
     fresh: values.fresh,
     folder: values.folder,
   };
@@ -66,7 +67,7 @@ function selectionOf(values: { sample?: string; all?: boolean; failed?: boolean;
   if (values.all) return { kind: "all" };
   if (values.failed) return { kind: "failed" };
   if (values.focus !== undefined) return { kind: "focus", pattern: patternOf(values.focus) };
-  return { kind: "sample", count: whole("--sample", values.sample ?? `${SAMPLE_COUNT}`, 1) };
+  return { kind: "sample", count: wholeNumber("--sample", values.sample ?? `${SAMPLE_COUNT}`, 1) };
 }
 
 /** The options that chose it: runs with the same one continue each other. */
@@ -81,12 +82,4 @@ function patternOf(text: string): RegExp {
   } catch (error) {
     throw new TypeError(`--focus needs a regular expression: ${error instanceof Error ? error.message : error}`);
   }
-}
-
-function whole(option: string, text: string, min: number): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < min) {
-    throw new TypeError(`${option} needs a whole number of at least ${min}, not "${text}"`);
-  }
-  return value;
 }

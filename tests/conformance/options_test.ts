@@ -11,8 +11,8 @@ Deno.test("without a choice it is the whole sample on two nodes", () => {
 
 Deno.test("two choices, one node, no number and what is unknown are refused", () => {
   throws(() => parseOptions(["--all", "--failed"]), /Only one of/);
-  throws(() => parseOptions(["--nodes", "1"]), /--nodes needs a whole number of at least 2, not "1"/);
-  throws(() => parseOptions(["--sample", "many"]), /--sample needs a whole number/);
+  throws(() => parseOptions(["--nodes", "1"]), /--nodes must be a whole number of at least 2: it is "1"/);
+  throws(() => parseOptions(["--sample", "many"]), /--sample must be a whole number/);
   throws(() => parseOptions(["--focus", "("]), /--focus needs a regular expression/);
   throws(() => parseOptions(["--fast"]), TypeError);
 });
