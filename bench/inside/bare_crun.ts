@@ -2,6 +2,8 @@
  * The OCI runtime alone: `crun run --detach` of a bundle, from the spawn to its end, which is when the container runs.
  * Reads `Input`, writes milliseconds as a JSON array. Runs in a mount namespace of its own.
  */
+import { dirname } from "node:path";
+
 export interface Input {
   /** A config.json whose root file system and namespaces are there. */
   config: string;
@@ -27,7 +29,9 @@ async function crun(...words: string[]): Promise<void> {
 async function prepare(id: string): Promise<string> {
   const bundle = `${folder}/${id}`;
   await Deno.mkdir(bundle);
-  const own = { ...spec, linux: { ...spec.linux, cgroupsPath: `/k3ts-bare/${id}` } };
+  // In the cgroup of the cluster whose bundle it is, with which it goes.
+  const cgroupsPath = `${dirname(dirname(spec.linux.cgroupsPath))}/${id}`;
+  const own = { ...spec, linux: { ...spec.linux, cgroupsPath } };
   await Deno.writeTextFile(`${bundle}/config.json`, JSON.stringify(own));
   return bundle;
 }
@@ -51,7 +55,7 @@ try {
     }
   }
 } finally {
-  for (const id of input.together ? ids : []) await crun("delete", "--force", id).catch(() => {});
+  for (const id of ids) await crun("delete", "--force", id).catch(() => {}); // deleted already, or never made
   await Deno.remove(folder, { recursive: true });
 }
 console.log(JSON.stringify(times));

@@ -131,10 +131,19 @@ class Running implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended !== undefined) return;
-    this.#child.kill("SIGTERM");
-    const late = setTimeout(() => this.#child.kill("SIGKILL"), STOP_MS_MAX);
+    this.#signal("SIGTERM");
+    const late = setTimeout(() => this.#signal("SIGKILL"), STOP_MS_MAX);
     await this.#child.status;
     clearTimeout(late);
+  }
+
+  /** One that has ended by itself needs none. */
+  #signal(name: Deno.Signal): void {
+    try {
+      this.#child.kill(name);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+    }
   }
 }
 
