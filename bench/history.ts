@@ -1,4 +1,5 @@
 /** What was measured and kept: a file a benchmark, a line a run, and the document that is made of the newest. */
+import { readIfThere } from "@k3ts/tools/files";
 import { ROOT } from "@k3ts/tools/paths";
 import type { Run } from "./core/benchmark.ts";
 import { renderDocument } from "./core/render.ts";
@@ -27,9 +28,6 @@ export async function writeDocument(names: readonly string[]): Promise<void> {
 }
 
 export async function readRuns(path: string): Promise<Run[]> {
-  const text = await Deno.readTextFile(path).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  });
+  const text = await readIfThere(path) ?? "";
   return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as Run);
 }

@@ -1,4 +1,5 @@
 /** Installs what Debian has packages for, and starts none of the services that come with them. */
+import { readIfThere } from "./files.ts";
 import { output, run, which } from "./run.ts";
 
 /** A program and the package that brings it. */
@@ -58,26 +59,17 @@ export async function ensurePackages(
  */
 export async function withoutServices<T>(work: () => Promise<T>, policy: string = POLICY): Promise<T> {
   const own = `${POLICY_HEAD}grep -q deno /proc/${Deno.pid}/cmdline 2>/dev/null && exit 101\nexit 0\n`;
-  const present = await textOf(policy);
+  const present = await readIfThere(policy);
   if (present !== undefined && !present.startsWith(POLICY_HEAD)) return await work();
   await Deno.writeTextFile(policy, own, { mode: 0o755 });
   try {
     return await work();
   } finally {
-    if (await textOf(policy) === own) await Deno.remove(policy);
+    if (await readIfThere(policy) === own) await Deno.remove(policy);
   }
 }
 
 const POLICY_HEAD = "#!/bin/sh\n# Of k3ts, for as long as it installs packages.\n";
-
-async function textOf(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
 
 /** They would be started with the machine otherwise. */
 async function disableServices(packages: readonly string[]): Promise<void> {

@@ -1,4 +1,5 @@
 /** Native programs of the tests themselves, compiled once for what their sources are. */
+import { exists } from "@k3ts/tools/files";
 import { cargoTarget } from "@k3ts/tools/native";
 import { CACHE, ROOT } from "@k3ts/tools/paths";
 import { run } from "@k3ts/tools/run";
@@ -26,7 +27,7 @@ export async function ensureTestPrograms(say: (line: string) => void = console.e
     clock: `${folder}/libk3ts_test_clock.so`,
     tun: `${folder}/tun`,
   };
-  if (await Deno.stat(folder).then(() => true, () => false)) return programs;
+  if (await exists(folder)) return programs;
   say("Compiling the native parts of the tests: a minute at most, once on this machine.");
   const tail: string[] = [];
   const words = ["build", "--release", "--locked", "-p", "k3ts-test-relay", "-p", "k3ts-test-clock"];
@@ -40,7 +41,11 @@ export async function ensureTestPrograms(say: (line: string) => void = console.e
   }
   const made = await run(["mknod", "-m", "600", `${staging}/tun`, ...TUN_DEVICE]);
   if (made !== 0) throw new Error(`Cannot make a device node for interfaces: mknod ended with exit ${made}`);
-  await Deno.rename(staging, folder);
+  await Deno.rename(staging, folder).catch(async (error) => {
+    // Another process finished the same first: its result is as good.
+    await Deno.remove(staging, { recursive: true });
+    if (!await exists(folder)) throw error;
+  });
   return programs;
 }
 

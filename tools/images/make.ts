@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { BUSYBOX, busyboxPrograms } from "../busybox_image.ts";
 import { ensurePackages } from "../debian.ts";
+import { exists, readIfThere, removeIfThere, replace } from "../files.ts";
 import {
   type Blob,
   blobPath,
@@ -19,7 +20,7 @@ import {
   platformIndex,
 } from "../oci_archive.ts";
 import type { TarEntry } from "../tar.ts";
-import { exists, FOLDER, readIfThere, replace, type Say } from "./cache.ts";
+import { FOLDER, type Say } from "./cache.ts";
 import { debianFiles } from "./debian.ts";
 import { type LayerName, type LayerRecipe, LAYERS, type ProgramName } from "./layers.ts";
 import { ensurePrograms, sourceFile } from "./programs.ts";
@@ -91,7 +92,7 @@ class Maker {
     }
     await Deno.writeTextFile(`${fresh}/oci-layout`, LAYOUT_VERSION);
     await Deno.writeTextFile(`${fresh}/index.json`, index);
-    await Deno.remove(folder, { recursive: true }).catch(() => {}); // may never have been made
+    await removeIfThere(folder);
     await Deno.rename(fresh, folder);
     const bytes = layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
     this.say(`${row.name}: ${(bytes / 1e6).toFixed(1)} MB`);
@@ -122,7 +123,7 @@ class Maker {
       await keep(blob);
       layer = { descriptor, diffId };
       // Of each the newest is kept.
-      await Deno.remove(dirname(record), { recursive: true }).catch(() => {}); // may never have been made
+      await removeIfThere(dirname(record));
       await Deno.mkdir(dirname(record), { recursive: true });
       await replace(record, new TextEncoder().encode(JSON.stringify(layer)));
     }

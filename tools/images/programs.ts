@@ -1,9 +1,10 @@
 /** The programs in the images, and the files of the suite itself, out of the module k8s.io/kubernetes. */
 import { dirname } from "node:path";
+import { exists } from "../files.ts";
 import { ensurePeers } from "../peers/mod.ts";
 import { GO_VERSIONS } from "../peers/versions.ts";
 import { output } from "../run.ts";
-import { exists, FOLDER, type Say } from "./cache.ts";
+import { FOLDER, type Say } from "./cache.ts";
 import { LAYERS, type ProgramName } from "./layers.ts";
 
 const VERSION = GO_VERSIONS.agnhost;

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { statfs } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
+import { readIfThere, removeIfThere, replace } from "../files.ts";
 import { CACHE } from "../paths.ts";
 import { output } from "../run.ts";
 
@@ -40,11 +41,9 @@ export async function keep(from: string, place: string): Promise<void> {
   const found = await Deno.stat(from);
   const record: FileRecord = { bytes: found.size, sha256: await sha256(from), modifiedMs: modifiedMs(found) };
   await Deno.mkdir(place.slice(0, place.lastIndexOf("/")), { recursive: true });
-  await remove(recordOf(place)); // a record never stands beside a file that it does not describe
+  await removeIfThere(recordOf(place)); // a record never stands beside a file that it does not describe
   await Deno.rename(from, place);
-  const next = `${recordOf(place)}.${Deno.pid}`;
-  await Deno.writeTextFile(next, JSON.stringify(record));
-  await Deno.rename(next, recordOf(place));
+  await replace(recordOf(place), new TextEncoder().encode(JSON.stringify(record)));
 }
 
 /**
@@ -86,21 +85,16 @@ export async function freeMegabytes(path: string): Promise<number> {
   return bavail * bsize / 1e6;
 }
 
-export async function remove(path: string): Promise<void> {
-  await Deno.remove(path, { recursive: true }).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
-}
-
 function recordOf(place: string): string {
   return `${place}.json`;
 }
 
 async function readRecord(place: string): Promise<FileRecord | undefined> {
+  const text = await readIfThere(recordOf(place));
   try {
-    return JSON.parse(await Deno.readTextFile(recordOf(place))) as FileRecord;
+    return text === undefined ? undefined : JSON.parse(text) as FileRecord;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return undefined;
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

@@ -3,8 +3,9 @@
  * theirs, with what their own go.mod says of everything beyond requirements, which Go reads of the main module only.
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { removeIfThere } from "../files.ts";
 import { output, run, which } from "../run.ts";
-import { PEERS_FOLDER, remove } from "./cache.ts";
+import { PEERS_FOLDER } from "./cache.ts";
 import type { Check, GoFilesPeer, GoPeer, OwnGoPeer } from "./table.ts";
 import { GO_MINIMUM } from "./versions.ts";
 
@@ -54,7 +55,7 @@ export async function requireGo(): Promise<void> {
 
 /** Makes place for builds; of those that were cut off only what can be used again is left. */
 export async function openWork(): Promise<void> {
-  await remove(`${WORK_FOLDER}/tmp`);
+  await removeIfThere(`${WORK_FOLDER}/tmp`);
   for (const folder of ["tmp", "out", "src"]) await Deno.mkdir(`${WORK_FOLDER}/${folder}`, { recursive: true });
 }
 

@@ -4,8 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import { ensurePackages, packageVersion } from "../debian.ts";
+import { removeIfThere } from "../files.ts";
 import { which } from "../run.ts";
-import { freeMegabytes, keep, megabytesOf, PEERS_FOLDER, remove, type State, stateOf, withBuildLock } from "./cache.ts";
+import { freeMegabytes, keep, megabytesOf, PEERS_FOLDER, type State, stateOf, withBuildLock } from "./cache.ts";
 import { ALONE_MB, TOGETHER_MB } from "./disk.ts";
 import { compileCrate } from "./cargo.ts";
 import {
@@ -176,7 +177,7 @@ async function buildAll(
   if (failed) {
     say(`${gigabytes(mb)} of caches are kept in ${WORK_FOLDER} for the next try, which removes them when it succeeds`);
   } else {
-    await remove(WORK_FOLDER);
+    await removeIfThere(WORK_FOLDER);
     say(`Removed what is no longer needed: ${gigabytes(mb)} in ${WORK_FOLDER}`);
   }
 }
