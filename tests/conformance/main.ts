@@ -57,7 +57,7 @@ async function conformance(options: Options): Promise<number> {
   }
   if (result.finished === undefined) {
     say("The time is over. The same command goes on from here.");
-    return 0;
+    return 3;
   }
   if (options.selection.kind !== "focus") await publish(result, all);
   return judge(result, causesIn(result.served));
