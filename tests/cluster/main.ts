@@ -5,7 +5,7 @@
 import { delay } from "@k3ts/client";
 import { Command, InvalidArgumentError } from "commander";
 import { fileURLToPath } from "node:url";
-import { eventually, TestMachine } from "../e2e/machine.ts";
+import { TestMachine } from "../e2e/machine.ts";
 import { type ClusterState, isKept, kubeconfigOf, lockStart, LOG, programsOf, readState, removeRest } from "./state.ts";
 
 const NODES_MAX = 250;
@@ -147,10 +147,8 @@ async function down(): Promise<void> {
   if (state === undefined) return console.log("There is no cluster.");
   if (await isKept(state)) {
     Deno.kill(state.keeper.pid, "SIGTERM");
-    const inTime = AbortSignal.timeout(DOWN_MS_MAX);
-    await eventually(async () => {
-      if (await isKept(state) && !inTime.aborted) throw new Error("It is being stopped");
-    }, DOWN_MS_MAX / 1000);
+    const deadline = Date.now() + DOWN_MS_MAX;
+    while (await isKept(state) && Date.now() < deadline) await delay(POLL_MS);
     if (await isKept(state)) Deno.kill(state.keeper.pid, "SIGKILL");
   }
   // Whoever is starting it sees that it has ended, and takes away what there is: afterwards.

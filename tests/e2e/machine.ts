@@ -351,7 +351,7 @@ export async function eventually<T>(attempt: () => Promise<T> | T, secondsMax = 
     } catch (error) {
       if (Date.now() > deadline) throw error;
     }
-    await delay(100, AbortSignal.timeout(1_000));
+    await delay(100);
   }
 }
 
