@@ -71,6 +71,8 @@ Deno.test("the images of the suite are what it expects", async (t) => {
 
   await t.step("agnhost has its commands, its users and the programs that are run in it", async () => {
     const agnhost = (name: string, ...args: string[]) => pod(name, "agnhost:2.59", { args });
+    const others = ["audit-proxy", "crd-conversion-webhook", "fake-gitserver", "grpc-health-checking", "guestbook"]
+      .concat("inclusterclient", "liveness", "mounttest", "porter", "resource-consumer-controller", "webhook");
     await first.apply(
       agnhost("netexec", "netexec", "--http-port=8080", "--udp-port=8081"),
       {
@@ -84,9 +86,7 @@ Deno.test("the images of the suite are what it expects", async (t) => {
       agnhost("entry", "entrypoint-tester", "override", "arguments"),
       pod("entry-2", "agnhost:2.59", { command: ["/agnhost-2", "entrypoint-tester"] }),
       agnhost("registry", "fake-registry-server", "--private"),
-      ...["audit-proxy", "crd-conversion-webhook", "fake-gitserver", "grpc-health-checking", "guestbook"]
-        .concat("inclusterclient", "liveness", "mounttest", "porter", "resource-consumer-controller", "webhook")
-        .map((command) => agnhost(`help-${command}`, command, "--help")),
+      ...others.map((command) => agnhost(`help-${command}`, command, "--help")),
       agnhost("logs", "logs-generator", "--log-lines-total=5", "--run-duration=1s"),
       pod("users", "agnhost:2.59", { command: ["id"] }, { securityContext: { runAsUser: 1000 } }),
       pod("dns", "agnhost:2.59", {
@@ -98,7 +98,7 @@ Deno.test("the images of the suite are what it expects", async (t) => {
       }),
     );
     await ready("netexec", "pauses", "hostname", "registry", "dns");
-    await ended("entry", "entry-2", "logs", "users", "help-webhook", "help-guestbook");
+    await ended("entry", "entry-2", "logs", "users", ...others.map((command) => `help-${command}`));
     equal(await logs("entry"), "[/agnhost entrypoint-tester override arguments]");
     equal(await logs("entry-2"), "[/agnhost-2 entrypoint-tester]");
     equal((await logs("logs")).split("\n").length, 5);
