@@ -2,7 +2,6 @@
  * A cluster that is used while things fail, round after round. After each round all is well again, and everything that
  * must hold is looked at: writes and watches, containers, processes, what is left over, and that new work gets done.
  */
-import { delay } from "@k3ts/client";
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { eventually, type ProcessName } from "../e2e/machine.ts";
 import type { Clock } from "../e2e/native.ts";
@@ -235,7 +234,6 @@ class ChaosRun {
   }
 
   async #conclude(users: Users): Promise<string[]> {
-    await delay(500); // what was written last is on its way
     const missing = users.log.missing();
     if (missing.length > linesLostBy(this.injector.happened, this.names.at(-1)!)) {
       this.timeline.violation(Date.now(), `k3ts logs -f has lost ${missing.length} lines, from ${missing[0]} on`);
