@@ -8,6 +8,7 @@ import { dirname } from "node:path";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createResourceClient, delay, type RenewableTransport } from "@k3ts/client";
 import type { Log } from "@k3ts/client/telemetry";
+import type { Clock } from "@k3ts/model/objects";
 import { type DnsService, type ImageService, type NetworkService, NodeService, type RuntimeService } from "@k3ts/proto";
 import { readClusterState } from "./cluster_state.ts";
 import { nodeHealth } from "./health.ts";
@@ -50,7 +51,7 @@ export interface AgentParts {
   shimProgram: string;
   dns: Pick<Client<typeof DnsService>, "loadSnapshot">;
   log: Log;
-  now: () => number;
+  clock: Clock;
   signal: AbortSignal;
 }
 
@@ -70,7 +71,7 @@ export async function runAgent(given: AgentParts): Promise<void> {
     version: parts.version,
     kubernetesVersion,
     images: saved.images.index.list(),
-    pressures: pressure.look(readHeadroom(parts.paths.dataDir), parts.now()),
+    pressures: pressure.look(readHeadroom(parts.paths.dataDir), parts.clock.monotonic()),
     ...(before !== undefined && { podCidr: before.nodeCidr }),
   });
   // Without what it was given the node can do nothing; with it, it need not wait for the server.
@@ -82,7 +83,7 @@ export async function runAgent(given: AgentParts): Promise<void> {
   const meter = new Meter({
     cgroupParent: parts.paths.cgroupParent,
     pods: () => meteredPods(node),
-    now: parts.now,
+    clock: parts.clock,
   });
   followSaved(parts, saved, node);
   const server = await serve({
@@ -98,7 +99,7 @@ export async function runAgent(given: AgentParts): Promise<void> {
     health: nodeHealth({ ...node, runtime: parts.runtime }),
     pages: await figurePages(parts, meter, metrics),
     log: parts.log,
-    now: parts.now,
+    now: parts.clock.wall,
     signal: parts.signal,
   });
   const watching = Promise.all([
@@ -106,7 +107,7 @@ export async function runAgent(given: AgentParts): Promise<void> {
     parts.keepAddress(() => node.manager.addressChanged()),
     node.network.keep(parts.signal),
     node.routes.keep(parts.signal),
-    rotateLogs(parts.paths, node.table, parts.now, parts.log, parts.signal),
+    rotateLogs(parts.paths, node.table, parts.clock.wall, parts.log, parts.signal),
     watchDiskLimits({
       ...parts,
       native: parts.images,

@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { createRenewableTransport } from "@k3ts/client";
 import { type Log, processLog } from "@k3ts/client/telemetry";
 import { openImages, openNative, openNetwork, openRuntime, shimProgram } from "@k3ts/ffi";
+import { systemClock } from "@k3ts/model/objects";
 import { runAgent } from "./agent.ts";
 import { keepCertificate } from "./certificate_renewal.ts";
 import { removeAll } from "./cleanup.ts";
@@ -73,7 +74,7 @@ async function main(log: Log): Promise<number> {
     : values["node-name"] ?? otherwise;
   const tokenFile = values["token-file"] ?? paths.token;
   const joining = { paths, server: values.server, tokenFile, nodeName, log, signal };
-  const identity = await readIdentity(paths, tokenFile, Date.now()) ?? await joinNow(joining);
+  const identity = await readIdentity(paths, tokenFile, systemClock.wall()) ?? await joinNow(joining);
   await kept(paths.nodeName, "name", nodeName, nodeName);
   using server = createRenewableTransport({
     url: values.server,
@@ -98,11 +99,11 @@ async function main(log: Log): Promise<number> {
     server,
     dns: dataplaneAt(paths.dataplaneSocket),
     log,
-    now: Date.now,
+    clock: systemClock,
     signal,
   });
   const rejoin = async () => await exists(tokenFile) ? await joinNow(joining) : undefined;
-  const renewal = { paths, nodeName, server, rejoin, log, now: Date.now, random: Math.random, signal };
+  const renewal = { paths, nodeName, server, rejoin, log, now: systemClock.wall, random: Math.random, signal };
   await Promise.all([running, keepCertificate(renewal, identity.certificate)]);
   return 0;
 }

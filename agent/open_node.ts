@@ -35,14 +35,15 @@ export async function openNode(
   clients: ResourceClients,
   metrics: NodeMetrics,
 ): Promise<OpenNode> {
-  const { paths, log, now, signal, facts } = parts;
+  const { paths, log, clock, signal, facts } = parts;
   const outbox = new StatusOutbox(log);
-  const events = new Events(parts.nodeName, now, log);
-  const prober = new Prober(now, (kind, result) => metrics.probed(kind, result));
+  const events = new Events(parts.nodeName, clock, log);
+  const prober = new Prober(clock, (kind, result) => metrics.probed(kind, result));
   const table: ContainerTable = new ContainerTable(
     paths.containers,
     parts.runtime,
     (record, code) => readTerminationMessage(paths, table, saved.pods.list(), record, code),
+    clock,
   );
   await table.open();
   const routes = await NodeRoutes.open({
@@ -92,7 +93,7 @@ export async function openNode(
     ...(parts.podProcessesMax !== undefined && { podProcessesMax: parts.podProcessesMax }),
     podStarted: (seconds) => metrics.podStarted(seconds),
     log,
-    now,
+    clock,
     pods: clients.of<Pod>(resources.pods),
     services: (namespace) =>
       saved.services.list().filter(({ metadata }) =>

@@ -19,14 +19,20 @@ export async function greet(
   saved: ClusterState | undefined,
   input: (kubernetesVersion: string) => NodeInput,
 ): Promise<ClusterState> {
-  const { server, log, now, signal } = parts;
+  const { server, log, clock, signal } = parts;
   const cluster = createClient(ClusterService, server);
   for (let failures = 1;; failures++) {
     try {
       const info = await cluster.getInfo({}, { signal, timeoutMs: 15_000 });
       // Before anything is registered: it may be another cluster.
       mergeClusterState(saved, info, { uid: "", cidr: "" });
-      const node = await register(createClient(NodeService, server), input(info.kubernetesVersion), now, log, signal);
+      const node = await register(
+        createClient(NodeService, server),
+        input(info.kubernetesVersion),
+        clock.wall,
+        log,
+        signal,
+      );
       const cidr = node.spec?.podCIDR;
       if (cidr === undefined) {
         throw new Error(`Cannot use node "${parts.nodeName}" as the server must give it a range of addresses`);
@@ -55,7 +61,7 @@ export async function followServer(
   cluster: ClusterState,
   describe: () => NodeInput,
 ): Promise<void> {
-  const { nodeName, log, now, signal } = parts;
+  const { nodeName, log, clock, signal } = parts;
   const pods = clients.of<Pod>(resources.pods);
   outbox.connect(pods, signal);
   events.connect(clients.of(resources.events));
@@ -77,13 +83,13 @@ export async function followServer(
     keepLease(
       clients.of(resources.leases),
       { name: nodeName, uid: cluster.nodeUid, leaseSeconds: parts.leaseSeconds },
-      now,
+      clock.wall,
       log,
       () => parts.server.reconnect(),
       // A node that counts as alive again is to act at once on what is wanted of it.
       () => [own, services, slices, nodes, outbox].forEach((one) => one.retryNow()),
       signal,
     ),
-    keepNodeStatus(nodes, describe, now, log, signal),
+    keepNodeStatus(nodes, describe, clock, log, signal),
   ]);
 }

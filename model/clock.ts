@@ -31,7 +31,7 @@ export const systemClock: Clock = {
   wall: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, run) {
-    const timer = setTimeout(run, Math.min(Math.max(0, ms), TIMEOUT_MS_MAX));
+    const timer = setTimeout(run, Math.min(Math.ceil(Math.max(0, ms)), TIMEOUT_MS_MAX));
     return () => clearTimeout(timer);
   },
 };

@@ -5,6 +5,7 @@
 import { statfs } from "node:fs/promises";
 import { delay } from "@k3ts/client";
 import type { Log } from "@k3ts/client/telemetry";
+import type { Clock, MonotonicTime } from "@k3ts/model/objects";
 import type { Images } from "./images.ts";
 
 /** As the kubelet has them. */
@@ -29,9 +30,9 @@ export interface CollectedImage {
   id: string;
   sizeBytes: number;
   inUse: boolean;
-  /** ms since the epoch; when it was last seen in use, or first seen at all. */
-  usedAt: number;
-  seenAt: number;
+  /** When it was last seen in use, or first seen at all. */
+  usedAt: MonotonicTime;
+  seenAt: MonotonicTime;
 }
 
 export interface Disk {
@@ -50,7 +51,7 @@ export interface CollectionPlan {
 export function planCollection(
   images: readonly CollectedImage[],
   disk: Disk,
-  now: number,
+  now: MonotonicTime,
   limits: CollectionLimits = LIMITS,
 ): CollectionPlan {
   const candidates = images.filter((one) => !one.inUse && now - one.seenAt >= limits.ageMsMin)
@@ -78,7 +79,7 @@ export interface CollectionParts {
   directory: string;
   /** Ids of images that a container has, or that a pod names. */
   used(): Set<string>;
-  now: () => number;
+  clock: Pick<Clock, "monotonic">;
   /** @default 300,000 */
   lookMs?: number;
   log: Log;
@@ -87,16 +88,16 @@ export interface CollectionParts {
 
 /** Runs until the signal fires. */
 export async function collectImages(parts: CollectionParts): Promise<void> {
-  const { images, now, lookMs = LOOK_MS, log, signal } = parts;
+  const { images, clock, lookMs = LOOK_MS, log, signal } = parts;
   /** Not kept: after a restart an image counts as used then, and stays a while longer. */
-  const known = new Map<string, { usedAt: number; seenAt: number }>();
+  const known = new Map<string, { usedAt: MonotonicTime; seenAt: MonotonicTime }>();
   while (!signal.aborted) {
     try {
       const used = parts.used();
-      const seen = look(images.index.list(), used, known, now());
+      const seen = look(images.index.list(), used, known, clock.monotonic());
       const { blocks, bavail, bsize } = await statfs(parts.directory);
       const disk = { capacityBytes: blocks * bsize, availableBytes: bavail * bsize };
-      const { remove, missingBytes } = planCollection(seen, disk, now());
+      const { remove, missingBytes } = planCollection(seen, disk, clock.monotonic());
       if (remove.length > 0) {
         // Whoever has come to use one meanwhile keeps it.
         const again = parts.used();
@@ -115,8 +116,8 @@ export async function collectImages(parts: CollectionParts): Promise<void> {
 function look(
   images: readonly { id: string; sizeBytes: number }[],
   used: ReadonlySet<string>,
-  known: Map<string, { usedAt: number; seenAt: number }>,
-  now: number,
+  known: Map<string, { usedAt: MonotonicTime; seenAt: MonotonicTime }>,
+  now: MonotonicTime,
 ): CollectedImage[] {
   const ids = new Set(images.map((one) => one.id));
   for (const id of known.keys()) if (!ids.has(id)) known.delete(id);

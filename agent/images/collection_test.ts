@@ -72,7 +72,7 @@ Deno.test({
     try {
       const mine = ["old", "used", "late"];
       for (const id of mine) await Deno.writeFile(`${directory}/${id}`, new Uint8Array(300_000));
-      let clock = 0;
+      let passed = 0;
       let looks = 0;
       const removed = Promise.withResolvers<string[]>();
       const collecting = collectImages({
@@ -83,7 +83,7 @@ Deno.test({
         directory,
         // An image is too young to go at the first look; one is wanted when it is about to go.
         used: () => new Set(++looks < 3 ? ["used"] : ["used", "late"]),
-        now: () => clock += LIMITS.ageMsMin * 0.4,
+        clock: { monotonic: () => passed += LIMITS.ageMsMin * 0.4 },
         lookMs: 5,
         log: createLog(() => {}, () => 0),
         signal: ending.signal,

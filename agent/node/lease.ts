@@ -1,7 +1,7 @@
 /** The node's sign of life (coordination/v1 Lease), on a timer of its own, whatever the pods do. */
 import { delay, isConflict, isNotFound, type NewObject, type ResourceClient } from "@k3ts/client";
 import type { Log } from "@k3ts/client/telemetry";
-import { formatMicroTime, type Lease } from "@k3ts/model/objects";
+import { formatMicroTime, type Lease, type WallTime } from "@k3ts/model/objects";
 
 const NAMESPACE = "kube-node-lease";
 /** As the kubelet: four renewals in the time that one is good for. */
@@ -22,7 +22,7 @@ export interface LeasedNode {
 export async function keepLease(
   client: ResourceClient<Lease>,
   node: LeasedNode,
-  now: () => number,
+  now: () => WallTime,
   log: Log,
   /** Called when it has failed several times in a row: the connection may be dead. */
   onSilence: () => void,
@@ -55,7 +55,7 @@ async function renew(
   client: ResourceClient<Lease>,
   node: LeasedNode,
   held: Lease | undefined,
-  now: () => number,
+  now: () => WallTime,
   signal: AbortSignal,
 ): Promise<Lease> {
   const options = { namespace: NAMESPACE, signal, timeoutMs: Math.max(1_000, node.leaseSeconds * 1000 / RENEWALS) };

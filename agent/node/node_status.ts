@@ -5,7 +5,7 @@
 import type { Client } from "@connectrpc/connect";
 import { backoffMs, delay, type Informer, type ResourceClient, retryOnConflict } from "@k3ts/client";
 import type { Log } from "@k3ts/client/telemetry";
-import type { Node } from "@k3ts/model/objects";
+import type { Clock, Node, WallTime } from "@k3ts/model/objects";
 import type { NodeService } from "@k3ts/proto";
 import { isNewsworthy, type NodeInput, nodeObject, nodeStatus } from "./node_object.ts";
 
@@ -18,7 +18,7 @@ const RETRY_MS = 2_000;
 export async function register(
   client: Client<typeof NodeService>,
   input: NodeInput,
-  now: () => number,
+  now: () => WallTime,
   log: Log,
   signal: AbortSignal,
 ): Promise<Node> {
@@ -42,7 +42,7 @@ export async function register(
 export async function keepNodeStatus(
   nodes: Informer<Node>,
   input: () => NodeInput,
-  now: () => number,
+  { wall, monotonic }: Clock,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
@@ -61,9 +61,11 @@ export async function keepNodeStatus(
         throw new Error(`Cannot go on as the node "${name}" must be known to the server: somebody has deleted it`);
       }
       try {
-        if (isNewsworthy(known.status, nodeStatus(input(), known.status, now())) || now() - reported >= REPORT_MS) {
-          await report(nodes.client, input(), now, signal);
-          reported = now();
+        if (
+          isNewsworthy(known.status, nodeStatus(input(), known.status, wall())) || monotonic() - reported >= REPORT_MS
+        ) {
+          await report(nodes.client, input(), wall, signal);
+          reported = monotonic();
         }
       } catch (error) {
         if (signal.aborted) return;
@@ -82,7 +84,7 @@ export async function keepNodeStatus(
 async function report(
   client: ResourceClient<Node>,
   input: NodeInput,
-  now: () => number,
+  now: () => WallTime,
   signal: AbortSignal,
 ): Promise<void> {
   await retryOnConflict(async () => {

@@ -1,5 +1,6 @@
 /** Whether this machine runs short of memory, disk or process numbers (docs: "Node-pressure Eviction"). */
 import { statfsSync } from "node:fs";
+import type { MonotonicTime } from "@k3ts/model/objects";
 
 /** What is left. */
 export interface Headroom {
@@ -29,10 +30,9 @@ export function pressuresOf(left: Headroom): Pressure[] {
 
 /** Remembers when each pressure was last felt. */
 export class PressureWatch {
-  readonly #felt = new Map<Pressure, number>();
+  readonly #felt = new Map<Pressure, MonotonicTime>();
 
-  /** @param now ms since the epoch */
-  look(left: Headroom, now: number): ReadonlySet<Pressure> {
+  look(left: Headroom, now: MonotonicTime): ReadonlySet<Pressure> {
     for (const one of pressuresOf(left)) this.#felt.set(one, now);
     return new Set([...this.#felt].filter(([, at]) => now - at < TRANSITION_MS).map(([one]) => one));
   }

@@ -56,7 +56,7 @@ export async function startContainer(parts: NodeParts, pod: Pod, options: StartO
     imageId: image.id,
     ...(image.digests[0] !== undefined && { imageDigest: image.digests[0] }),
     ...(options.backoffMs !== undefined && { backoffMs: options.backoffMs }),
-    createdAt: parts.now(),
+    createdAt: Math.max(parts.clock.wall(), options.sandbox.createdAt),
   };
   const directory = parts.table.directoryOf(id);
   const paths = podPathsOf(parts.paths, pod.metadata.uid);

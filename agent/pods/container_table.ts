@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Client } from "@connectrpc/connect";
+import { type Clock, momentOf, monotonicOf, type MonotonicTime, type WallTime } from "@k3ts/model/objects";
 import { type ContainerState, ContainerStatus, type RuntimeService } from "@k3ts/proto";
 import { namesIn, readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
 import type { ContainerExit, ContainerRecord, ObservedContainer } from "./observed.ts";
@@ -11,10 +12,10 @@ import type { ContainerExit, ContainerRecord, ObservedContainer } from "./observ
 /** `record.json` in a container's directory. */
 interface StoredRecord extends ContainerRecord {
   version: 1;
-  stoppingSince?: number;
-  askedAt?: number;
+  stoppingSince?: WallTime;
+  askedAt?: WallTime;
   /** Set when the runtime has been told to forget it; the rest is what the runtime last said. */
-  retired?: { startedAt?: number; exit: ContainerExit };
+  retired?: { startedAt?: WallTime; exit: ContainerExit };
 }
 
 interface Entry {
@@ -22,10 +23,14 @@ interface Entry {
   /** The runtime is about to make it, and may not know it yet. */
   making?: boolean;
   isRunning?: boolean;
-  killedAt?: number;
+  /** As this process counts; what is stored of these is by the clock on the wall. */
+  stoppingSince?: MonotonicTime;
+  askedAt?: MonotonicTime;
+  endedAt?: MonotonicTime;
+  killedAt?: MonotonicTime;
   hookRuns?: boolean;
   postStart?: "running" | "failed";
-  startedAt?: number;
+  startedAt?: WallTime;
   exit?: ContainerExit;
 }
 
@@ -41,16 +46,19 @@ export class ContainerTable {
   readonly #directory: string;
   readonly #runtime: Pick<Client<typeof RuntimeService>, "listContainers">;
   readonly #readMessage: ReadMessage;
+  readonly #clock: Clock;
   readonly #entries = new Map<string, Entry>();
 
   constructor(
     directory: string,
     runtime: Pick<Client<typeof RuntimeService>, "listContainers">,
     readMessage: ReadMessage,
+    clock: Clock,
   ) {
     this.#directory = directory;
     this.#runtime = runtime;
     this.#readMessage = readMessage;
+    this.#clock = clock;
   }
 
   /** Named shortly, by a hash of the id: sockets lie in it, and their paths have at most 107 bytes. */
@@ -62,9 +70,20 @@ export class ContainerTable {
     await Deno.mkdir(this.#directory, { recursive: true, mode: 0o700 });
     for (const name of await namesIn(this.#directory)) {
       const stored = await readJsonIfThere<StoredRecord>(`${this.#directory}/${name}/record.json`);
-      if (stored?.version === 1) this.#entries.set(stored.id, { stored });
+      if (stored?.version === 1) this.#entries.set(stored.id, this.#found(stored));
     }
     await this.refresh();
+  }
+
+  #found(stored: StoredRecord): Entry {
+    const { stoppingSince, askedAt, retired } = stored;
+    const now = momentOf(this.#clock);
+    return {
+      stored,
+      ...(stoppingSince !== undefined && { stoppingSince: monotonicOf(stoppingSince, now) }),
+      ...(askedAt !== undefined && { askedAt: monotonicOf(askedAt, now) }),
+      ...(retired !== undefined && { endedAt: monotonicOf(retired.exit.finishedAt, now) }),
+    };
   }
 
   /** Asks the runtime about a pod's containers, or about all: of those that have ended nothing new is to be learnt. */
@@ -85,6 +104,7 @@ export class ContainerTable {
       if (exit === undefined) continue;
       const message = await this.#readMessage(entry.stored, exit.code);
       entry.exit = { ...exit, ...(message !== undefined && message !== "" && { message }) };
+      entry.endedAt = monotonicOf(exit.finishedAt, momentOf(this.#clock));
     }
   }
 
@@ -106,9 +126,12 @@ export class ContainerTable {
   }
 
   #observe(entry: Entry): ObservedContainer {
-    const { version: _, retired, ...record } = entry.stored;
+    const { version: _, retired, stoppingSince: _stoppingSince, askedAt: _askedAt, ...record } = entry.stored;
     const common = {
       ...record,
+      ...(entry.stoppingSince !== undefined && { stoppingSince: entry.stoppingSince }),
+      ...(entry.askedAt !== undefined && { askedAt: entry.askedAt }),
+      ...(entry.endedAt !== undefined && { endedAt: entry.endedAt }),
       ...(entry.killedAt !== undefined && { killedAt: entry.killedAt }),
       ...(entry.hookRuns !== undefined && { hookRuns: entry.hookRuns }),
       ...(entry.postStart !== undefined && { postStart: entry.postStart }),
@@ -133,26 +156,28 @@ export class ContainerTable {
     if (entry !== undefined) entry.making = false;
   }
 
-  async markStopping(id: string, now: number): Promise<void> {
-    await this.#change(id, (stored) => stored.stoppingSince === undefined && { stoppingSince: now });
+  /** Its grace begins, unless it has begun before. */
+  markStopping(id: string): Promise<void> {
+    return this.#markOnce(id, "stoppingSince");
   }
 
-  async markAsked(id: string, now: number): Promise<void> {
-    await this.#change(id, (stored) => stored.askedAt === undefined && { askedAt: now });
+  markAsked(id: string): Promise<void> {
+    return this.#markOnce(id, "askedAt");
+  }
+
+  async #markOnce(id: string, what: "stoppingSince" | "askedAt"): Promise<void> {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry[what] !== undefined) return;
+    const { wall, monotonic } = momentOf(this.#clock);
+    entry[what] = monotonic;
+    entry.stored = { ...entry.stored, [what]: wall };
+    await this.#write(entry.stored);
   }
 
   /** Who it runs as. Written with the next change: until then the server knows it. */
   markUser(id: string, user: NonNullable<ContainerRecord["user"]>): void {
     const entry = this.#entries.get(id);
     if (entry !== undefined) entry.stored = { ...entry.stored, user };
-  }
-
-  async #change(id: string, change: (stored: StoredRecord) => Partial<StoredRecord> | false): Promise<void> {
-    const entry = this.#entries.get(id);
-    const changed = entry !== undefined && change(entry.stored);
-    if (entry === undefined || changed === false) return;
-    entry.stored = { ...entry.stored, ...changed };
-    await this.#write(entry.stored);
   }
 
   /** Its preStop hook has begun or ended. Not kept: an agent that starts anew runs it again, as the kubelet does. */
@@ -169,9 +194,9 @@ export class ContainerTable {
     else entry.postStart = state;
   }
 
-  markKilled(id: string, now: number): void {
+  markKilled(id: string): void {
     const entry = this.#entries.get(id);
-    if (entry !== undefined) entry.killedAt = now;
+    if (entry !== undefined) entry.killedAt = this.#clock.monotonic();
   }
 
   /** Keeps what was known of it when the runtime forgets it. */
@@ -208,7 +233,7 @@ function exitOf(state: ContainerState | undefined, record: ContainerRecord): Con
   return { code, signal: 0, oomKilled: false, finishedAt, isUnknown: state !== undefined };
 }
 
-function timeOf(text: string | undefined): number | undefined {
+function timeOf(text: string | undefined): WallTime | undefined {
   const time = text === undefined || text === "" ? NaN : Date.parse(text);
   return Number.isNaN(time) ? undefined : time;
 }

@@ -1,4 +1,5 @@
 import { deepEqual as assertEquals, equal } from "node:assert/strict";
+import { FakeClock } from "@k3ts/model/testing";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type ContainerStateSchema, ContainerStatus, ListContainersResponseSchema } from "@k3ts/proto";
 import { ContainerTable } from "./container_table.ts";
@@ -22,9 +23,11 @@ async function withTable(
     table: ContainerTable,
     say: (...states: State[]) => void,
     again: () => Promise<ContainerTable>,
+    clock: FakeClock,
   ) => Promise<void>,
 ): Promise<void> {
   const directory = await Deno.makeTempDir();
+  const clock = new FakeClock(10_000);
   let states: State[] = [];
   const runtime = {
     listContainers: () => Promise.resolve(create(ListContainersResponseSchema, { containers: states })),
@@ -34,12 +37,13 @@ async function withTable(
       directory,
       runtime,
       (_, code) => Promise.resolve(code === 0 ? undefined : "last words"),
+      clock,
     );
     await table.open();
     return table;
   };
   try {
-    await task(await make(), (...said) => states = said, make);
+    await task(await make(), (...said) => states = said, make, clock);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -80,7 +84,7 @@ Deno.test("what the agent before this one never finished has ended", () =>
   }));
 
 Deno.test("what is retired is remembered without the runtime, also after a restart", () =>
-  withTable(async (table, say, again) => {
+  withTable(async (table, say, again, clock) => {
     await table.add(record("a"));
     table.markMade("a");
     say({
@@ -91,16 +95,26 @@ Deno.test("what is retired is remembered without the runtime, also after a resta
       startedAt: "1970-01-01T00:00:02Z",
     });
     await table.refresh();
-    await table.markStopping("a", 4000);
+    await table.markStopping("a");
+    clock.advance(1_000);
+    await table.markStopping("a");
     say();
     await table.markRetired("a");
     const [found] = (await again()).of("u");
-    assertEquals([found?.state, found?.startedAt, found?.exit?.finishedAt, found?.stoppingSince], [
-      "retired",
-      2000,
-      5000,
-      4000,
-    ]);
+    assertEquals([found?.state, found?.startedAt, found?.exit?.finishedAt], ["retired", 2000, 5000]);
+    assertEquals([found?.stoppingSince, found?.endedAt], [0, -5000]);
+  }));
+
+Deno.test("a grace goes on as it began however the clock is set, and anew where that was while no agent ran", () =>
+  withTable(async (table, _, again, clock) => {
+    await table.add(record("a"));
+    await table.markStopping("a");
+    await table.markAsked("a");
+    clock.jump(-7_200_000);
+    clock.advance(1_000);
+    assertEquals([table.of("u")[0]?.stoppingSince, table.of("u")[0]?.askedAt], [0, 0]);
+    const [found] = (await again()).of("u");
+    assertEquals([found?.stoppingSince, found?.askedAt], [1_000, 1_000]);
   }));
 
 Deno.test("a container whose shim is lost has ended, nobody knows how", () =>

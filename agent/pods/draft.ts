@@ -1,5 +1,5 @@
 /** What a plan is made of while it is being made. */
-import type { Pod } from "@k3ts/model/objects";
+import type { Moment, MonotonicTime, Pod } from "@k3ts/model/objects";
 import { latestAttempt } from "./container_rules.ts";
 import type { Failure, ObservedContainer, ObservedPod } from "./observed.ts";
 import type { Action, DesiredPod, Notice, PodPlan } from "./plan.ts";
@@ -12,9 +12,9 @@ export class Draft {
   /** Why the pod as a whole is over, where its containers do not say. */
   ended?: { reason: string; message: string };
   readonly #notices: Notice[] = [];
-  #reconsiderAt?: number;
+  #reconsiderAt?: MonotonicTime;
 
-  constructor(readonly desired: DesiredPod, readonly observed: ObservedPod, readonly now: number) {}
+  constructor(readonly desired: DesiredPod, readonly observed: ObservedPod, readonly now: Moment) {}
 
   get pod(): Pod {
     return this.desired.pod;
@@ -24,7 +24,7 @@ export class Draft {
     return latestAttempt(this.observed.containers, name);
   }
 
-  at(time: number): void {
+  at(time: MonotonicTime): void {
     this.#reconsiderAt = Math.min(this.#reconsiderAt ?? Infinity, time);
   }
 
@@ -36,12 +36,12 @@ export class Draft {
   heldBack(what: string): Failure | undefined {
     const failure = this.observed.failures.get(what);
     if (failure === undefined) return undefined;
-    if (failure.retryAt > this.now) this.at(failure.retryAt);
-    return failure.retryAt > this.now ? failure : undefined;
+    if (failure.retryAt > this.now.monotonic) this.at(failure.retryAt);
+    return failure.retryAt > this.now.monotonic ? failure : undefined;
   }
 
   finish(): PodPlan {
-    const status = planStatus(this.desired, this.observed, this.waiting, this.ended, this.now);
+    const status = planStatus(this.desired, this.observed, this.waiting, this.ended, this.now.wall);
     return {
       actions: this.actions,
       status,

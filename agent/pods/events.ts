@@ -1,7 +1,15 @@
 /** Tells people what happens to pods, as Events (core/v1). Best effort: what cannot be sent is only logged. */
 import { isNotFound, type ResourceClient } from "@k3ts/client";
 import { explain, type Log } from "@k3ts/client/telemetry";
-import { type coreV1, formatTime, type Pod } from "@k3ts/model/objects";
+import {
+  type Clock,
+  type coreV1,
+  formatTime,
+  momentOf,
+  type MonotonicTime,
+  type Pod,
+  type WallTime,
+} from "@k3ts/model/objects";
 import { podName } from "./text.ts";
 
 type CoreEvent = coreV1.Event;
@@ -18,24 +26,24 @@ const REFILL_MS = 300_000;
 interface Said {
   event: CoreEvent;
   count: number;
-  at: number;
+  at: MonotonicTime;
   /** The last of what is sent for it: one after the other. */
   sent: Promise<void>;
 }
 
 export class Events {
   readonly #nodeName: string;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #said = new Map<string, Said>();
   /** By pod: what it may still say, and since when. */
-  readonly #budgets = new Map<string, { left: number; since: number }>();
+  readonly #budgets = new Map<string, { left: number; since: MonotonicTime }>();
   #client: ResourceClient<CoreEvent> | undefined;
   #sending = 0;
 
-  constructor(nodeName: string, now: () => number, log: Log) {
+  constructor(nodeName: string, clock: Clock, log: Log) {
     this.#nodeName = nodeName;
-    this.#now = now;
+    this.#clock = clock;
     this.#log = log;
   }
 
@@ -46,16 +54,17 @@ export class Events {
   /** @param container the one that it is about, if it is about one */
   tell(pod: Pod, type: "Normal" | "Warning", reason: string, message: string, container?: string): void {
     const client = this.#client;
-    const now = this.#now();
+    const { wall, monotonic: now } = momentOf(this.#clock);
     if (client === undefined || this.#sending >= SENDING_MAX || !this.#mayTell(pod.metadata.uid, now)) return;
     const key = `${pod.metadata.uid}/${container ?? ""}/${type}/${reason}/${message}`;
     const before = this.#said.get(key);
     const same = before !== undefined && now - before.at < SAME_MS ? before : undefined;
-    const event = same?.event ?? eventOf(pod, { type, reason, message, container, nodeName: this.#nodeName, now });
+    const event = same?.event ??
+      eventOf(pod, { type, reason, message, container, nodeName: this.#nodeName, now: wall });
     const count = (same?.count ?? 0) + 1;
     this.#sending++;
     const sent = (same?.sent ?? Promise.resolve())
-      .then(() => send(client, event, count, now))
+      .then(() => send(client, event, count, wall))
       .catch((error) => this.#log.warn("Cannot send an event", { pod: podName(pod), reason, error: explain(error) }))
       .finally(() => this.#sending--);
     this.#said.delete(key);
@@ -63,7 +72,7 @@ export class Events {
     dropOldest(this.#said);
   }
 
-  #mayTell(uid: string, now: number): boolean {
+  #mayTell(uid: string, now: MonotonicTime): boolean {
     const { left, since } = this.#budgets.get(uid) ?? { left: BURST, since: now };
     const refilled = Math.floor((now - since) / REFILL_MS);
     const budget = Math.min(BURST, left + refilled);
@@ -81,7 +90,7 @@ function dropOldest(map: Map<string, unknown>): void {
 }
 
 /** Once more is one more on the event that is there; events do not live for ever. */
-async function send(client: ResourceClient<CoreEvent>, event: CoreEvent, count: number, now: number): Promise<void> {
+async function send(client: ResourceClient<CoreEvent>, event: CoreEvent, count: number, now: WallTime): Promise<void> {
   const { name, namespace } = event.metadata;
   const lastTimestamp = formatTime(now);
   if (count > 1) {
@@ -101,7 +110,7 @@ interface What {
   message: string;
   container: string | undefined;
   nodeName: string;
-  now: number;
+  now: WallTime;
 }
 
 function eventOf(pod: Pod, { type, reason, message, container, nodeName, now }: What): CoreEvent {

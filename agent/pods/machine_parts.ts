@@ -2,7 +2,7 @@
 import type { Client } from "@connectrpc/connect";
 import type { ResourceClient } from "@k3ts/client";
 import type { Log } from "@k3ts/client/telemetry";
-import type { Pod, Service } from "@k3ts/model/objects";
+import type { Clock, Pod, Service } from "@k3ts/model/objects";
 import type { ImageService, RuntimeService } from "@k3ts/proto";
 import type { Images } from "../images/images.ts";
 import type { NodeNetwork } from "../network/node_network.ts";
@@ -31,7 +31,7 @@ export interface NodeParts {
   /** At most so many processes in a pod. @default no limit */
   podProcessesMax?: number;
   log: Log;
-  now: () => number;
+  clock: Clock;
   pods: Pick<ResourceClient<Pod>, "delete">;
   services(namespace: string): Service[];
   /** Tells the pod's worker to look again. */

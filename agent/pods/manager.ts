@@ -1,6 +1,6 @@
 /** One worker for each pod of this node, for as long as there is anything of it here. */
 import type { Log } from "@k3ts/client/telemetry";
-import { equalJson, type Pod } from "@k3ts/model/objects";
+import { equalJson, type Pod, type WallTime } from "@k3ts/model/objects";
 import { namesIn } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { keyOf, type Reference, referencesOf } from "../sync/references.ts";
@@ -18,7 +18,7 @@ interface Followed {
 /** `pod.json` in a pod's directory: what is needed to end it. */
 interface PodRecord {
   version: 1;
-  seenAt: number;
+  seenAt: WallTime;
   pod: Pod;
 }
 
@@ -49,7 +49,7 @@ export class PodManager {
     this.#follow({
       pod,
       gone: false,
-      seenAt: record?.seenAt ?? this.#parts.now(),
+      seenAt: record?.seenAt ?? this.#parts.clock.wall(),
       hostAddress: this.#parts.node.address,
     });
   }
@@ -142,7 +142,7 @@ export class PodManager {
     const { uid } = desired.pod.metadata;
     const parts: NodeParts = { ...this.#parts, poke: (pod) => this.poke(pod) };
     const machine = new PodMachine(parts, uid);
-    const worker = new PodWorker(desired, machine, parts.now, this.#log, parts.signal);
+    const worker = new PodWorker(desired, machine, parts.clock, this.#log, parts.signal);
     this.#followed.set(uid, { worker, machine });
     worker.done
       .catch((error) => this.#log.error("Cannot follow a pod any longer", error, { pod: podName(desired.pod) }))

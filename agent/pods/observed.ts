@@ -1,4 +1,5 @@
 /** What a pod worker sees of one pod on this node, gathered from disk, runtime and probes. */
+import type { MonotonicTime, WallTime } from "@k3ts/model/objects";
 
 export type ContainerKind = "init" | "app";
 
@@ -20,8 +21,8 @@ export interface ContainerRecord {
   user?: { uid: number; gid: number; groups: number[] };
   /** How long the start was held back; absent for the first start and after a long good run. */
   backoffMs?: number;
-  /** ms since the epoch. */
-  createdAt: number;
+  /** Not before its sandbox, nor what is of an earlier one after it, however the clock is set. */
+  createdAt: WallTime;
 }
 
 export interface ContainerExit {
@@ -30,8 +31,7 @@ export interface ContainerExit {
   oomKilled: boolean;
   /** Nobody saw its end: the code is made up. */
   isUnknown?: boolean;
-  /** ms since the epoch. */
-  finishedAt: number;
+  finishedAt: WallTime;
   /** The container's last words, see core/v1 terminationMessagePolicy. */
   message?: string;
 }
@@ -39,20 +39,22 @@ export interface ContainerExit {
 export interface ObservedContainer extends ContainerRecord {
   /** `retired`: ended, and nothing but its record and log is left. */
   state: "created" | "running" | "exited" | "retired";
-  /** ms since the epoch; of a container that has started. */
-  startedAt?: number;
+  /** Of a container that has started. */
+  startedAt?: WallTime;
   /** Of one that has ended. */
   exit?: ContainerExit;
-  /** When its grace began, in ms since the epoch. */
-  stoppingSince?: number;
+  /** When that was. */
+  endedAt?: MonotonicTime;
+  /** When its grace began. */
+  stoppingSince?: MonotonicTime;
   /** When it was first asked to end, by a signal: after its preStop hook, and after those that it serves. */
-  askedAt?: number;
+  askedAt?: MonotonicTime;
   /** Its preStop hook is under way, or false when that has ended; undefined when none was begun. */
   hookRuns?: boolean;
   /** What its postStart hook does; absent when it has none, or it went well. */
   postStart?: "running" | "failed";
   /** When SIGKILL was last sent. */
-  killedAt?: number;
+  killedAt?: MonotonicTime;
 }
 
 export interface ProbeResult {
@@ -67,10 +69,9 @@ export interface Failure {
   /** As in a container's waiting state: CreateContainerConfigError, ErrImagePull, ... */
   reason: string;
   message: string;
-  /** ms since the epoch. */
-  retryAt: number;
-  /** When the same failure will have another name, as ErrImagePull becomes ImagePullBackOff; ms since the epoch. */
-  turnsAt?: number;
+  retryAt: MonotonicTime;
+  /** When the same failure will have another name, as ErrImagePull becomes ImagePullBackOff. */
+  turnsAt?: MonotonicTime;
   /** How often it has failed in a row. */
   tries?: number;
 }
@@ -83,16 +84,18 @@ export type ImageState =
   | { state: "failed"; failure: Failure };
 
 export interface ObservedPod {
+  /** When this node began with it. */
+  begunAt: MonotonicTime;
   /** The namespaces that the containers share; absent when there are none, or no longer (a reboot). */
-  sandbox?: { address?: string; createdAt: number };
+  sandbox?: { address?: string; createdAt: WallTime };
   /** Something of the pod is on this disk. */
   files: boolean;
   /** The server has answered for every ConfigMap and Secret that the pod uses, be it that there is none. */
   referencesKnown: boolean;
   /** `stale`: mounted, but what they show has changed. */
   volumes: "mounted" | "stale" | "unmounted";
-  /** When a token in them must be renewed, ms since the epoch. */
-  volumesRefreshAt?: number;
+  /** When a token in them must be renewed. */
+  volumesRefreshAt?: MonotonicTime;
   containers: readonly ObservedContainer[];
   /** By reference as the pod spells it. */
   images: ReadonlyMap<string, ImageState>;

@@ -7,7 +7,7 @@
  *
  * Behaviour follows Kubernetes 1.35 (docs: "Pod lifecycle", "Init containers", "Sidecar containers").
  */
-import type { Pod } from "@k3ts/model/objects";
+import type { Moment, MonotonicTime, Pod, WallTime } from "@k3ts/model/objects";
 import { sysctlRefusal } from "../runtime/sysctls.ts";
 import { exitCodeOf, hasEnded, latestAttempt, restarts } from "./container_rules.ts";
 import { Draft } from "./draft.ts";
@@ -45,8 +45,8 @@ export interface DesiredPod {
   pod: Pod;
   /** The server has no such pod any more: there is nobody to report to. */
   gone: boolean;
-  /** When this node first saw the pod, ms since the epoch. */
-  seenAt: number;
+  /** When this node first saw the pod. */
+  seenAt: WallTime;
   /** Of this node; the pod's own when it uses the host's network. */
   hostAddress: string;
 }
@@ -64,12 +64,11 @@ export interface PodPlan {
   actions: Action[];
   status: PodStatusPlan;
   notices: Notice[];
-  /** When to plan again though nothing has changed, in ms since the epoch. */
-  reconsiderAt?: number;
+  /** When to plan again though nothing has changed. */
+  reconsiderAt?: MonotonicTime;
 }
 
-/** @param now ms since the epoch */
-export function planPod(desired: DesiredPod, observed: ObservedPod, now: number): PodPlan {
+export function planPod(desired: DesiredPod, observed: ObservedPod, now: Moment): PodPlan {
   const plan = new Draft(desired, observed, now);
   if (desired.gone || desired.pod.metadata.deletionTimestamp !== undefined) planEnd(plan);
   else if (isTerminal(plan)) planRest(plan);
@@ -103,12 +102,11 @@ function isTerminal(plan: Draft): boolean {
 
 /** core/v1 PodSpec.activeDeadlineSeconds, counted from the status's startTime. */
 function hasOutlived(plan: Draft): boolean {
-  const { pod, desired, now } = plan;
+  const { pod, observed, now } = plan;
   const deadline = pod.spec?.activeDeadlineSeconds;
   if (deadline === undefined) return false;
-  const start = pod.status?.startTime === undefined ? desired.seenAt : Date.parse(pod.status.startTime);
-  const at = start + deadline * 1000;
-  if (now < at) {
+  const at = observed.begunAt + deadline * 1000;
+  if (now.monotonic < at) {
     plan.at(at);
     return false;
   }

@@ -78,26 +78,26 @@ export function stop(plan: Draft, one: ObservedContainer, { graceSeconds, becaus
     return;
   }
   if (plan.heldBack(one.container) !== undefined) return;
-  const graceEnds = (one.stoppingSince ?? plan.now) + graceSeconds * 1000;
+  const graceEnds = (one.stoppingSince ?? plan.now.monotonic) + graceSeconds * 1000;
   // A hook that an agent before this one has begun is begun again, as the kubelet does.
-  const lacksHook = one.hookRuns === undefined && one.askedAt === undefined && plan.now < graceEnds &&
+  const lacksHook = one.hookRuns === undefined && one.askedAt === undefined && plan.now.monotonic < graceEnds &&
     containerSpecOf(plan.pod, one.container)?.lifecycle?.preStop !== undefined;
   if (one.stoppingSince === undefined || lacksHook) {
     plan.actions.push({ do: "stop", id: one.id, because, graceSeconds });
     return;
   }
   if (one.askedAt === undefined && graceSeconds > 0) {
-    if ((one.hookRuns === true || waits) && plan.now < graceEnds) plan.at(graceEnds);
+    if ((one.hookRuns === true || waits) && plan.now.monotonic < graceEnds) plan.at(graceEnds);
     else plan.actions.push({ do: "signal", id: one.id, signal: "term" });
     return;
   }
-  const killAt = graceSeconds > 0 ? Math.max(graceEnds, (one.askedAt ?? 0) + GRACE_MS_MIN) : graceEnds;
-  if (plan.now < killAt) {
+  const killAt = graceSeconds > 0 ? Math.max(graceEnds, (one.askedAt ?? -Infinity) + GRACE_MS_MIN) : graceEnds;
+  if (plan.now.monotonic < killAt) {
     plan.at(killAt);
     return;
   }
-  const again = one.killedAt === undefined ? plan.now : one.killedAt + KILL_AGAIN_MS;
-  if (plan.now < again) plan.at(again);
+  const again = one.killedAt === undefined ? plan.now.monotonic : one.killedAt + KILL_AGAIN_MS;
+  if (plan.now.monotonic < again) plan.at(again);
   else plan.actions.push({ do: "signal", id: one.id, signal: "kill" });
 }
 

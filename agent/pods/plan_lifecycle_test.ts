@@ -3,9 +3,11 @@ import type { Container, Pod } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
 import { restarts } from "./container_rules.ts";
 import { containerId, type ObservedContainer, type ObservedPod } from "./observed.ts";
-import { type DesiredPod, planPod } from "./plan.ts";
+import { type DesiredPod, planPod as planAt } from "./plan.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
+const planPod = (wanted: DesiredPod, observed: ObservedPod, now = NOW) =>
+  planAt(wanted, observed, { wall: now, monotonic: now });
 const IMAGE = "demo:1";
 
 function desired(spec: Partial<NonNullable<Pod["spec"]>>, options: Parameters<typeof aPod>[0] = {}): DesiredPod {
@@ -20,6 +22,7 @@ function desired(spec: Partial<NonNullable<Pod["spec"]>>, options: Parameters<ty
 
 const READY: ObservedPod = {
   files: true,
+  begunAt: NOW - 1000,
   referencesKnown: true,
   volumes: "mounted",
   sandbox: { address: "10.42.0.2", createdAt: NOW - 900 },
@@ -48,7 +51,12 @@ function running(name: string, over: Partial<ObservedContainer> = {}): ObservedC
 }
 
 const ended = (name: string, code: number, over: Partial<ObservedContainer> = {}) =>
-  running(name, { state: "retired", exit: { code, signal: 0, oomKilled: false, finishedAt: NOW - 100 }, ...over });
+  running(name, {
+    state: "retired",
+    exit: { code, signal: 0, oomKilled: false, finishedAt: NOW - 100 },
+    endedAt: NOW - 100,
+    ...over,
+  });
 
 const sidecar = (name: string): Container => ({ name, image: IMAGE, restartPolicy: "Always" });
 const condition = (plan: ReturnType<typeof planPod>, type: string) =>

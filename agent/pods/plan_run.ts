@@ -17,7 +17,7 @@ export function planRun(plan: Draft): void {
     if (plan.actions.length > 0) return;
     if (plan.heldBack("sandbox") === undefined) plan.actions.push({ do: "createSandbox" });
   }
-  const old = observed.volumesRefreshAt !== undefined && observed.volumesRefreshAt <= plan.now;
+  const old = observed.volumesRefreshAt !== undefined && observed.volumesRefreshAt <= plan.now.monotonic;
   planVolumeImages(plan);
   if (!observed.referencesKnown || !volumeImagesReady(plan)) {
     // The worker is told when the answers, or the images, come.
@@ -126,8 +126,8 @@ function keep(plan: Draft, kind: ContainerKind, container: Container, one: Obser
 /** True while it is too early to start it again. */
 function backsOff(plan: Draft, container: Container, ended: ObservedContainer, backoffMs: number): boolean {
   const { metadata } = plan.pod;
-  const at = (ended.exit?.finishedAt ?? 0) + backoffMs;
-  if (at <= plan.now) return false;
+  const at = (ended.endedAt ?? -Infinity) + backoffMs;
+  if (at <= plan.now.monotonic) return false;
   plan.at(at);
   const pod = `${metadata.name}_${metadata.namespace ?? "default"}(${metadata.uid})`;
   plan.waiting.set(container.name, {
@@ -166,10 +166,10 @@ function seeToImage(
   if (image.state === "present") return undefined;
   if (image.state === "failed") {
     const { failure } = image;
-    if (failure.turnsAt !== undefined && failure.turnsAt > plan.now) plan.at(failure.turnsAt);
-    else if (failure.retryAt > plan.now) plan.at(failure.retryAt);
+    if (failure.turnsAt !== undefined && failure.turnsAt > plan.now.monotonic) plan.at(failure.turnsAt);
+    else if (failure.retryAt > plan.now.monotonic) plan.at(failure.retryAt);
     tellOfImage(plan, reference, failure, container);
-    if (failure.retryAt > plan.now) return failure;
+    if (failure.retryAt > plan.now.monotonic) return failure;
   }
   if (image.state === "pulling") return image.failure ?? { reason: "", message: "" };
   if (policy === "Never") {

@@ -5,9 +5,12 @@ import fc from "fast-check";
 import type { ImageState, ObservedContainer, ObservedPod } from "./observed.ts";
 import { containerId } from "./observed.ts";
 import { pullPolicyOf } from "./container_rules.ts";
-import { type Action, type DesiredPod, planPod } from "./plan.ts";
+import { type Action, type DesiredPod, planPod as planAt } from "./plan.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
+/** @param aheadMs how far the clock on the wall has been set since */
+const planPod = (wanted: DesiredPod, observed: ObservedPod, now = NOW, aheadMs = 0) =>
+  planAt(wanted, observed, { wall: now + aheadMs, monotonic: now });
 
 function desired(spec: Partial<NonNullable<Pod["spec"]>> = {}, options: Parameters<typeof aPod>[0] = {}): DesiredPod {
   const pod = aPod({
@@ -21,6 +24,7 @@ function desired(spec: Partial<NonNullable<Pod["spec"]>> = {}, options: Paramete
 
 const EMPTY: ObservedPod = {
   files: false,
+  begunAt: NOW - 1000,
   referencesKnown: true,
   volumes: "unmounted",
   containers: [],
@@ -57,7 +61,12 @@ function container(over: Partial<ObservedContainer> = {}): ObservedContainer {
 }
 
 function ended(code: number, over: Partial<ObservedContainer> = {}): ObservedContainer {
-  return container({ state: "exited", exit: { code, signal: 0, oomKilled: false, finishedAt: NOW - 100 }, ...over });
+  return container({
+    state: "exited",
+    exit: { code, signal: 0, oomKilled: false, finishedAt: NOW - 100 },
+    endedAt: NOW - 100,
+    ...over,
+  });
 }
 
 const dos = (actions: Action[]) => actions.map((one) => one.do);
@@ -240,6 +249,26 @@ Deno.test("a pod that outlives its deadline fails", () => {
   equal(plan.status.reason, "DeadlineExceeded");
 });
 
+Deno.test("how the clock is set changes nothing about when it is time", () => {
+  const failure = { reason: "CreateContainerError", message: "it broke", retryAt: NOW + 10_000 };
+  const deleted = desired({}, { deleted: "2026-01-01T00:00:30Z" });
+  const cases: [DesiredPod, ObservedPod, number][] = [
+    [desired(), { ...READY, failures: new Map([["main", failure]]) }, 10_000],
+    [desired(), { ...READY, containers: [ended(1, { backoffMs: 0, attempt: 1 })] }, 9_900],
+    [desired({ activeDeadlineSeconds: 60 }), { ...READY, containers: [container()] }, 59_000],
+    [deleted, { ...READY, leftServices: true, containers: [container({ stoppingSince: NOW, askedAt: NOW })] }, 30_000],
+    [desired(), { ...READY, volumesRefreshAt: NOW + 5_000, containers: [container()] }, 5_000],
+  ];
+  for (const [wanted, observed, waitMs] of cases) {
+    for (const aheadMs of [0, 7_200_000, -7_200_000]) {
+      const waiting = planPod(wanted, observed, NOW, aheadMs);
+      assertEquals([waiting.actions, waiting.reconsiderAt], [[], NOW + waitMs]);
+      const due = planPod(wanted, observed, NOW + waitMs, aheadMs);
+      assert(due.actions.length > 0 || due.status.phase === "Failed");
+    }
+  }
+});
+
 Deno.test("images of no tag or latest are always asked for", () => {
   const policies = ["demo", "demo:latest", "demo:1", "localhost:5000/demo", "demo@sha256:0"].map((image) =>
     pullPolicyOf({ image })
@@ -270,6 +299,7 @@ class Simulation {
     const exit = (code: number) => ({
       state: "exited" as const,
       exit: { code, signal: 0, oomKilled: false, finishedAt: this.now },
+      endedAt: this.now,
     });
     switch (action.do) {
       case "createSandbox":

@@ -1,6 +1,6 @@
 /** Which images a pod has, lacks or waits for, and fetching them in the background. */
 import { explain } from "@k3ts/client/telemetry";
-import type { Pod } from "@k3ts/model/objects";
+import type { MonotonicTime, Pod } from "@k3ts/model/objects";
 import { credentialsFor, mayUse } from "../images/credentials.ts";
 import { InvalidImageName } from "../images/reference.ts";
 import { growBackoffMs } from "./backoff.ts";
@@ -17,7 +17,7 @@ type Fetch =
 
 interface Failed {
   message: string;
-  at: number;
+  at: MonotonicTime;
   backoffMs: number;
   tries: number;
 }
@@ -75,7 +75,7 @@ export class PodImages {
   #describe(reference: string, { message, at, backoffMs, tries }: Failed): Failure {
     const turnsAt = at + ERROR_MS;
     const common = { retryAt: at + backoffMs, turnsAt, tries };
-    if (this.#parts.now() < turnsAt) return { reason: "ErrImagePull", message, ...common };
+    if (this.#parts.clock.monotonic() < turnsAt) return { reason: "ErrImagePull", message, ...common };
     return {
       reason: "ImagePullBackOff",
       message: `Back-off pulling image "${reference}": ErrImagePull: ${message}`,
@@ -90,13 +90,13 @@ export class PodImages {
     const parts = this.#parts;
     this.#fetches.set(reference, { state: "pulling", ...(known !== undefined && { before: known.failed }) });
     parts.events.tell(pod, "Normal", "Pulling", `Pulling image "${reference}"`, container);
-    const began = parts.now();
+    const began = parts.clock.monotonic();
     const credentials = () => credentialsFor(pod, reference, parts.references);
     Promise.try(() => parts.images.pull(reference, credentials(), parts.signal))
       .then(({ image, tookMs }) => {
         this.#fetches.delete(reference);
         this.#fresh.add(reference);
-        const waited = parts.now() - began;
+        const waited = parts.clock.monotonic() - began;
         parts.events.tell(
           pod,
           "Normal",
@@ -113,7 +113,7 @@ export class PodImages {
           state: "failed",
           failed: {
             message,
-            at: parts.now(),
+            at: parts.clock.monotonic(),
             backoffMs: growBackoffMs(known?.failed.backoffMs ?? 0),
             tries: (known?.failed.tries ?? 0) + 1,
           },

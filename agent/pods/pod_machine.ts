@@ -1,7 +1,14 @@
 /** Does on this node what the plans of pods say, and tells what it is like. */
 import { isConflict, isNotFound } from "@k3ts/client";
 import { explain } from "@k3ts/client/telemetry";
-import type { Container, LifecycleHandler, Pod } from "@k3ts/model/objects";
+import {
+  type Container,
+  type LifecycleHandler,
+  momentOf,
+  monotonicOf,
+  type MonotonicTime,
+  type Pod,
+} from "@k3ts/model/objects";
 import { exists, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { runExec } from "../runtime/exec.ts";
@@ -36,9 +43,10 @@ export class PodMachine implements Machine {
   #files: boolean | "unread" = "unread";
   #recorded = false;
   #volumes: ObservedPod["volumes"] | "unread" = "unread";
-  #volumesRefreshAt: number | undefined;
+  #volumesRefreshAt: MonotonicTime | undefined;
   /** Counts what has changed for the volumes. */
   #changes = 0;
+  #begunAt: MonotonicTime | undefined;
   #leftServices = false;
   #forgotten = false;
   #ran = false;
@@ -64,9 +72,14 @@ export class PodMachine implements Machine {
     if (this.#volumes === "mounted") this.#volumes = "stale";
   }
 
-  async observe({ pod }: DesiredPod): Promise<Omit<ObservedPod, "failures">> {
+  async observe({ pod, seenAt }: DesiredPod): Promise<Omit<ObservedPod, "failures">> {
     const { uid } = pod.metadata;
     const paths = podPathsOf(this.#parts.paths, uid);
+    const startTime = pod.status?.startTime;
+    const begunAt = this.#begunAt ??= monotonicOf(
+      startTime === undefined ? seenAt : Date.parse(startTime),
+      momentOf(this.#parts.clock),
+    );
     await this.#parts.table.refresh(uid);
     if (this.#sandbox === "unread") this.#sandbox = await readSandbox(this.#parts, uid);
     // Somebody may have unmounted them: nothing could ever join what is gone.
@@ -81,6 +94,7 @@ export class PodMachine implements Machine {
     const sandbox = this.#sandbox;
     this.#followProbes(pod, sandbox, containers);
     return {
+      begunAt,
       ...(sandbox !== undefined && {
         sandbox: { createdAt: sandbox.createdAt, ...(sandbox.address !== undefined && { address: sandbox.address }) },
       }),
@@ -209,7 +223,7 @@ export class PodMachine implements Machine {
   }
 
   async #mountVolumes(pod: Pod): Promise<void> {
-    const { volumes, references, node, now } = this.#parts;
+    const { volumes, references, node, clock } = this.#parts;
     const paths = podPathsOf(this.#parts.paths, pod.metadata.uid);
     const changes = this.#changes;
     // One that fails may come after others that are mounted by then: they must be taken away in the end.
@@ -222,7 +236,7 @@ export class PodMachine implements Machine {
       hostAddress: node.address,
       ...(sandbox?.address !== undefined && { podAddress: sandbox.address }),
     };
-    const { refreshAt } = await volumes.ensure(pod, paths, input, now());
+    const { refreshAt } = await volumes.ensure(pod, paths, input, momentOf(clock));
     this.#volumesRefreshAt = refreshAt;
     // What has changed while this ran is not in it.
     this.#volumes = changes === this.#changes ? "mounted" : "stale";
@@ -274,18 +288,18 @@ export class PodMachine implements Machine {
 
   /** Begins the grace, and the preStop hook beside the worker: it has what there is of the grace. */
   async #stop(pod: Pod, { id, because, graceSeconds }: Extract<Action, { do: "stop" }>): Promise<void> {
-    const { table, events, now, log, signal, poke } = this.#parts;
+    const { table, events, clock, log, signal, poke } = this.#parts;
     const one = table.of(pod.metadata.uid).find((each) => each.id === id);
     if (one === undefined) return;
-    const since = one.stoppingSince ?? now();
+    const since = one.stoppingSince ?? clock.monotonic();
     if (one.stoppingSince === undefined) events.tell(pod, "Normal", "Killing", because, one.container);
     // Noted, so that the grace begins once, however often the agent does; a disk that is full keeps nobody alive.
-    await table.markStopping(id, since).catch((error) => log.error(`Cannot note that "${id}" is being stopped`, error));
+    await table.markStopping(id).catch((error) => log.error(`Cannot note that "${id}" is being stopped`, error));
     const container = containerSpecOf(pod, one.container);
     const hook = container?.lifecycle?.preStop;
     if (container === undefined || hook === undefined || graceSeconds <= 0) return;
     table.markHook(id, true);
-    const left = Math.max(0, since + graceSeconds * 1000 - now());
+    const left = Math.max(0, since + graceSeconds * 1000 - clock.monotonic());
     const until = AbortSignal.any([signal, AbortSignal.timeout(left)]);
     runHook(hook, this.#targetOf(container, id), until).catch((error) => {
       if (signal.aborted) return;
@@ -309,15 +323,15 @@ export class PodMachine implements Machine {
   }
 
   async #signal(pod: Pod, action: Extract<Action, { do: "signal" }>): Promise<void> {
-    const { table, runtime, images, now } = this.#parts;
+    const { table, runtime, images } = this.#parts;
     const one = table.of(pod.metadata.uid).find((each) => each.id === action.id);
     if (one === undefined) return;
     const kill = action.signal === "kill";
     const said = containerSpecOf(pod, one.container)?.lifecycle?.stopSignal;
     const signal = kill ? SIGKILL : stopSignalOf(said ?? images.index.find(one.imageId)?.config.StopSignal);
     await runtime.signalContainer({ id: action.id, signal, all: kill });
-    if (kill) table.markKilled(action.id, now());
-    else await table.markAsked(action.id, now());
+    if (kill) table.markKilled(action.id);
+    else await table.markAsked(action.id);
   }
 
   /** The last status, then the object itself, if it is still this one. */
@@ -332,12 +346,14 @@ export class PodMachine implements Machine {
     this.#forgotten = true;
   }
 
-  report({ pod, seenAt }: DesiredPod, plan: PodPlan): void {
+  report({ pod }: DesiredPod, plan: PodPlan): void {
     if (!this.#ran && plan.status.phase === "Running") {
       this.#ran = true;
-      const { podStarted, now } = this.#parts;
+      const { podStarted, clock } = this.#parts;
       // Not of a pod that an agent before this one has started.
-      if (pod.status?.phase !== "Running") podStarted?.((now() - seenAt) / 1000);
+      if (pod.status?.phase !== "Running" && this.#begunAt !== undefined) {
+        podStarted?.((clock.monotonic() - this.#begunAt) / 1000);
+      }
     }
     if (!this.#forgotten) this.#parts.outbox.put(pod, plan.status);
     for (const { key, type, reason, message, container } of plan.notices) {

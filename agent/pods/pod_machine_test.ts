@@ -1,12 +1,13 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
 import { createLog } from "@k3ts/client/telemetry";
-import { aPod } from "@k3ts/model/testing";
+import { aPod, FakeClock } from "@k3ts/model/testing";
 import { exists } from "../files.ts";
 import { pathsOf, podPathsOf } from "../paths.ts";
 import { Volumes } from "../volumes/volumes.ts";
 import type { NodeParts } from "./machine_parts.ts";
 import type { DesiredPod, PodPlan } from "./plan.ts";
 import { PodMachine } from "./pod_machine.ts";
+import { createSandbox } from "./sandboxes.ts";
 
 /** Mounts as the kernel would have them, a network that only counts, and nothing else of a node. */
 function aNode(dataDir: string, mounted: Set<string>, detached: string[] = []): NodeParts {
@@ -33,7 +34,7 @@ function aNode(dataDir: string, mounted: Set<string>, detached: string[] = []): 
     images: { index: { list: () => [] }, find: () => undefined } as unknown as NodeParts["images"],
     node: { address: "10.0.0.1", cpuCores: 2, memoryBytes: 2 ** 30, bootId: "b" },
     log: createLog(() => {}, () => 0),
-    now: () => 0,
+    clock: new FakeClock(),
   } as unknown as NodeParts;
 }
 
@@ -95,6 +96,26 @@ Deno.test("a sandbox that never became whole leaves nothing", async () => {
     equal(await exists(sandbox), false);
     deepEqual(detached, [uid], "its address is free again");
     equal((await machine.observe(desired)).files, false);
+  } finally {
+    await Deno.remove(dataDir, { recursive: true });
+  }
+});
+
+Deno.test("a new sandbox is younger than what is of an earlier one, though the clock was put back since", async () => {
+  const dataDir = await Deno.makeTempDir({ prefix: "k3" });
+  const node = aNode(dataDir, new Set());
+  const ahead = node.clock.wall() + 7_200_000;
+  const parts = {
+    ...node,
+    runtime: {
+      createSandbox: () =>
+        Promise.resolve({ networkNamespace: "n", ipcNamespace: "i", utsNamespace: "u", pidNamespace: "" }),
+    },
+    network: { ...node.network, attach: () => Promise.resolve("10.42.0.2") },
+    table: { of: () => [{ createdAt: ahead }] },
+  } as unknown as NodeParts;
+  try {
+    equal((await createSandbox(parts, aPod({}))).createdAt, ahead + 1);
   } finally {
     await Deno.remove(dataDir, { recursive: true });
   }

@@ -1,14 +1,13 @@
 /** Runs the probes of running containers, each on its own clock, and keeps what they found. */
 import { delay } from "@k3ts/client";
 import { explain } from "@k3ts/client/telemetry";
-import type { Probe } from "@k3ts/model/objects";
+import { type Clock, momentOf, monotonicOf, type MonotonicTime, type Probe, type WallTime } from "@k3ts/model/objects";
 import type { ProbeResult } from "./observed.ts";
 import { type Answer, probe, type ProbeTarget } from "./probe.ts";
 
 export interface Probed extends ProbeTarget {
   id: string;
-  /** ms since the epoch. */
-  startedAt: number;
+  startedAt: WallTime;
   /** What the server was last told: a restarted agent goes on from there. */
   before?: { ready: boolean; started: boolean };
   /** Called whenever a result has changed. */
@@ -31,12 +30,12 @@ interface Running {
 
 export class Prober {
   readonly #running = new Map<string, Running>();
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #probed: (kind: ProbeKind, result: Answer["result"] | "unknown") => void;
 
   /** @param probed told how each probe went */
-  constructor(now: () => number, probed: (kind: ProbeKind, result: Answer["result"] | "unknown") => void = () => {}) {
-    this.#now = now;
+  constructor(clock: Clock, probed: (kind: ProbeKind, result: Answer["result"] | "unknown") => void = () => {}) {
+    this.#clock = clock;
     this.#probed = probed;
   }
 
@@ -83,13 +82,14 @@ export class Prober {
     signals: { all: AbortSignal; restarting: AbortSignal },
   ): Promise<void> {
     const { readinessProbe, livenessProbe, startupProbe } = probed.container;
+    const startedAt = monotonicOf(probed.startedAt, momentOf(this.#clock));
     const set = (change: Partial<ProbeResult>) => {
       const same = Object.entries(change).every(([key, value]) => result[key as keyof ProbeResult] === value);
       Object.assign(result, change);
       if (!same) probed.changed();
     };
     const once = async (kind: "Startup" | "Liveness", how: Probe, succeeded: () => boolean) => {
-      await this.#repeat(kind, how, probed, signals.restarting, (ok) => {
+      await this.#repeat(kind, how, probed, startedAt, signals.restarting, (ok) => {
         if (!ok) set({ failed: kind });
         return ok ? succeeded() : true;
       }).catch((error) => {
@@ -104,7 +104,7 @@ export class Prober {
       if (signals.restarting.aborted || result.failed !== undefined) return;
     }
     await Promise.all([
-      readinessProbe && this.#repeat("Readiness", readinessProbe, probed, signals.all, (ready) => {
+      readinessProbe && this.#repeat("Readiness", readinessProbe, probed, startedAt, signals.all, (ready) => {
         set({ ready });
         return false;
       }),
@@ -117,13 +117,13 @@ export class Prober {
     kind: ProbeKind,
     how: Probe,
     probed: Probed,
+    startedAt: MonotonicTime,
     signal: AbortSignal,
     decide: (ok: boolean) => boolean,
   ): Promise<void> {
     const periodMs = (how.periodSeconds ?? 10) * 1000;
     const initialMs = (how.initialDelaySeconds ?? 0) * 1000;
-    // No longer than that, should the clock have been put back since.
-    await delay(Math.min(initialMs, Math.max(0, probed.startedAt + initialMs - this.#now())), signal);
+    await delay(Math.max(0, startedAt + initialMs - this.#clock.monotonic()), signal);
     let last: boolean | undefined;
     let agreeing = 0;
     let earlyMs = EARLY_PERIOD_MS;
@@ -133,7 +133,7 @@ export class Prober {
       this.#probed(kind, answer.result);
       const ok = answer.result === "success" || answer.result === "warning";
       // What is not up yet is asked again sooner at first: a pod should serve as soon as it can.
-      const early = kind === "Readiness" && !ok && this.#now() - probed.startedAt < EARLY_MS;
+      const early = kind === "Readiness" && !ok && this.#clock.monotonic() - startedAt < EARLY_MS;
       if (answer.result === "unknown") {
         probed.tell("Unhealthy", `${kind} probe errored and resulted in unknown state: ${answer.message}`);
       } else {

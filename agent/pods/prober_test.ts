@@ -1,5 +1,5 @@
 import { deepEqual as assertEquals, equal } from "node:assert/strict";
-import type { Container } from "@k3ts/model/objects";
+import { type Container, systemClock } from "@k3ts/model/objects";
 import { type Probed, Prober } from "./prober.ts";
 
 /** Probes a container until its result is what is looked for. */
@@ -8,7 +8,7 @@ async function probeUntil(
   over: Partial<Probed>,
   holds: (prober: Prober) => boolean,
 ): Promise<Prober> {
-  const prober = new Prober(Date.now);
+  const prober = new Prober(systemClock);
   const done = Promise.withResolvers<void>();
   const look = () => holds(prober) && done.resolve();
   prober.start({
@@ -53,7 +53,7 @@ Deno.test("a container that was started by a clock which was put back since is p
 });
 
 Deno.test("a restarted agent goes on from what the server was last told", () => {
-  const prober = new Prober(Date.now);
+  const prober = new Prober(systemClock);
   const before = { ready: true, started: true };
   const container = { name: "main", readinessProbe: { exec: { command: ["true"] }, initialDelaySeconds: 60 } };
   prober.start({

@@ -1,6 +1,6 @@
 /** What the containers of a pod share: namespaces, an address, and the files that all of them see. */
 import { dirname } from "node:path";
-import type { Pod } from "@k3ts/model/objects";
+import type { Pod, WallTime } from "@k3ts/model/objects";
 import { readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { removePodCgroup } from "../runtime/cgroups.ts";
@@ -11,14 +11,14 @@ import type { NodeParts } from "./machine_parts.ts";
 export interface Sandbox {
   version: 1;
   bootId: string;
-  createdAt: number;
+  createdAt: WallTime;
   address?: string;
   /** What the kernel calls it; the machine's own name on its network. */
   hostname?: string;
   namespaces: { network: string; ipc: string; uts: string; pid?: string };
 }
 
-type Parts = Pick<NodeParts, "paths" | "runtime" | "mounts" | "network" | "node" | "now">;
+type Parts = Pick<NodeParts, "paths" | "runtime" | "mounts" | "network" | "node" | "table" | "clock">;
 
 /** Undefined where there is none that still lives. */
 export async function readSandbox(parts: Parts, uid: string): Promise<Sandbox | undefined> {
@@ -65,7 +65,8 @@ export async function createSandbox(parts: Parts, pod: Pod): Promise<Sandbox> {
   const sandbox: Sandbox = {
     version: 1,
     bootId: parts.node.bootId,
-    createdAt: parts.now(),
+    // After all that is of another one.
+    createdAt: Math.max(parts.clock.wall(), ...parts.table.of(uid).map((one) => one.createdAt + 1)),
     hostname,
     ...(address !== undefined && { address }),
     namespaces: {

@@ -5,6 +5,7 @@
  * of its own, so that the rest goes on.
  */
 import { currentTrace, explain, type Log, traced, untraced, withinTrace } from "@k3ts/client/telemetry";
+import { type Clock, momentOf, type MonotonicTime } from "@k3ts/model/objects";
 import { ConfigError } from "./config_error.ts";
 import type { Failure, ObservedPod } from "./observed.ts";
 import { type Action, type DesiredPod, planPod, type PodPlan } from "./plan.ts";
@@ -32,22 +33,22 @@ export class PodWorker {
   readonly done: Promise<void>;
   #desired: DesiredPod;
   readonly #machine: Machine;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #failures = new Map<string, Failure & { tries: number }>();
   /** There is a reason to look again. */
   #poked = false;
   /** Of the newest change of the pod, which all that follows from it soon is a part of. */
-  #trace = { of: "", until: 0 };
-  /** When the round began that is under way, as `performance.now()` counts it. */
-  #roundAt: number | undefined;
+  #trace: { of: string; until: MonotonicTime } = { of: "", until: 0 };
+  /** When the round began that is under way. */
+  #roundAt: MonotonicTime | undefined;
   /** Ends the rest, while there is one. */
   #wake: (() => void) | undefined;
 
-  constructor(desired: DesiredPod, machine: Machine, now: () => number, log: Log, signal: AbortSignal) {
+  constructor(desired: DesiredPod, machine: Machine, clock: Clock, log: Log, signal: AbortSignal) {
     this.#desired = desired;
     this.#machine = machine;
-    this.#now = now;
+    this.#clock = clock;
     this.#log = log;
     this.#noteTrace();
     // It goes on for long after the change that began it.
@@ -66,16 +67,16 @@ export class PodWorker {
 
   /** For how long the round that is under way has been, in ms. */
   get busyMs(): number {
-    return this.#roundAt === undefined ? 0 : performance.now() - this.#roundAt;
+    return this.#roundAt === undefined ? 0 : this.#clock.monotonic() - this.#roundAt;
   }
 
   #noteTrace(): void {
     const of = currentTrace();
-    if (of !== "") this.#trace = { of, until: this.#now() + TRACE_MS };
+    if (of !== "") this.#trace = { of, until: this.#clock.monotonic() + TRACE_MS };
   }
 
   #traceNow(): string {
-    return this.#now() < this.#trace.until ? this.#trace.of : "";
+    return this.#clock.monotonic() < this.#trace.until ? this.#trace.of : "";
   }
 
   /** Something has changed. Any number of these before the next round are one. */
@@ -96,7 +97,7 @@ export class PodWorker {
       this.#poked = false;
       let plan: PodPlan | undefined;
       try {
-        this.#roundAt = performance.now();
+        this.#roundAt = this.#clock.monotonic();
         plan = await this.#round().finally(() => this.#roundAt = undefined);
         if (plan === undefined) return;
       } catch (error) {
@@ -104,7 +105,9 @@ export class PodWorker {
       }
       if (plan !== undefined && plan.actions.length > 0 && rounds < ROUNDS_MAX) continue;
       rounds = 0;
-      const at = plan === undefined || plan.actions.length > 0 ? this.#now() + RETRY_MS_FIRST : plan.reconsiderAt;
+      const at = plan === undefined || plan.actions.length > 0
+        ? this.#clock.monotonic() + RETRY_MS_FIRST
+        : plan.reconsiderAt;
       await this.#rest(at, signal);
     }
   }
@@ -114,7 +117,7 @@ export class PodWorker {
     const desired = this.#desired;
     const seen = await this.#machine.observe(desired);
     const observed: ObservedPod = { ...seen, failures: this.#failures };
-    const plan = planPod(desired, observed, this.#now());
+    const plan = planPod(desired, observed, momentOf(this.#clock));
     if (!desired.gone) withinTrace(this.#traceNow(), () => this.#machine.report(desired, plan));
     if (desired.gone && plan.actions.length === 0 && !observed.files && observed.containers.length === 0) {
       return undefined;
@@ -126,7 +129,7 @@ export class PodWorker {
   async #perform(action: Action, desired: DesiredPod, plan: PodPlan): Promise<void> {
     const what = subjectOf(action, desired);
     const fields = { pod: podName(desired.pod), ...("container" in action && { container: action.container }) };
-    const began = performance.now();
+    const began = this.#clock.monotonic();
     try {
       await traced(
         this.#traceNow(),
@@ -134,14 +137,14 @@ export class PodWorker {
         fields,
         () => this.#machine.perform(action, desired, plan),
       );
-      this.#log.debug(`Did ${action.do} for a pod`, { ...fields, ms: Math.round(performance.now() - began) });
+      this.#log.debug(`Did ${action.do} for a pod`, { ...fields, ms: Math.round(this.#clock.monotonic() - began) });
       this.#failures.delete(what);
     } catch (error) {
       const tries = (this.#failures.get(what)?.tries ?? 0) + 1;
       const wait = Math.min(RETRY_MS_FIRST * 2 ** (tries - 1), RETRY_MS_MAX);
       const message = wordsOf(error);
       const reason = reasonOf(action, error);
-      this.#failures.set(what, { reason, message, retryAt: this.#now() + wait, tries });
+      this.#failures.set(what, { reason, message, retryAt: this.#clock.monotonic() + wait, tries });
       this.#log.error(`Cannot ${action.do} for a pod`, error, fields);
       this.#warn(action, desired, message);
     }
@@ -167,18 +170,18 @@ export class PodWorker {
     }
   }
 
-  async #rest(at: number | undefined, signal: AbortSignal): Promise<void> {
+  async #rest(at: MonotonicTime | undefined, signal: AbortSignal): Promise<void> {
     if (this.#poked || signal.aborted) return;
     const woken = Promise.withResolvers<void>();
-    const wait = at === undefined ? undefined : restMs(at - this.#now());
+    const wait = at === undefined ? undefined : restMs(at - this.#clock.monotonic());
     const wake = () => woken.resolve();
-    const timer = wait === undefined ? undefined : setTimeout(wake, wait);
+    const callOff = wait === undefined ? undefined : this.#clock.after(wait, wake);
     signal.addEventListener("abort", wake);
     this.#wake = wake;
     await woken.promise;
     this.#wake = undefined;
     signal.removeEventListener("abort", wake);
-    clearTimeout(timer);
+    callOff?.();
   }
 }
 
@@ -187,9 +190,7 @@ export class PodWorker {
  * was cancelled until that time is over.
  */
 function restMs(ms: number): number {
-  if (ms < 10_000) return Math.max(0, ms);
-  const timerMsMax = 2 ** 31 - 1; // 32 bits
-  return Math.min(Math.ceil(ms / 1000) * 1000, timerMsMax);
+  return ms < 10_000 ? Math.max(0, ms) : Math.ceil(ms / 1000) * 1000;
 }
 
 /** What a failure is filed under: where the planner looks for it. */

@@ -1,6 +1,6 @@
 import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
 import { createLog } from "@k3ts/client/telemetry";
-import { aPod } from "@k3ts/model/testing";
+import { aPod, FakeClock } from "@k3ts/model/testing";
 import type { ObservedPod } from "./observed.ts";
 import type { Action, DesiredPod, PodPlan } from "./plan.ts";
 import { type Machine, PodWorker } from "./worker.ts";
@@ -13,6 +13,7 @@ class FakeMachine implements Machine {
   readonly warnings: string[] = [];
   observed: Omit<ObservedPod, "failures"> = {
     files: false,
+    begunAt: 0,
     referencesKnown: true,
     volumes: "mounted",
     containers: [],
@@ -78,7 +79,7 @@ async function until(holds: () => boolean): Promise<void> {
 Deno.test("a worker does plan after plan until the pod runs, and rests then", async () => {
   const machine = new FakeMachine();
   const stop = new AbortController();
-  const worker = new PodWorker(desired(), machine, () => 1000, QUIET, stop.signal);
+  const worker = new PodWorker(desired(), machine, new FakeClock(), QUIET, stop.signal);
   await until(() => machine.plans.at(-1) === 0);
   assertEquals(machine.done, ["createSandbox", "start"]);
   assertEquals(machine.plans, [1, 1, 0]);
@@ -88,10 +89,11 @@ Deno.test("a worker does plan after plan until the pod runs, and rests then", as
 
 Deno.test("what fails is held back, told once, and tried again when its time has come", async () => {
   const machine = new FakeMachine();
-  let now = 1000;
-  machine.fails = (action) => action.do === "createSandbox" && now < 2000;
+  const clock = new FakeClock();
+  let broken = true;
+  machine.fails = (action) => action.do === "createSandbox" && broken;
   const stop = new AbortController();
-  const worker = new PodWorker(desired(), machine, () => now, QUIET, stop.signal);
+  const worker = new PodWorker(desired(), machine, clock, QUIET, stop.signal);
   await until(() => machine.warnings.length === 1);
   await until(() => machine.plans.at(-1) === 0);
   const looks = machine.plans.length;
@@ -99,11 +101,32 @@ Deno.test("what fails is held back, told once, and tried again when its time has
   await until(() => machine.plans.length > looks);
   assertEquals(machine.done, ["createSandbox"]);
   assertEquals(machine.warnings, ["FailedCreatePodSandBox"]);
-  now = 5000;
-  worker.poke();
+  broken = false;
+  clock.advance(1_000);
   await until(() => machine.observed.containers.length === 1);
   stop.abort();
   await worker.done;
+});
+
+Deno.test("a clock that is set between a failure and the next try changes nothing about when that comes", async () => {
+  for (const jumpMs of [7_200_000, -7_200_000]) {
+    const machine = new FakeMachine();
+    const clock = new FakeClock();
+    machine.fails = (action) => action.do === "start";
+    const stop = new AbortController();
+    const worker = new PodWorker(desired(), machine, clock, QUIET, stop.signal);
+    await until(() => machine.warnings.length === 1 && machine.plans.at(-1) === 0);
+    clock.jump(jumpMs);
+    clock.advance(999);
+    const looks = machine.plans.length;
+    worker.poke();
+    await until(() => machine.plans.length > looks);
+    equal(machine.warnings.length, 1);
+    clock.advance(1);
+    await until(() => machine.warnings.length === 2);
+    stop.abort();
+    await worker.done;
+  }
 });
 
 Deno.test("what a failure depends on has changed: it is tried at once", async () => {
@@ -111,7 +134,7 @@ Deno.test("what a failure depends on has changed: it is tried at once", async ()
   let broken = true;
   machine.fails = (action) => action.do === "start" && broken;
   const stop = new AbortController();
-  const worker = new PodWorker(desired(), machine, () => 1000, QUIET, stop.signal);
+  const worker = new PodWorker(desired(), machine, new FakeClock(), QUIET, stop.signal);
   await until(() => machine.warnings.length === 1);
   broken = false;
   worker.forgive();
@@ -123,7 +146,13 @@ Deno.test("what a failure depends on has changed: it is tried at once", async ()
 Deno.test("a worker ends by itself when nothing of a pod that is gone is left", async () => {
   const machine = new FakeMachine();
   machine.observed = { ...machine.observed, files: true, sandbox: { createdAt: 1 } };
-  const worker = new PodWorker({ ...desired(), gone: true }, machine, () => 1000, QUIET, new AbortController().signal);
+  const worker = new PodWorker(
+    { ...desired(), gone: true },
+    machine,
+    new FakeClock(),
+    QUIET,
+    new AbortController().signal,
+  );
   await worker.done;
   assertEquals(machine.done, ["unmountVolumes", "removeSandbox", "removeFiles"]);
 });
@@ -136,7 +165,7 @@ Deno.test("an action that never has an effect does not take the machine", async 
     return Promise.resolve();
   };
   const stop = new AbortController();
-  const worker = new PodWorker(desired(), machine, () => 1000, QUIET, stop.signal);
+  const worker = new PodWorker(desired(), machine, new FakeClock(), QUIET, stop.signal);
   await until(() => machine.plans.length >= 200);
   // The fake machine is never waited for: a worker that does not rest would not have let this test go on.
   equal(machine.plans.length, 200);

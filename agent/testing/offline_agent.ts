@@ -7,6 +7,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { RenewableTransport } from "@k3ts/client";
 import { createLog } from "@k3ts/client/telemetry";
 import { openImages, openNative, openNetwork, openRuntime, shimProgram } from "@k3ts/ffi";
+import { systemClock } from "@k3ts/model/objects";
 import { runAgent } from "../agent.ts";
 import { exists } from "../files.ts";
 import { readMachineFacts } from "../node/facts.ts";
@@ -45,8 +46,8 @@ try {
     images: openImages(native),
     network: openNetwork(native),
     dns: { loadSnapshot: unavailable },
-    log: createLog((line) => console.error(line), Date.now),
-    now: Date.now,
+    log: createLog((line) => console.error(line), systemClock.wall),
+    clock: systemClock,
     signal: stop.signal,
   });
 } catch (error) {

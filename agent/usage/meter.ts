@@ -1,4 +1,5 @@
 /** Measures what this machine, its pods and their containers use. */
+import { type Clock, momentOf, type MonotonicTime, type WallTime } from "@k3ts/model/objects";
 import { namesIn, readTextIfThere } from "../files.ts";
 import { type Amounts, amountsOfCgroup, amountsOfMachine } from "./amounts.ts";
 import { type Rate, Rates } from "./rates.ts";
@@ -9,23 +10,20 @@ export interface Measured extends Amounts {
 
 export interface MeasuredContainer extends Measured {
   name: string;
-  /** ms since the epoch. */
-  startedAt: number;
+  startedAt: WallTime;
 }
 
 export interface MeasuredPod {
   namespace: string;
   name: string;
   uid: string;
-  /** ms since the epoch. */
-  startedAt: number;
+  startedAt: WallTime;
   amounts?: Measured;
   containers: MeasuredContainer[];
 }
 
 export interface Measurement {
-  /** ms since the epoch. */
-  at: number;
+  at: WallTime;
   node: Measured;
   pods: MeasuredPod[];
 }
@@ -39,8 +37,7 @@ export interface MeterOptions {
   /** Of pods' control groups, below the root of every hierarchy. */
   cgroupParent: string;
   pods: () => MeteredPod[];
-  /** ms since the epoch. */
-  now: () => number;
+  clock: Clock;
   /** Where control groups are mounted. @default "/sys/fs/cgroup" */
   root?: string;
 }
@@ -54,7 +51,7 @@ export class Meter {
   readonly #options: MeterOptions;
   readonly #rates = new Rates();
   #hierarchy: Hierarchy | undefined;
-  #last: Measurement | undefined;
+  #last: { measured: Measurement; at: MonotonicTime } | undefined;
   #measuring: Promise<Measurement> | undefined;
 
   constructor(options: MeterOptions) {
@@ -64,7 +61,9 @@ export class Meter {
   /** What was measured lately. */
   async recent(): Promise<Measurement> {
     const last = this.#last;
-    return last !== undefined && this.#options.now() - last.at < FRESH_MS ? last : await this.measure();
+    return last !== undefined && this.#options.clock.monotonic() - last.at < FRESH_MS
+      ? last.measured
+      : await this.measure();
   }
 
   /** Whoever comes meanwhile is answered with the same. */
@@ -73,7 +72,7 @@ export class Meter {
   }
 
   async #measure(): Promise<Measurement> {
-    const { cgroupParent, now, root = "/sys/fs/cgroup" } = this.#options;
+    const { cgroupParent, clock, root = "/sys/fs/cgroup" } = this.#options;
     const hierarchy = this.#hierarchy ??= await findHierarchy(root);
     const pods: MeasuredPod[] = [];
     const keys = new Set<string>([NODE]);
@@ -93,7 +92,10 @@ export class Meter {
     );
     const node = this.#withRate(NODE, amountsOfMachine(stat!, memory!, vmstat!));
     this.#rates.keep(keys);
-    return this.#last = { at: now(), node, pods };
+    const now = momentOf(clock);
+    const measured = { at: now.wall, node, pods };
+    this.#last = { measured, at: now.monotonic };
+    return measured;
   }
 
   async #cgroup(
@@ -110,8 +112,8 @@ export class Meter {
   }
 
   #withRate(key: string, amounts: Amounts, startedAt?: number): Measured {
-    const at = performance.now();
-    const age = this.#options.now() - (startedAt ?? 0);
+    const { wall, monotonic: at } = momentOf(this.#options.clock);
+    const age = wall - (startedAt ?? 0);
     const since = age > 0 && age < YOUNG_MS ? at - age : undefined;
     const rate = this.#rates.next(key, amounts.cpuNs, at, since);
     return { ...amounts, ...(rate !== undefined && { rate }) };

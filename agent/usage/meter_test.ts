@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { systemClock } from "@k3ts/model/objects";
 import { Meter } from "./meter.ts";
 import { resourceMetricsOf, summaryOf } from "./pages.ts";
 import { reportOf } from "./report.ts";
@@ -39,7 +40,7 @@ async function cgroups(version: 1 | 2) {
 for (const version of [1, 2] as const) {
   Deno.test(`containers are measured with control groups of version ${version}, and one that has gone is left out`, async () => {
     await using tree = await cgroups(version);
-    const meter = new Meter({ cgroupParent: "k3ts", pods: () => [pod], now: Date.now, root: tree.root });
+    const meter = new Meter({ cgroupParent: "k3ts", pods: () => [pod], clock: systemClock, root: tree.root });
     const measured = await meter.measure();
     const [only] = measured.pods;
     deepEqual(only!.containers.map(({ name }) => name), ["web"]);
@@ -54,7 +55,7 @@ for (const version of [1, 2] as const) {
 
 Deno.test("what is measured is told as the kubelet tells it", async () => {
   await using tree = await cgroups(2);
-  const meter = new Meter({ cgroupParent: "k3ts", pods: () => [pod], now: Date.now, root: tree.root });
+  const meter = new Meter({ cgroupParent: "k3ts", pods: () => [pod], clock: systemClock, root: tree.root });
   const measured = await meter.measure();
   const text = resourceMetricsOf(measured);
   const at = measured.at;

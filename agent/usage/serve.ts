@@ -10,11 +10,11 @@ import { resourceMetricsOf, summaryOf } from "./pages.ts";
 
 /** Pages that tell in figures how the node is: the kubelet's. */
 export async function figurePages(
-  { paths, nodeName, facts, now }: Pick<AgentParts, "paths" | "nodeName" | "facts" | "now">,
+  { paths, nodeName, facts, clock }: Pick<AgentParts, "paths" | "nodeName" | "facts" | "clock">,
   meter: Meter,
   metrics: NodeMetrics,
 ): Promise<Record<string, () => Promise<Answer>>> {
-  const startedAt = now();
+  const startedAt = clock.wall();
   const isServer = await exists(`${paths.dataDir}/pki`);
   const sources = {
     agent: () => metrics.render(),

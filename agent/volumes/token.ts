@@ -1,6 +1,14 @@
 /** Tokens of service accounts (authentication/v1 TokenRequest): how they are got, and when they are exchanged. */
 import type { ResourceClients } from "@k3ts/client";
-import { type authenticationV1, type Pod, resources, type ServiceAccount } from "@k3ts/model/objects";
+import {
+  type authenticationV1,
+  type Moment,
+  monotonicOf,
+  type MonotonicTime,
+  type Pod,
+  resources,
+  type ServiceAccount,
+} from "@k3ts/model/objects";
 import type { TokenRequest } from "./plan.ts";
 
 /** Bound to the pod: it is worth nothing once the pod is gone. */
@@ -36,41 +44,52 @@ export async function requestToken(clients: ResourceClients, pod: Pod, request: 
 
 /** When a token that could not be exchanged is tried again. */
 const RETRY_MS = 10_000;
+const DAY_MS = 24 * 3600 * 1000;
 
 export interface HeldToken {
   token: string;
-  /** ms since the epoch. */
-  refreshAt: number;
+  refreshAt: MonotonicTime;
+  expiresAt: MonotonicTime;
 }
 
 /**
  * The token that is there while it is young, else another one; while nobody can give that, the one that is there as
  * long as it holds.
- * @param before as it was written, by whomever
  */
 export async function keepToken(
-  before: string | undefined,
+  before: HeldToken | undefined,
   ask: () => Promise<string>,
-  now: number,
+  { monotonic: now }: Moment,
 ): Promise<HeldToken> {
-  const { refreshAt, expiresAt } = lifeOf(before ?? "");
-  if (before !== undefined && refreshAt > now) return { token: before, refreshAt };
+  if (before !== undefined && before.refreshAt > now) return before;
   try {
-    const token = await ask();
-    return { token, refreshAt: Math.max(lifeOf(token).refreshAt, now + RETRY_MS) };
+    const { refreshAt, ...held } = heldSince(now, await ask());
+    return { ...held, refreshAt: Math.max(refreshAt, now + RETRY_MS) };
   } catch (error) {
-    if (before === undefined || expiresAt <= now) throw error;
-    return { token: before, refreshAt: now + RETRY_MS };
+    if (before === undefined || before.expiresAt <= now) throw error;
+    return { ...before, refreshAt: now + RETRY_MS };
   }
 }
 
-/** Exchanged at four fifths of its life, or after a day (Kubernetes: "TokenRequest API"). What is no token has no life. */
-function lifeOf(token: string): { refreshAt: number; expiresAt: number } {
+/** A token that was found, written by whomever. */
+export function foundToken(token: string, now: Moment): HeldToken {
+  return heldSince(monotonicOf(lifeOf(token).iat * 1000, now), token);
+}
+
+/** Exchanged at four fifths of its life, or after a day (Kubernetes: "TokenRequest API"). */
+function heldSince(issuedAt: MonotonicTime, token: string): HeldToken {
+  const { iat, exp } = lifeOf(token);
+  const lifeMs = (exp - iat) * 1000;
+  return { token, refreshAt: issuedAt + Math.min(lifeMs * 0.8, DAY_MS), expiresAt: issuedAt + lifeMs };
+}
+
+/** In seconds since the epoch (RFC 7519 section 4.1). What is no token has no life. */
+function lifeOf(token: string): { iat: number; exp: number } {
   try {
     const payload = Uint8Array.fromBase64(token.split(".")[1] ?? "", { alphabet: "base64url" });
     const { iat = 0, exp = 0 } = JSON.parse(new TextDecoder().decode(payload)) as { iat?: number; exp?: number };
-    return { refreshAt: Math.min(iat + (exp - iat) * 0.8, iat + 24 * 3600) * 1000, expiresAt: exp * 1000 };
+    return { iat, exp };
   } catch {
-    return { refreshAt: 0, expiresAt: 0 };
+    return { iat: 0, exp: 0 };
   }
 }

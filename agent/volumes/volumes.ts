@@ -1,6 +1,6 @@
 /** Makes the volumes of pods on this node, keeps their files current, and takes them away. */
 import type { Client } from "@connectrpc/connect";
-import type { Pod, VolumeMount } from "@k3ts/model/objects";
+import type { Moment, MonotonicTime, Pod, VolumeMount } from "@k3ts/model/objects";
 import type { ImageService } from "@k3ts/proto";
 import { exists, readTextIfThere } from "../files.ts";
 import { ConfigError } from "../pods/config_error.ts";
@@ -9,7 +9,7 @@ import type { PodPaths } from "../paths.ts";
 import { type Owner, writePayload } from "./atomic_writer.ts";
 import { unmountBelow } from "./mounts.ts";
 import { planVolumes, tokenKey, type TokenRequest, type VolumeInput, type VolumePlan } from "./plan.ts";
-import { type HeldToken, keepToken } from "./token.ts";
+import { foundToken, type HeldToken, keepToken } from "./token.ts";
 
 export type MountNative = Pick<Client<typeof ImageService>, "mount" | "unmount" | "listMounts" | "bindBelow">;
 
@@ -17,8 +17,8 @@ export type MountNative = Pick<Client<typeof ImageService>, "mount" | "unmount" 
 export type RequestToken = (pod: Pod, request: TokenRequest) => Promise<string>;
 
 export interface Mounted {
-  /** When to look again, as a token gets old; ms since the epoch. */
-  refreshAt?: number;
+  /** When to look again, as a token gets old. */
+  refreshAt?: MonotonicTime;
 }
 
 /** Where an image's layers lie, lowest first; undefined when the image is not here. */
@@ -35,6 +35,8 @@ export class Volumes {
   readonly #native: MountNative;
   readonly #requestToken: RequestToken;
   readonly #layersOf: LayersOf;
+  /** By file. */
+  readonly #held = new Map<string, HeldToken>();
 
   constructor(native: MountNative, requestToken: RequestToken, layersOf: LayersOf) {
     this.#native = native;
@@ -43,13 +45,13 @@ export class Volumes {
   }
 
   /** Makes what is missing and renews what has changed. Safe to repeat at any time. */
-  async ensure(pod: Pod, paths: PodPaths, input: VolumeInput, now: number): Promise<Mounted> {
+  async ensure(pod: Pod, paths: PodPaths, input: VolumeInput, now: Moment): Promise<Mounted> {
     const plans = planVolumes(pod, input);
     if (plans.length === 0) return {};
     await Deno.mkdir(paths.volumes, { recursive: true, mode: 0o755 });
     const { targets } = await this.#native.listMounts({ path: paths.volumes });
     const mounted = new Set(targets);
-    let refreshAt: number | undefined;
+    let refreshAt: MonotonicTime | undefined;
     for (const plan of plans) {
       const directory = `${paths.volumes}/${plan.name}`;
       if (plan.kind === "host") await prepareHostPath(plan);
@@ -117,12 +119,17 @@ export class Volumes {
     pod: Pod,
     requests: readonly TokenRequest[],
     directory: string,
-    now: number,
+    now: Moment,
   ): Promise<ReadonlyMap<string, HeldToken>> {
     const tokens = new Map<string, HeldToken>();
     for (const request of requests) {
-      const before = await readTextIfThere(`${directory}/${request.path}`);
-      tokens.set(tokenKey(request), await keepToken(before, () => this.#requestToken(pod, request), now));
+      const file = `${directory}/${request.path}`;
+      const text = await readTextIfThere(file);
+      const held = this.#held.get(file);
+      const before = text === undefined ? undefined : text === held?.token ? held : foundToken(text, now);
+      const kept = await keepToken(before, () => this.#requestToken(pod, request), now);
+      this.#held.set(file, kept);
+      tokens.set(tokenKey(request), kept);
     }
     return tokens;
   }
@@ -146,6 +153,7 @@ export class Volumes {
 
   /** Takes every mount below the pod's volumes away, deepest first. The files go with the pod's directory. */
   async release(paths: PodPaths): Promise<void> {
+    for (const file of this.#held.keys()) if (file.startsWith(`${paths.volumes}/`)) this.#held.delete(file);
     await unmountBelow(this.#native, paths.volumes);
   }
 }
