@@ -62,10 +62,10 @@ const LOOK_EVERY_MS = 10;
 /** @returns when the supervisor has gone, as the last of all */
 export async function stop(link: SupervisorLink): Promise<void> {
   const { pid } = await link.supervisor.getStatus({});
-  const deadline = Date.now() + STOP_MS_MAX;
+  const deadline = performance.now() + STOP_MS_MAX;
   await link.supervisor.stop({});
   while (await isRunning(pid)) {
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new Problem(`The supervisor has not ended within ${STOP_MS_MAX / 1000} s.`, "Try again: k3ts down");
     }
     await delay(LOOK_EVERY_MS);

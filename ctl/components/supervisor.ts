@@ -55,10 +55,10 @@ export async function startSupervisor(dataDir: string, native: string): Promise<
   const log = `${dataDir}/logs/supervisor.log`;
   const said = (await Deno.stat(log).catch(() => undefined))?.size ?? 0;
   const end = spawnDetached(`${native}/k3ts-supervisor`, ["--data-dir", dataDir], log);
-  const deadline = Date.now() + START_MS_MAX;
+  const deadline = performance.now() + START_MS_MAX;
   let ended: string | undefined;
   end.then((reason) => ended = reason);
-  while (Date.now() < deadline) {
+  while (performance.now() < deadline) {
     const link = await findSupervisor(dataDir);
     if (link !== undefined) return link;
     if (ended !== undefined) {

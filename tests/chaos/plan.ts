@@ -61,10 +61,8 @@ const DELAY_MS: Range = [5, 150];
 const JITTER_MS: Range = [0, 50];
 const LOSS: Range = [0.02, 0.2];
 const CLOCK_MS: Range = [5_000, 20_000];
-/** Back within what certificates bear, and ahead within the time for which watches can resume. */
-const SHIFTS_MS = [-240_000, -30_000, -1_000, 1_000, 30_000, 240_000];
-/** Of machines without the server: beyond the life of tokens. */
-const FAR_SHIFT_MS = 7_200_000;
+/** Back within what certificates bear, and forward beyond the life of tokens. */
+const SHIFTS_MS = [-240_000, -30_000, -1_000, 1_000, 30_000, 240_000, 7_200_000];
 
 /** For how long a node may be silent before it is lost: longer than any pause. */
 export const NODE_GRACE_SECONDS = 20;
@@ -121,11 +119,7 @@ function shaped(kind: FaultKind, atMs: number, { machines }: PlanOptions, dice: 
     case "loss":
       return { ...at, forMs: whole(IMPAIRED_MS), loss: Math.round(between(LOSS) * 1000) / 1000 };
     case "clock":
-      return {
-        ...at,
-        forMs: whole(CLOCK_MS),
-        shiftMs: one(machine === machines[0] ? SHIFTS_MS : [...SHIFTS_MS, FAR_SHIFT_MS]),
-      };
+      return { ...at, forMs: whole(CLOCK_MS), shiftMs: one(SHIFTS_MS) };
   }
 }
 
