@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import type { EngineName } from "@k3ts/ffi";
+import { wholeNumber } from "@k3ts/tools/options";
 import { killApi } from "./api_kill.ts";
 import { killStore } from "./store_kill.ts";
 
@@ -16,9 +17,11 @@ const { values } = parseArgs({
   },
 });
 
+const rounds = wholeNumber("--rounds", values.rounds, 1);
+const seed = wholeNumber("--seed", values.seed, 0);
 for (const engine of values.engine as EngineName[]) {
-  const options = { engine, rounds: Number(values.rounds), seed: Number(values.seed), log: console.log };
-  console.log(`seed ${options.seed}`);
+  const options = { engine, rounds, seed, log: console.log };
+  console.log(`seed ${seed}`);
   console.log(await killStore(options));
   console.log(await killApi(options));
 }

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { delay } from "@k3ts/client";
+import { positiveNumber, wholeNumber } from "@k3ts/tools/options";
 import { memoryOf } from "@k3ts/tools/processes";
 import { TestCluster } from "../e2e/cluster.ts";
 import { serverAway } from "./away.ts";
@@ -26,12 +27,13 @@ const { values } = parseArgs({
     seed: { type: "string" },
   },
 });
-const until = Date.now() + Number(values.minutes) * 60_000;
-const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+const until = Date.now() + positiveNumber("--minutes", values.minutes) * 60_000;
+const seed = wholeNumber("--seed", values.seed ?? `${Math.floor(Math.random() * 2 ** 31)}`, 0);
 const complaints: string[] = [];
 
 console.log(`seed ${seed}`);
-const away = Number(values.away) === 0 ? undefined : serverAway(Number(values.away));
+const awayMinutes = wholeNumber("--away", values.away, 0);
+const away = awayMinutes === 0 ? undefined : serverAway(awayMinutes);
 away?.catch(() => {}); // told below
 // What is kept for an hour would grow for an hour.
 await using cluster = await TestCluster.start("--demo", "--event-ttl", "4m");
