@@ -32,8 +32,7 @@ const seed = wholeNumber("--seed", values.seed ?? `${Math.floor(Math.random() * 
 const complaints: string[] = [];
 
 console.log(`seed ${seed}`);
-const awayMinutes = wholeNumber("--away", values.away, 0);
-const away = awayMinutes === 0 ? undefined : serverAway(awayMinutes);
+const away = values.away === "0" ? undefined : serverAway(positiveNumber("--away", values.away));
 away?.catch(() => {}); // told below
 // What is kept for an hour would grow for an hour.
 await using cluster = await TestCluster.start("--demo", "--event-ttl", "4m");
