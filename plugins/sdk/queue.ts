@@ -29,7 +29,7 @@ export class WorkQueue {
   #running = new Map<string, number>();
   /** Asked for again while it ran. */
   #again = new Set<string>();
-  #timers = new Map<string, { due: MonotonicTime; cancel: () => void }>();
+  #timers = new Map<string, { at: WallTime; due: MonotonicTime; cancel: () => void }>();
   /** Of real time, whatever the clock says: they spare the server. */
   #retries = new Map<string, { failedAt: number; at: number; timer: ReturnType<typeof setTimeout> }>();
   #failures = new Map<string, number>();
@@ -70,13 +70,14 @@ export class WorkQueue {
     const pending = this.#timers.get(key);
     const waitMs = Math.max(0, at - this.clock.wall());
     const due = this.clock.monotonic() + waitMs;
-    if (this.#closed || (pending !== undefined && pending.due <= due)) return;
+    // The same wish stays as it is, as the clocks are not read at quite the same moment.
+    if (this.#closed || (pending !== undefined && (pending.at === at || pending.due <= due))) return;
     pending?.cancel();
     const cancel = this.clock.after(waitMs, () => {
       this.#timers.delete(key);
       this.add(key);
     });
-    this.#timers.set(key, { due, cancel });
+    this.#timers.set(key, { at, due, cancel });
   }
 
   /** The next object; waits for one. @throws the signal's reason */
