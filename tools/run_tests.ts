@@ -32,9 +32,12 @@ const checks: Step[] = [
   { name: "unit tests", command: [deno, "test", "-A", "--quiet", "--parallel", ...MEMBERS] },
 ];
 
-const endToEnd: Step[] = [
-  { name: "end-to-end tests", command: [deno, "test", "-A", "--quiet", "tests"] },
-];
+/** A step for each folder of tests, so that what takes long shows. */
+const endToEnd: Step[] = (await Array.fromAsync(Deno.readDir(`${ROOT}/tests`)))
+  .filter(({ name, isDirectory }) => isDirectory || name.endsWith("_test.ts"))
+  .map(({ name }) => `tests/${name}`)
+  .sort()
+  .map((path) => ({ name: path, command: [deno, "test", "-A", "--quiet", "--permit-no-files", path] }));
 
 const setUp = await run([deno, "run", "-A", "tools/setup.ts", "--for-tests", "--quiet"], { cwd: ROOT });
 if (setUp !== 0) {

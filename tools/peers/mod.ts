@@ -55,11 +55,6 @@ export async function ensurePeer(name: PeerName, say?: (line: string) => void): 
   return result!.path!;
 }
 
-/** Whether all of them are there already: for tests that are not worth building them for. */
-export async function havePeers(names: readonly PeerName[]): Promise<boolean> {
-  return [...(await statesOf(names, false)).values()].every((state) => state === "sound");
-}
-
 /**
  * Makes several at once, which is much faster than one by one: what they share is compiled once.
  * Those that can be made are made, even when others fail.
