@@ -6,6 +6,7 @@
 import { positiveNumber, wholeNumber } from "@k3ts/tools/options";
 import { CACHE } from "@k3ts/tools/paths";
 import { parseArgs } from "node:util";
+import { sweepWhenBrokenOff } from "../e2e/sweep.ts";
 import { type ChaosOptions, runChaos } from "./chaos.ts";
 import { FAULT_KINDS, type FaultKind } from "./plan.ts";
 
@@ -50,6 +51,7 @@ try {
   console.error(`${error.message}\n${USAGE}`);
   Deno.exit(2);
 }
+sweepWhenBrokenOff();
 const { seed } = options;
 console.log(`seed ${seed}`);
 const { violations, timeline, figures, logs } = await runChaos(options);

@@ -46,13 +46,39 @@ export async function sweep(name: string): Promise<void> {
 export async function sweepDeadRuns(): Promise<void> {
   using lock = await Deno.open(`${FOLDER}/${PREFIX}lock`, { create: true, write: true, mode: 0o600 });
   await lock.lock(true);
+  for (const { name, pid, start } of await madeByTests()) {
+    if (await startOf(pid) !== start) await sweep(name);
+  }
+}
+
+/** For programs that somebody may break off: takes away what this process has made, and ends it. */
+export function sweepWhenBrokenOff(): void {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, async () => {
+      console.error("Broken off: taking away what has been made.");
+      for (const { name, pid } of await madeByTests()) {
+        if (pid === Deno.pid) await sweep(name).catch((error) => console.error((error as Error).message));
+      }
+      Deno.exit(signal === "SIGINT" ? 130 : 143);
+    });
+  }
+}
+
+interface Made {
+  name: string;
+  /** Of the process that has made it. */
+  pid: number;
+  start: string;
+}
+
+async function madeByTests(): Promise<Made[]> {
   const names = new Set<string>();
   for await (const entry of Deno.readDir(FOLDER)) names.add(entry.name);
   for (const network of await networksOf(PREFIX)) names.add(network.replace(/-[^-]+$/, ""));
-  for (const name of names) {
+  return [...names].flatMap((name) => {
     const [, pid, start] = /^k3ts-e2e-(\d+)-(\d+)-[0-9a-f]+$/.exec(name) ?? [];
-    if (pid !== undefined && await startOf(Number(pid)) !== start) await sweep(name);
-  }
+    return pid === undefined ? [] : [{ name, pid: Number(pid), start: start! }];
+  });
 }
 
 /** All that live in its networks or cgroups, or were started with its folder. */

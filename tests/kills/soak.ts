@@ -8,6 +8,7 @@ import { delay } from "@k3ts/client";
 import { positiveNumber, wholeNumber } from "@k3ts/tools/options";
 import { memoryOf } from "@k3ts/tools/processes";
 import { TestCluster } from "../e2e/cluster.ts";
+import { sweepWhenBrokenOff } from "../e2e/sweep.ts";
 import { serverAway } from "./away.ts";
 import { type Growth, growthOf } from "./flat.ts";
 import { UsedCluster } from "./kills.ts";
@@ -31,6 +32,7 @@ const until = Date.now() + positiveNumber("--minutes", values.minutes) * 60_000;
 const seed = wholeNumber("--seed", values.seed ?? `${Math.floor(Math.random() * 2 ** 31)}`, 0);
 const complaints: string[] = [];
 
+sweepWhenBrokenOff();
 console.log(`seed ${seed}`);
 const away = values.away === "0" ? undefined : serverAway(positiveNumber("--away", values.away));
 away?.catch(() => {}); // told below
