@@ -25,7 +25,8 @@ export type Action =
   | { do: "unmountVolumes" }
   /** Begins to fetch an image; the worker is told when it is there. */
   | { do: "pull"; image: string; container?: string }
-  | { do: "start"; container: string; kind: ContainerKind; attempt: number; backoffMs?: number }
+  /** `replaces`: one that ran until its definition was changed, which for whoever looks on goes on. */
+  | { do: "start"; container: string; kind: ContainerKind; attempt: number; backoffMs?: number; replaces?: true }
   /** Starts what was made but not started before the agent ended. */
   | { do: "resume"; id: string }
   /** The grace of a container begins, and with it its preStop hook, if it has one and `graceSeconds` to run it in. */

@@ -98,6 +98,7 @@ function planContainer(
     kind,
     attempt,
     ...(backoffMs !== undefined && { backoffMs }),
+    ...(counted !== undefined && counted.image !== container.image && { replaces: true as const }),
   });
 }
 

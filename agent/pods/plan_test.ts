@@ -218,6 +218,15 @@ Deno.test("a container that fails its liveness probe is stopped, one whose image
   assertEquals(changed.actions.map((one) => one.do === "stop" && one.because), [
     "Container main definition changed, will be restarted",
   ]);
+  const stopped = container({
+    image: "demo:0",
+    state: "exited",
+    exit: { code: 143, signal: 15, oomKilled: false, finishedAt: 5 },
+  });
+  const replaced = planPod(desired(), { ...READY, containers: [stopped] }, NOW);
+  assertEquals(replaced.actions.map((one) => one.do === "start" && one.replaces), [true]);
+  const again = planPod(desired(), { ...READY, containers: [{ ...stopped, image: "demo:1" }] }, NOW);
+  assertEquals(again.actions.map((one) => one.do === "start" && one.replaces), [undefined]);
 });
 
 Deno.test("a pod is ready when all its containers are", () => {

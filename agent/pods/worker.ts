@@ -118,7 +118,9 @@ export class PodWorker {
     const seen = await this.#machine.observe(desired);
     const observed: ObservedPod = { ...seen, failures: this.#failures };
     const plan = planPod(desired, observed, momentOf(this.#clock));
-    if (!desired.gone) withinTrace(this.#traceNow(), () => this.#machine.report(desired, plan));
+    // As in the kubelet nobody is told of the moment between two definitions of a container.
+    const replaces = plan.actions.some((action) => action.do === "start" && action.replaces);
+    if (!desired.gone && !replaces) withinTrace(this.#traceNow(), () => this.#machine.report(desired, plan));
     if (desired.gone && plan.actions.length === 0 && !observed.files && observed.containers.length === 0) {
       return undefined;
     }

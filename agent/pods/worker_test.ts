@@ -87,6 +87,22 @@ Deno.test("a worker does plan after plan until the pod runs, and rests then", as
   await worker.done;
 });
 
+Deno.test("nobody is told of the moment between two definitions of a container", async () => {
+  const machine = new FakeMachine();
+  const stop = new AbortController();
+  const worker = new PodWorker(desired(), machine, new FakeClock(), QUIET, stop.signal);
+  await until(() => machine.plans.at(-1) === 0);
+  const [container] = machine.observed.containers;
+  const exit = { code: 143, signal: 15, oomKilled: false, finishedAt: 3 };
+  machine.observed = { ...machine.observed, containers: [{ ...container!, image: "demo:0", state: "exited", exit }] };
+  worker.poke();
+  await until(() => machine.done.length === 3 && machine.plans.length === 4);
+  assertEquals(machine.done, ["createSandbox", "start", "start"]);
+  assertEquals(machine.plans, [1, 1, 0, 0]);
+  stop.abort();
+  await worker.done;
+});
+
 Deno.test("what fails is held back, told once, and tried again when its time has come", async () => {
   const machine = new FakeMachine();
   const clock = new FakeClock();
