@@ -49,6 +49,7 @@ Deno.test("a cluster tells those who watch over it what they ask for", async (t)
   await using cluster = await TestCluster.start("--demo", "--log-level", "debug");
   await cluster.says("Hello from k3ts");
   await cluster.apply(BUSY);
+  await cluster.kubectl("wait", "--for=condition=Ready", "pod/busy", "--timeout=60s");
   const raw = (path: string) => cluster.kubectl("get", "--raw", path);
   const nodePage = (path: string) => raw(`/api/v1/nodes/n1/proxy${path}`);
   const valueOf = (families: Map<string, Family>, name: string, labels: Record<string, string>) =>

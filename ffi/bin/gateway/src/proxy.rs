@@ -43,8 +43,8 @@ struct Refusal {
 }
 
 impl Refusal {
-    /// The request has waited for its node already: clients would ask again by themselves, ten times, after a 503.
-    fn waited_for(self) -> Self {
+    /// Of a node that is not there: after a 503 clients would ask again by themselves, ten times, and wait each time.
+    fn of_node(self) -> Self {
         match self.status {
             StatusCode::SERVICE_UNAVAILABLE => bad_gateway(self.message),
             _ => self,
@@ -138,7 +138,7 @@ impl Gateway {
                 pump,
             )
             .await
-            .map_err(Refusal::waited_for)?;
+            .map_err(Refusal::of_node)?;
         }
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let client =
