@@ -44,7 +44,7 @@ Deno.test("an agent that starts containers anew when it starts is found", async 
   const text = await ofBroken({
     file: "agent/pods/plan_run.ts",
     find: keep,
-    replace: `  const began: number = (globalThis as { began?: number }).began ??= plan.now;
+    replace: `  const began: number = (globalThis as { began?: number }).began ??= plan.now.wall;
   if (isRunning(counted) && counted.createdAt < began) {
     return void stop(plan, counted, { graceSeconds: 0, because: "The agent is new." });
   }
@@ -65,5 +65,6 @@ Deno.test("a store that acknowledges before it has written is found", async () =
     };
     const appended = later({`,
   }, "server");
-  match(text, /!!! .*was acknowledged at \S+ and not seen/);
+  match(text, /^violation: .* was acknowledged at \S+ and not seen$/m);
+  match(text, /^\d+ violations, seed \d+$/m);
 });
