@@ -4,7 +4,6 @@
  * whose server is away for some minutes (0: none).
  */
 import { parseArgs } from "node:util";
-import { delay } from "@k3ts/client";
 import { positiveNumber, wholeNumber } from "@k3ts/tools/options";
 import { memoryOf } from "@k3ts/tools/processes";
 import { TestCluster } from "../e2e/cluster.ts";
@@ -16,8 +15,6 @@ import { turn } from "./loop.ts";
 import { allRounds, PROCESSES, shuffled } from "./matrix.ts";
 
 const SAMPLE_EVERY_MS = 10_000;
-/** The server keeps what changed in the last minutes: only at a steady pace is more of it growth. */
-const TURN_EVERY_MS = 1_000;
 /** All is to be managed again within this time of coming back. */
 const MANAGED_MS_MAX = 5_000;
 
@@ -72,9 +69,7 @@ async function useUntil(): Promise<Map<string, number[]>> {
   let next = Date.now();
   let turns = 0;
   while (Date.now() < until) {
-    const rest = delay(TURN_EVERY_MS);
     await turn(cluster, turns++);
-    await rest;
     if (Date.now() < next) continue;
     next = Date.now() + SAMPLE_EVERY_MS;
     for (const [name, sizes] of samples) {
