@@ -1,4 +1,5 @@
 /** The cluster that the suite runs against: machines of their own, all images of the suite on each. */
+import { importImages } from "@k3ts/tools/images";
 import { eventually } from "../e2e/machine.ts";
 import { TestNodes } from "../e2e/nodes.ts";
 import type { Place } from "./suite.ts";
@@ -25,19 +26,11 @@ interface NodeList {
 export class Cluster implements AsyncDisposable {
   private constructor(readonly nodes: TestNodes) {}
 
-  /**
-   * @param count of its nodes, the one with the control plane included; pods run on all
-   * @param images folders or archives that all nodes are to have
-   */
-  static async start(count: number, images: Iterable<string>): Promise<Cluster> {
+  /** @param count of its nodes, the one with the control plane included; pods run on all */
+  static async start(count: number): Promise<Cluster> {
     const nodes = await TestNodes.start({ agents: count - 1 });
     try {
-      const machines = [nodes.first, ...nodes.agents];
-      await Promise.all(machines.map(async (machine) => {
-        for (const path of images) {
-          await machine.k3ts("image", "import", path, "--data-dir", machine.dataDir);
-        }
-      }));
+      await importImages([nodes.first, ...nodes.agents]);
       return new Cluster(nodes);
     } catch (error) {
       await nodes[Symbol.asyncDispose]();

@@ -17,18 +17,16 @@ export interface Execution {
   folder: RunFolder;
   options: Options;
   suite: Suite;
-  /** For all nodes. */
-  images: Iterable<string>;
   known: ReadonlyMap<string, Outcome>;
   say: (line: string) => void;
 }
 
 /**
  * @returns why it was cut off before its time
- * @throws when there is no cluster to run anything in
+ * @throws when there is no cluster to run anything in, or no longer, or when what comes of tests cannot be kept
  */
 export async function execute(execution: Execution, signal: AbortSignal): Promise<string | undefined> {
-  const { folder, options: { nodes, parallel, sliceMinutes }, images, known, say } = execution;
+  const { folder, options: { nodes, parallel, sliceMinutes }, known, say } = execution;
   const { result } = folder;
   const { tests, outcomes } = result;
   const done = new Set(outcomes.map(({ name }) => name));
@@ -41,7 +39,7 @@ export async function execute(execution: Execution, signal: AbortSignal): Promis
   };
   const home = await Deno.makeTempDir({ prefix: "k3ts-conformance-" });
   try {
-    await using cluster = await Cluster.start(nodes, images);
+    await using cluster = await Cluster.start(nodes);
     result.served = await cluster.served();
     const causes = causesIn(result.served);
     const timer = setInterval(tell, STATE_EVERY_MS);
@@ -60,7 +58,7 @@ export async function execute(execution: Execution, signal: AbortSignal): Promis
         onOutcome: await keeperOf(execution),
       }, signal);
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return whyCutOff(error, signal);
     } finally {
       clearInterval(timer);
       tell();
@@ -70,6 +68,13 @@ export async function execute(execution: Execution, signal: AbortSignal): Promis
   } finally {
     await Deno.remove(home, { recursive: true });
   }
+}
+
+/** @throws the error itself where nobody has cut the run off */
+export function whyCutOff(error: unknown, signal: AbortSignal): string {
+  if (!signal.aborted) throw error;
+  const { reason } = signal;
+  return reason instanceof Error ? reason.message : String(reason);
 }
 
 /** Keeps outcomes in the folder as they come, and tells of them. */

@@ -1,4 +1,5 @@
 /** Results that are kept with the sources, to see how things went on: one small file a run. */
+import { portable } from "./messages.ts";
 import type { Outcome, Result } from "./outcome.ts";
 
 const MESSAGE_CHARS_MAX = 400;
@@ -24,7 +25,7 @@ export async function writeHistory(result: Result, folder: string = HISTORY): Pr
   return path;
 }
 
-/** Without what is only on the machine that it ran on. */
+/** Without what only the machine has that it ran on, so that two runs with the same outcome are told by the same words. */
 function short({ log: _, message, ...outcome }: Outcome): Outcome {
-  return message === undefined ? outcome : { ...outcome, message: message.slice(0, MESSAGE_CHARS_MAX) };
+  return message === undefined ? outcome : { ...outcome, message: portable(message).slice(0, MESSAGE_CHARS_MAX) };
 }

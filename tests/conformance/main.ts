@@ -47,10 +47,11 @@ async function conformance(options: Options): Promise<number> {
     return 2;
   }
   const { result } = folder;
-  const images = new Set((await ensureImages([], say)).values());
+  // Before a cluster waits for them.
+  await ensureImages([], say);
   // Nothing is there before that would have to be taken away.
-  const cutOff = await execute({ folder, options, suite, images, known, say }, whenToldToEnd());
-  say(`${folder.path}/result.json`);
+  const cutOff = await execute({ folder, options, suite, known, say }, whenToldToEnd())
+    .finally(() => say(`${folder.path}/result.json`));
   if (cutOff !== undefined) {
     console.error(`Cut off: ${cutOff}. The same command goes on from here.`);
     return 3;

@@ -1,4 +1,4 @@
-/** Failures that say the same are one group, whatever their names, addresses and times. */
+/** What tests say when they fail, without what differs from run to run: then failures that say the same are one group. */
 import type { Outcome } from "./outcome.ts";
 
 const KEY_CHARS_MAX = 220;
@@ -20,15 +20,23 @@ export function groupByMessage(outcomes: readonly Outcome[]): Group[] {
     .sort((a, b) => b.outcomes.length - a.outcomes.length || (a.message < b.message ? -1 : 1));
 }
 
-/** One line without what differs from run to run: uids, names, addresses, times, numbers of versions. */
+/** One line without what differs from run to run, numbers of versions included. */
 export function normalised(message: string): string {
-  const line = withoutChanges(withoutDump(message).replace(/\s+/g, " ").trim())
-    .replace(/\b(\d+\.){3}\d+(:\d+)?\b/g, "ADDRESS")
-    // Names that the suite or the API has made: a base with a number or with random letters.
-    .replace(/\b([a-z][a-z0-9]*(-[a-z0-9]+)*?)-\d+(-[a-z0-9]{5})?\b/g, "$1-N")
-    .replace(/-([bcdf-hj-np-tv-xz2456789]{8,10}-)?[bcdf-hj-np-tv-xz2456789]{5}\b/g, "-RANDOM")
-    .replace(/\b\d{3,}\b/g, "N");
+  const line = portable(withoutDump(message).replace(/\s+/g, " ").trim()).replace(/\b\d{3,}\b/g, "N");
   return line.length > KEY_CHARS_MAX ? `${line.slice(0, KEY_CHARS_MAX)}…` : line;
+}
+
+/** Without what only one machine or one run has: folders, addresses, processes, names that were made up, times. */
+export function portable(message: string): string {
+  return withoutChanges(message)
+    // Programs lie in a cache of somebody's home, and what a run makes below a folder that its number names.
+    .replace(/(?:\/[\w.@+-]+)*\/k3ts\/peers\/bin\//g, "")
+    .replace(/\/tmp\/[\w.-]*\d{3,}[\w.-]*/g, "/tmp/FOLDER")
+    .replace(/\b(pid|process)([ =:]+)\d+\b/gi, "$1$2N")
+    .replace(/\b(\d+\.){3}\d+(:\d+)?\b/g, "ADDRESS")
+    // Names that the suite or the API has made: a base with a number, which is no version, or with random letters.
+    .replace(/\b([a-z][a-z0-9]*(-[a-z0-9]+)*?)-\d+(?!\.?\d)(-[a-z0-9]{5})?\b/g, "$1-N")
+    .replace(/-([bcdf-hj-np-tv-xz2456789]{8,10}-)?[bcdf-hj-np-tv-xz2456789]{5}\b/g, "-RANDOM");
 }
 
 /** Without uids, times, durations and addresses of memory. */

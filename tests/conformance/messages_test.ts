@@ -1,5 +1,5 @@
 import { deepEqual, equal } from "node:assert/strict";
-import { groupByMessage, normalised } from "./messages.ts";
+import { groupByMessage, normalised, portable } from "./messages.ts";
 import type { Outcome } from "./outcome.ts";
 
 const failed = (name: string, message: string): Outcome => ({
@@ -37,6 +37,22 @@ Deno.test("words stay words", () => {
     normalised('strict decoding error: unknown field "spec.unknown-field"'),
     'strict decoding error: unknown field "spec.unknown-field"',
   );
+});
+
+Deno.test("what is kept of a message is the same on every machine and in every run", () => {
+  const said = (cache: string, run: string, namespace: string, pid: number, port: number) =>
+    `error running ${cache}/k3ts/peers/bin/kubectl-1.35.4 --server=https://127.0.0.1:${port} ` +
+    `--kubeconfig=/tmp/${run}/n1/admin.kubeconfig --namespace=${namespace} create -f -:\n` +
+    `stderr: <*errors.StatusError | 0x${pid.toString(16)}>: killed pid ${pid} after 3.2s with code 404`;
+  const kept = portable(said("/root/.cache", "k3ts-e2e-7643-2436831-d9ec65", "kubectl-7942", 4711, 6443));
+  equal(
+    kept,
+    "error running kubectl-1.35.4 --server=https://ADDRESS --kubeconfig=/tmp/FOLDER/n1/admin.kubeconfig " +
+      "--namespace=kubectl-N create -f -:\n" +
+      "stderr: <*errors.StatusError | PTR>: killed pid N after DURATION with code 404",
+  );
+  equal(portable(said("/home/ann/.cache", "k3ts-e2e-1-2-3abc456", "kubectl-12", 99_999, 16_443)), kept);
+  equal(portable(kept), kept);
 });
 
 Deno.test("an error's dump of fields is no part of what it says", () => {
