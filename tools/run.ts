@@ -46,6 +46,29 @@ export async function output(command: readonly string[], options: RunOptions = {
   return new TextDecoder().decode(result.stdout).trim();
 }
 
+/** A process that has ended by itself needs no signal. */
+export function signalIfAlive(child: Deno.ChildProcess, name: Deno.Signal): void {
+  try {
+    child.kill(name);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
+
+/** Tells a process to end, and kills it when it has not within its time. @returns how it has ended */
+export async function end(
+  child: Deno.ChildProcess,
+  { signal = "SIGTERM", msMax }: { signal?: Deno.Signal; msMax: number },
+): Promise<Deno.CommandStatus> {
+  signalIfAlive(child, signal);
+  const late = setTimeout(() => signalIfAlive(child, "SIGKILL"), msMax);
+  try {
+    return await child.status;
+  } finally {
+    clearTimeout(late);
+  }
+}
+
 /** Where a program lies on the PATH. */
 export async function which(program: string): Promise<string | undefined> {
   const folders = (Deno.env.get("PATH") ?? "").split(":").concat("/usr/sbin", "/sbin");

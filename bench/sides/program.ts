@@ -1,6 +1,6 @@
 /** A program that serves while it is measured, in the background. */
 import { delay } from "@k3ts/client";
-import { signalIfAlive } from "@k3ts/tests/machine";
+import { end } from "@k3ts/tools/run";
 
 const END_MS_MAX = 10_000;
 
@@ -54,11 +54,7 @@ export class Program implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    signalIfAlive(this.child, "SIGTERM");
-    const inTime = new AbortController();
-    delay(END_MS_MAX, inTime.signal).then(() => signalIfAlive(this.child, "SIGKILL"), () => {}); // rejects when it was in time
-    await this.child.status;
-    inTime.abort();
+    await end(this.child, { msMax: END_MS_MAX });
     await this.#read;
   }
 }

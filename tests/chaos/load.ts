@@ -1,6 +1,7 @@
 /** The clients of `load_main.ts`, seen from the process that asks them. */
 import { TextLineStream } from "@k3ts/tools/lines";
-import { ROOT, signalIfAlive, type TestMachine } from "../e2e/machine.ts";
+import { signalIfAlive } from "@k3ts/tools/run";
+import { ROOT, type TestMachine } from "../e2e/machine.ts";
 import { checkAgreement, checkOrder, checkState, checkWrites, replayed, type State } from "../faults/histories.ts";
 import type { Write } from "../faults/api_clients.ts";
 import { type Command, type Paused, type Reached, SELECTORS } from "./load_main.ts";

@@ -1,7 +1,7 @@
 /** Runs one test of the suite in a process of its own, watched. */
 import { delay } from "@k3ts/client";
 import { TextLineStream } from "@k3ts/tools/lines";
-import { signalIfAlive } from "../e2e/machine.ts";
+import { end } from "@k3ts/tools/run";
 import { conclude, type Conclusion } from "./conclude.ts";
 import { commandOf, type Place, type Suite } from "./suite.ts";
 import { Transcript } from "./transcript.ts";
@@ -80,8 +80,7 @@ async function watch(
     why = hopeless({ ...bounds, repeated: transcript.repeated }, Date.now());
   }
   if (isOver()) return undefined;
-  signalIfAlive(child, "SIGINT");
-  await delay(GRACE_MS, over).then(() => signalIfAlive(child, "SIGKILL"), () => {}); // ended within its grace
+  await end(child, { signal: "SIGINT", msMax: GRACE_MS });
   return why;
 }
 

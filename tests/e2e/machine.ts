@@ -6,6 +6,7 @@ import { delay } from "@k3ts/client";
 import { ensureKubectl } from "@k3ts/tools/kubectl";
 import { eachLine } from "@k3ts/tools/lines";
 import { ROOT } from "@k3ts/tools/paths";
+import { end } from "@k3ts/tools/run";
 import { Clock, ensureTestPrograms } from "./native.ts";
 import { cgroupOf, folderOf, hasEnded, mountsBelow, mustRun, networkOf } from "./sweep.ts";
 
@@ -317,11 +318,8 @@ export class TestMachine {
   async stop(): Promise<void> {
     const child = this.#running;
     if (child !== undefined) {
-      signalIfAlive(child, "SIGINT");
-      const late = new AbortController();
-      const stopped = this.#ended().finally(() => late.abort());
-      delay(STOP_MS_MAX, late.signal).then(() => signalIfAlive(child, "SIGKILL"), () => {}); // rejects when it was in time
-      await stopped;
+      await end(child, { signal: "SIGINT", msMax: STOP_MS_MAX });
+      await this.#ended();
     }
     await this.run(this.k3tsCommand("down", "--data-dir", this.dataDir, "--containers"));
   }
@@ -331,15 +329,6 @@ async function write(child: Deno.ChildProcess, input: string): Promise<void> {
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(input));
   await writer.close();
-}
-
-/** A process that has ended by itself needs no signal. */
-export function signalIfAlive(child: Deno.ChildProcess, name: Deno.Signal): void {
-  try {
-    child.kill(name);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-  }
 }
 
 /** Tries until it no longer throws. @throws the last error when the time is over */

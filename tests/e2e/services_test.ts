@@ -1,7 +1,8 @@
 /** Services of every kind, seen from pods, from machines of the cluster and from outside. */
 import { delay } from "@k3ts/client";
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { eventually, signalIfAlive } from "./machine.ts";
+import { signalIfAlive } from "@k3ts/tools/run";
+import { eventually } from "./machine.ts";
 import { TestNodes } from "./nodes.ts";
 import { podsOf, provideImage, type RunningPod, service, web } from "./workloads.ts";
 

@@ -1,7 +1,8 @@
 /** Streams that last: an exec whose program answers line by line, and logs that are followed over every break. */
 import { delay } from "@k3ts/client";
 import { TextLineStream } from "@k3ts/tools/lines";
-import { signalIfAlive, type TestMachine } from "../e2e/machine.ts";
+import { signalIfAlive } from "@k3ts/tools/run";
+import { type TestMachine } from "../e2e/machine.ts";
 
 /** How long after a break the next attempt is made, milliseconds. */
 const AGAIN_MS = 200;

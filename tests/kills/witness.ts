@@ -1,6 +1,7 @@
 /** Clients of the demo's Service, in a process of their own on the node. */
 import { TextLineStream } from "@k3ts/tools/lines";
-import { ROOT, signalIfAlive, type TestMachine } from "../e2e/machine.ts";
+import { signalIfAlive } from "@k3ts/tools/run";
+import { ROOT, type TestMachine } from "../e2e/machine.ts";
 import type { Seen } from "./witness_main.ts";
 
 export interface Witnessed {

@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { createAuthority } from "../pki.ts";
+import { end } from "../run.ts";
 import { ensurePeers } from "./mod.ts";
 import type { PeerName } from "./table.ts";
 
@@ -130,20 +131,7 @@ class Running implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#ended !== undefined) return;
-    this.#signal("SIGTERM");
-    const late = setTimeout(() => this.#signal("SIGKILL"), STOP_MS_MAX);
-    await this.#child.status;
-    clearTimeout(late);
-  }
-
-  /** One that has ended by itself needs none. */
-  #signal(name: Deno.Signal): void {
-    try {
-      this.#child.kill(name);
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-    }
+    await end(this.#child, { msMax: STOP_MS_MAX });
   }
 }
 
