@@ -20,19 +20,24 @@ Deno.test("a pod has as many processes as the node lets it, and takes none from 
   await pods.apply(
     pod("others", { containers: [sleeper()] }),
     pod("greedy", { restartPolicy: "Never", containers: [script(fill(100))] }),
-    // What its containers have counts together.
+    // What its containers have counts together: the second one has its turn when it is told that the first has had its.
     pod("pair", {
       restartPolicy: "Never",
-      containers: [script(fill(30), { name: "first" }), script(`sleep 5; ${fill(30)}`, { name: "second" })],
+      containers: [
+        script(fill(30), { name: "first" }),
+        script(`until [ -e /tmp/turn ]; do sleep 0.1; done; ${fill(30)}`, { name: "second" }),
+      ],
     }),
     pod("bomb", { containers: [script("bomb() { bomb | bomb & }; bomb; sleep 3600")] }),
   );
   await pods.ready("others");
   await pods.becomes("greedy", ".status.phase", "Failed");
   match(await pods.logs("greedy"), /can't fork/);
+  await pods.ready("pair");
+  await eventually(async () => match(await pods.logs("pair", "-c", "first"), /filled/));
+  await pods.cluster.kubectl("exec", "pair", "-c", "second", "--", "touch", "/tmp/turn");
   await pods.becomes("pair", '.status.containerStatuses[?(@.name=="second")].state.terminated.exitCode', "2");
   match(await pods.logs("pair", "-c", "second"), /can't fork/);
-  match(await pods.logs("pair", "-c", "first"), /filled/);
   equal(await pods.exec("others", "echo", "here"), "here\n");
   match(await pods.cluster.kubectl("get", "nodes"), / Ready /);
   await pods.delete("bomb", "--timeout=60s");
