@@ -60,6 +60,8 @@ const { values } = parseArgs({
     "event-ttl": { type: "string" },
     "cluster-domain": { type: "string", default: "cluster.local" },
     "node-monitor-grace-period": { type: "string" },
+    /** The node on the same data directory. */
+    node: { type: "string" },
   },
 });
 const dataDir = required("data-dir");
@@ -184,7 +186,11 @@ const handler = dispatch(
         now: systemClock.wall,
       }),
     );
-    router.service(NodeService, nodeService({ clients, podCidr: ranges.podCidr, identify, ca: pki.ca, tokens, usage }));
+    const { podCidr } = ranges;
+    router.service(
+      NodeService,
+      nodeService({ clients, podCidr, identify, ca: pki.ca, tokens, usage, ownNode: values.node }),
+    );
   },
   restFace(server, { onFault, own: { health, metrics: () => gatherMetrics(sources) } }),
   onFault,

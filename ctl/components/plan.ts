@@ -151,6 +151,7 @@ function serverCommand(options: ComponentOptions): string[] {
     ...(options.nodeGraceSeconds === undefined
       ? []
       : ["--node-monitor-grace-period", String(options.nodeGraceSeconds)]),
+    ...(options.roles.includes("node") ? ["--node", options.nodeName] : []),
   ];
 }
 

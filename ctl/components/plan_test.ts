@@ -53,6 +53,8 @@ Deno.test("the server is told its names, the agent where it is", () => {
   assertEquals([after(agent, "--server"), after(agent, "--node-name")], ["https://192.0.2.1:6443", "n1"]);
   assert(!agent.includes("--node-ip") && !agent.includes("--cgroup-parent"));
   const told = command({ ...options, nodeIp: "192.0.2.2", cgroupParent: "pods" }, "agent");
+  equal(after(server, "--node"), "n1");
+  assert(!command({ ...options, roles: ["server"] }, "server").includes("--node"));
   assertEquals([after(told, "--node-ip"), after(told, "--cgroup-parent")], ["192.0.2.2", "pods"]);
 });
 

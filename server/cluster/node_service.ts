@@ -19,12 +19,15 @@ export interface NodeServiceOptions {
   ca: CertificateAuthority;
   tokens: TokenStore;
   usage: UsageTable;
+  /** The node on this server's own machine, if there is one: it gets the role `control-plane`, and no taint with it. */
+  ownNode?: string | undefined;
 }
 
+const CONTROL_PLANE = { "node-role.kubernetes.io/control-plane": "true" };
 const USER_PREFIX = "system:node:";
 
 export function nodeService(options: NodeServiceOptions): ServiceImpl<typeof NodeService> {
-  const { clients, podCidr, identify, tokens } = options;
+  const { clients, podCidr, identify, tokens, ownNode } = options;
   const nodes = clients.of<Node>(resources.nodes);
   // One after the other, so that no two nodes are given the same range.
   let last: Promise<unknown> = Promise.resolve();
@@ -57,8 +60,9 @@ export function nodeService(options: NodeServiceOptions): ServiceImpl<typeof Nod
       });
       const range = existing?.spec?.podCIDR ?? await freeRange(node.spec?.podCIDR);
       const spec = { ...existing?.spec, podCIDR: range, podCIDRs: [range] };
-      const labels = { ...existing?.metadata.labels, ...node.metadata.labels };
-      refuseForeignLabels(name, labels, existing?.metadata.labels);
+      const asked = { ...existing?.metadata.labels, ...node.metadata.labels };
+      refuseForeignLabels(name, asked, existing?.metadata.labels);
+      const labels = { ...asked, ...(name === ownNode && CONTROL_PLANE) };
       if (existing === undefined) {
         return await nodes.create({
           ...node,

@@ -42,6 +42,20 @@ Deno.test("a node registers itself only, as what it may call itself", async () =
   equal(after.spec?.taints?.length, 1);
 });
 
+Deno.test("the node on the server's own machine has the role of a control plane, without a taint, and no other has", async () => {
+  await using cluster = await start("n1");
+  for (const [name, label] of [["n1", "true"], ["n2", undefined]] as const) {
+    const user = authenticatedUser(`system:node:${name}`, ["system:nodes"]);
+    for (const time of ["first", "again"]) {
+      const { node } = await cluster.as(user).register({ node: encode({ metadata: { name, labels: { a: "b" } } }) });
+      const { metadata, spec } = JSON.parse(new TextDecoder().decode(node)) as Node;
+      equal(metadata.labels?.["node-role.kubernetes.io/control-plane"], label, `${name}, ${time}`);
+      equal(metadata.labels?.["a"], "b");
+      equal(spec?.taints, undefined);
+    }
+  }
+});
+
 Deno.test("what is no node is refused in words", async () => {
   await using cluster = await start();
   for (const odd of [null, 1, [], {}, { metadata: null }, { metadata: { name: 1 } }]) {
@@ -50,7 +64,7 @@ Deno.test("what is no node is refused in words", async () => {
   await rejects(cluster.as(n1).register({ node: new Uint8Array([1]) }), refused(Code.InvalidArgument));
 });
 
-async function start() {
+async function start(ownNode?: string) {
   const server = await testApiServer();
   const clients = createResourceClient(server.transport());
   const now = () => server.clock.wall();
@@ -71,6 +85,7 @@ async function start() {
               ca,
               tokens,
               usage: new UsageTable(systemClock),
+              ownNode,
             }),
           )
         ),
