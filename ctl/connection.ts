@@ -7,6 +7,7 @@ import {
   loadKubeconfig,
   type ResourceClients,
 } from "@k3ts/client";
+import { resolve } from "node:path";
 import { Problem } from "./problem.ts";
 import { type RestClient, restClient } from "./rest.ts";
 
@@ -15,6 +16,8 @@ export const DATA_DIR = "/var/lib/k3ts";
 export interface ConnectionOptions {
   kubeconfig?: string;
   context?: string;
+  /** Instead of a kubeconfig: where the server of the cluster keeps its files, the admin's kubeconfig among them. */
+  dataDir?: string;
   /** Whom to be taken for. */
   as?: string;
   asGroup?: string[];
@@ -91,8 +94,11 @@ export async function kubeconfigPath(kubeconfig: string | undefined): Promise<st
   return kubeconfig ?? (useLocal ? local : undefined);
 }
 
-export async function loadAccess({ kubeconfig, context }: ConnectionOptions): Promise<ClusterAccess> {
-  const path = await kubeconfigPath(kubeconfig);
+export async function loadAccess({ kubeconfig, context, dataDir }: ConnectionOptions): Promise<ClusterAccess> {
+  if (kubeconfig !== undefined && dataDir !== undefined) {
+    throw new Problem("A cluster is named once: both --kubeconfig and --data-dir are given.");
+  }
+  const path = dataDir === undefined ? await kubeconfigPath(kubeconfig) : `${resolve(dataDir)}/admin.kubeconfig`;
   try {
     return await loadKubeconfig({ ...(path !== undefined && { path }), ...(context !== undefined && { context }) });
   } catch (error) {

@@ -52,7 +52,12 @@ export function registerCluster(program: Command): void {
 }
 
 function registerTokens(token: Command): void {
-  clusterOptions(token.command("create"))
+  const command = (words: string) =>
+    clusterOptions(token.command(words)).option(
+      "--data-dir <path>",
+      "instead of a kubeconfig: where the server, which is on this machine, keeps its files",
+    );
+  command("create")
     .description("a token with which one or more machines may join; shown once")
     .option("--ttl <duration>", "how long it is valid: 30m, 24h, 7d", "24h")
     .option("--node <name>", "only for the node of this name, also to join again; ends with its use")
@@ -72,7 +77,7 @@ function registerTokens(token: Command): void {
       })
     );
 
-  clusterOptions(token.command("list"))
+  command("list")
     .description("the tokens that are valid, without their secrets")
     .action((options: ClusterOptions) =>
       withCluster(options, async ({ transport }) => {
@@ -88,7 +93,7 @@ function registerTokens(token: Command): void {
       })
     );
 
-  clusterOptions(token.command("delete <id...>"))
+  command("delete <id...>")
     .description("nobody joins with it any more; who has joined stays")
     .action((ids: string[], options: ClusterOptions) =>
       withCluster(options, async ({ transport }) => {

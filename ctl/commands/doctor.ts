@@ -51,7 +51,8 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
 async function examineCluster(options: DoctorOptions, isNode: boolean): Promise<Finding[]> {
   let connection: Connection;
   try {
-    connection = await connect({ ...options, kubeconfig: options.kubeconfig ?? await ownKubeconfig(options) });
+    const kubeconfig = options.kubeconfig ?? await ownKubeconfig(options);
+    connection = await connect({ ...options, dataDir: undefined, kubeconfig });
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return [warning("API", `No cluster can be asked: ${error.message}`, error.next)];
