@@ -5,7 +5,7 @@ import { attempt, type ClusterOptions, clusterOptions, dataDirOption } from "../
 import { connect, type Connection } from "../connection.ts";
 import { examineDns, examineNodes, examineServer } from "../doctor/cluster.ts";
 import { type Finding, problem, renderFindings, summary, warning } from "../doctor/finding.ts";
-import { examineCertificates, examineMachine, examineProcesses } from "../doctor/machine.ts";
+import { examineCertificates, examineMachine, examineNetwork, examineProcesses } from "../doctor/machine.ts";
 import { explain, Problem } from "../problem.ts";
 
 interface DoctorOptions extends ClusterOptions {
@@ -44,6 +44,7 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
   const { findings: processes, runs } = await examineProcesses(dataDir);
   findings.push(...processes, ...await examineCertificates(dataDir));
   const isNode = runs && await Deno.stat(`${dataDir}/node/node.crt`).then(() => true, () => false);
+  if (isNode) findings.push(...await orProblem("network", examineNetwork));
   return [...findings, ...await examineCluster(options, isNode)];
 }
 

@@ -3,9 +3,11 @@ import type { Node, Pod } from "@k3ts/model/objects";
 import { ok as good, problem, renderFindings, summary, warning } from "./finding.ts";
 import {
   judgeCertificate,
+  judgeForwarding,
   judgeKernel,
   judgeMemory,
   judgeNode,
+  judgePacketRules,
   judgePods,
   judgeProcess,
   judgeSkew,
@@ -34,6 +36,24 @@ Deno.test("memory and kernel are judged by what /proc says", () => {
   equal(judgeKernel("5.10.0").level, "ok");
   equal(judgeKernel("5.4.0-generic").level, "problem");
   equal(judgeKernel("4.19.0").level, "problem");
+});
+
+Deno.test("a kernel that does not forward for pods is told", () => {
+  equal(judgeForwarding("1\n").level, "ok");
+  const off = judgeForwarding("0\n");
+  equal(off.level, "problem");
+  match(off.message + off.next, /ip_forward is 0\b.*sysctl -w net\.ipv4\.ip_forward=1/);
+});
+
+Deno.test("packet rules that somebody has taken away are told, whatever else has a table", () => {
+  const tables = (...names: string[]) =>
+    JSON.stringify({
+      nftables: [{ metainfo: { version: "1" } }, ...names.map((name) => ({ table: { family: "ip", name } }))],
+    });
+  equal(judgePacketRules(tables("filter", "k3ts")).level, "ok");
+  const gone = judgePacketRules(tables("filter", "k3ts-of-another"));
+  equal(gone.level, "problem");
+  match(gone.message, /table ip k3ts of nftables is gone/);
 });
 
 Deno.test("a clock that is off is told, with its direction", () => {

@@ -70,6 +70,32 @@ export function judgeSkew(skewMs: number): Finding {
     : problem("clock", `${said} Certificates and tokens may not be accepted, and nodes seem lost.`, next);
 }
 
+/** @param ipForward `/proc/sys/net/ipv4/ip_forward` */
+export function judgeForwarding(ipForward: string): Finding {
+  const subject = "forwarding";
+  if (ipForward.trim() === "1") return ok(subject, "The kernel forwards what pods send and get.");
+  return problem(
+    subject,
+    `The kernel forwards nothing (net.ipv4.ip_forward is ${ipForward.trim()}): pods reach nothing but their own node.`,
+    "Switch it on: sysctl -w net.ipv4.ip_forward=1; and see what switches it off: grep -r ip_forward /etc/sysctl*",
+  );
+}
+
+/** The node's one table of packet rules. */
+const TABLE = "k3ts";
+
+/** @param tables what `nft -j list tables ip` says */
+export function judgePacketRules(tables: string): Finding {
+  const subject = "packet rules";
+  const { nftables } = JSON.parse(tables) as { nftables: { table?: { name?: string } }[] };
+  if (nftables.some(({ table }) => table?.name === TABLE)) return ok(subject, "Those of Services and pods are there.");
+  return problem(
+    subject,
+    `The table ip ${TABLE} of nftables is gone: Services lead nowhere, and pods do not reach other machines.`,
+    "The agent makes it anew within seconds of its loss: see logs/agent.log, and who flushes it: systemctl status nftables",
+  );
+}
+
 export interface Certificate {
   /** Where it lies. */
   source: string;

@@ -7,7 +7,15 @@ import { nativeFolder } from "../installation.ts";
 import { findLeftovers } from "../machine/leftovers.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
 import { examineHealth } from "./health.ts";
-import { judgeCertificate, judgeKernel, judgeMemory, judgeProcess, judgeSpace } from "./judge.ts";
+import {
+  judgeCertificate,
+  judgeForwarding,
+  judgeKernel,
+  judgeMemory,
+  judgePacketRules,
+  judgeProcess,
+  judgeSpace,
+} from "./judge.ts";
 
 /** What the machine can do, whether or not k3ts runs. */
 export async function examineMachine(dataDir: string): Promise<Finding[]> {
@@ -17,7 +25,7 @@ export async function examineMachine(dataDir: string): Promise<Finding[]> {
     ...(shortfalls.length === 0
       ? [ok("prerequisites", "The kernel and the programs are there.")]
       : shortfalls.map((sentence) => problem("prerequisites", sentence))),
-    await packetRules(),
+    await nftables(),
     judgeMemory(await Deno.readTextFile("/proc/meminfo")),
     await space(dataDir),
     await resolvers(),
@@ -37,6 +45,16 @@ export async function examineProcesses(dataDir: string): Promise<{ findings: Fin
   const running = processes.filter((one) => one.running).map(({ name }) => name);
   const health = await examineHealth(dataDir, running);
   return { findings: [ok("supervisor", `It runs (process ${pid}).`), ...findings, ...health], runs: true };
+}
+
+/** What the kernel does for the pods of a node that runs. */
+export async function examineNetwork(): Promise<Finding[]> {
+  const { success, stdout } = await new Deno.Command("nft", { args: ["-j", "list", "tables", "ip"] }).output();
+  return [
+    judgeForwarding(await Deno.readTextFile("/proc/sys/net/ipv4/ip_forward")),
+    // That nft itself does not work is told of the machine.
+    ...(success ? [judgePacketRules(new TextDecoder().decode(stdout))] : []),
+  ];
 }
 
 /** Nothing supervises: then nothing should run, and nothing be in the way of a start. */
@@ -134,13 +152,13 @@ async function space(dataDir: string): Promise<Finding> {
   return judgeSpace({ path, free: bavail * bsize, total: blocks * bsize, inodes: files, freeInodes: ffree });
 }
 
-async function packetRules(): Promise<Finding> {
-  const subject = "packet rules";
+async function nftables(): Promise<Finding> {
+  const subject = "nftables";
   const { success, stderr } = await new Deno.Command("nft", { args: ["list", "tables"] }).output()
     .catch(() => ({ success: false, stderr: new TextEncoder().encode("nft is missing") }));
-  if (success) return ok(subject, "nftables works.");
+  if (success) return ok(subject, "It works.");
   const said = new TextDecoder().decode(stderr).trim().split("\n")[0];
-  return problem(subject, `nftables does not work: ${said}`, "Use a kernel with nf_tables, and run as root.");
+  return problem(subject, `It does not work: ${said}`, "Use a kernel with nf_tables, and run as root.");
 }
 
 async function resolvers(): Promise<Finding> {

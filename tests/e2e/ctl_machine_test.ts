@@ -35,6 +35,8 @@ Deno.test("doctor says what is wrong and what to do, and is content with what is
         "agent",
         "dataplane",
         "certificate",
+        "forwarding",
+        "packet rules",
         "clock",
         "API",
         "node n1",
@@ -49,6 +51,25 @@ Deno.test("doctor says what is wrong and what to do, and is content with what is
       /node n1 +It is ready/,
     );
   });
+
+  await t.step(
+    "packet rules that are gone and a kernel that does not forward are told, until they are back",
+    async () => {
+      const agent = await cluster.pidOf("agent");
+      Deno.kill(agent, "SIGSTOP"); // which would see to it
+      await cluster.run(["nft", "delete", "table", "ip", "k3ts"]);
+      await forward(0);
+      const { find } = await examine();
+      equal(find("packet rules")[0]!.level, "problem");
+      match(find("forwarding")[0]!.message, /ip_forward is 0/);
+      await forward(1);
+      Deno.kill(agent, "SIGCONT");
+      await eventually(async () => {
+        const { find } = await examine();
+        assertEquals(["packet rules", "forwarding"].map((subject) => find(subject)[0]!.level), ["ok", "ok"]);
+      });
+    },
+  );
 
   await t.step("a node that takes no pods, a process that ended and a pod without image are told", async () => {
     await cluster.k3ts("cordon", "n1");
