@@ -55,6 +55,7 @@ Deno.test("doctor says what is wrong and what to do, and is content with what is
   await t.step(
     "packet rules that are gone and a kernel that does not forward are told, until they are back",
     async () => {
+      const forward = (value: number) => cluster.run(["sh", "-c", `echo ${value} > /proc/sys/net/ipv4/ip_forward`]);
       const agent = await cluster.pidOf("agent");
       Deno.kill(agent, "SIGSTOP"); // which would see to it
       await cluster.run(["nft", "delete", "table", "ip", "k3ts"]);
