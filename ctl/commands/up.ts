@@ -1,29 +1,16 @@
 /** `k3ts up`, `server` and `agent`: a cluster, its control plane or a node on this machine. */
-import { createClient } from "@connectrpc/connect";
 import { type Command, Option } from "commander";
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
-import { validityOf } from "@k3ts/client";
-import { type Level, levelOf, LEVELS, LOG_LEVEL_VARIABLE } from "@k3ts/client/telemetry";
-import { dnsSubdomainProblems } from "@k3ts/model";
-import { ClusterService } from "@k3ts/proto";
+import { type Level, LEVELS } from "@k3ts/client/telemetry";
 import { attempt, dataDirOption, interruption } from "../command.ts";
-import {
-  addressesOfMachine,
-  type ApiAddresses,
-  apiAddresses,
-  type Machine,
-  refuseForeign,
-} from "../components/addresses.ts";
-import { NETWORK_DEFAULTS, planComponents } from "../components/plan.ts";
-import { findRuntime, portProblem, preflight } from "../components/preflight.ts";
-import { exists, nodeJoined, nodeReady, refusalPath, serverAnswers, whileStarting } from "../components/ready.ts";
-import { keepRunning, leftovers, refuseSecond, type RunOptions, start, stop } from "../components/running.ts";
+import { addressesOfMachine, apiAddresses, type Machine } from "../components/addresses.ts";
+import { hasJoined, letJoin, nodeNameOf, readToken, type TokenOptions, writeToken } from "../components/joining.ts";
+import { prepare } from "../components/prepare.ts";
+import { nodeJoined, nodeReady, serverAnswers, whileStarting } from "../components/ready.ts";
+import { keepRunning, type RunOptions, start, stop } from "../components/running.ts";
 import { findSupervisor, type SupervisorLink } from "../components/supervisor.ts";
-import type { Connection } from "../connection.ts";
-import { nativeFolder, ROOT } from "../installation.ts";
-import { parseDuration, parseWholeNumber } from "../numbers.ts";
 import { explain, Problem } from "../problem.ts";
 import { joinCommand } from "./cluster.ts";
 import { showDemo } from "./demo.ts";
@@ -51,14 +38,6 @@ interface NodeOptions {
   podPidsLimit?: string;
 }
 
-interface TokenOptions {
-  token?: string;
-  tokenFile?: string;
-}
-
-/** A node joins as soon as it is started. */
-const LOCAL_TOKEN_SECONDS = 600n;
-const TOKEN = /^K3TS1\.[0-9a-f]{64}\.[^.\s]+\.[^.\s]+$/i;
 const PORT_DEFAULT = "6443";
 
 export function registerUp(program: Command): void {
@@ -219,77 +198,6 @@ function tellUnless(ending: AbortSignal, error: unknown): void {
   if (!ending.aborted) console.error(explain(error));
 }
 
-interface Prepared {
-  roles: readonly ("server" | "node")[];
-  dataDir: string;
-  logLevel?: Level;
-  port: number;
-  nodeName: string;
-  nodeIp?: string;
-  cgroupParent?: string;
-  runtime?: string;
-  /** As people write durations: 40s. */
-  nodeLeaseDuration?: string;
-  podPidsLimit?: string;
-  nodeMonitorGracePeriod?: string;
-  store?: string;
-  certificateLifetime?: string;
-  eventTtl?: string;
-  /** @default none is served */
-  api?: ApiAddresses;
-  /** @default this machine's */
-  serverUrl?: string;
-}
-
-/** Looks for all that may stand in the way. @throws with a sentence for each of it */
-async function prepare({ roles, dataDir, port, ...rest }: Prepared): Promise<RunOptions> {
-  const { listen, names, advertise } = rest.api ?? { listen: [], names: [], advertise: "" };
-  if (rest.nodeIp !== undefined) refuseForeign(rest.nodeIp, await addressesOfMachine());
-  const logLevel = rest.logLevel ?? levelFromEnvironment();
-  // The supervisor has it from us.
-  if (logLevel !== undefined) Deno.env.set(LOG_LEVEL_VARIABLE, logLevel);
-  const native = nativeFolder();
-  const runtime = roles.includes("node") ? await findRuntime(rest.runtime) : undefined;
-  const problems = await preflight({ roles, native });
-  if (problems.length > 0) throw new Problem(problems.join("\n"));
-  await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error) => {
-    throw new Problem(`--data-dir must be a folder that can be written to: ${error.message}.`);
-  });
-  await refuseSecond(dataDir);
-  // What an earlier supervisor left running holds the port itself.
-  const taken = (await leftovers(dataDir)).length === 0
-    ? listen.map((address) => portProblem(address, port)).find(Boolean)
-    : undefined;
-  if (taken !== undefined) throw new Problem(taken);
-  const config = planComponents({
-    roles,
-    dataDir,
-    logLevel,
-    port,
-    listen,
-    serverNames: names,
-    advertise,
-    serverUrl: rest.serverUrl ?? `https://127.0.0.1:${port}`,
-    nodeName: rest.nodeName,
-    nodeIp: rest.nodeIp,
-    cgroupParent: rest.cgroupParent,
-    runtime,
-    podPidsLimit: pidsLimitOf(rest.podPidsLimit),
-    leaseSeconds: secondsOf("--node-lease-duration", rest.nodeLeaseDuration),
-    eventSeconds: secondsOf("--event-ttl", rest.eventTtl),
-    nodeGraceSeconds: secondsOf("--node-monitor-grace-period", rest.nodeMonitorGracePeriod),
-    network: NETWORK_DEFAULTS,
-    store: rest.store,
-    ...(rest.certificateLifetime !== undefined && {
-      certificateSeconds: parseLifetime(rest.certificateLifetime),
-    }),
-    root: ROOT,
-    native,
-    deno: Deno.execPath(),
-  });
-  return { dataDir, native, config };
-}
-
 /**
  * Runs the processes until Ctrl-C, and meanwhile does what is to be done once.
  * Whatever fails first ends the other: a person wants to know, and nothing half-started should stay.
@@ -307,97 +215,6 @@ async function running(
     if (last !== undefined) await stop(last);
     throw error;
   });
-}
-
-/** The node of `up` needs no token from a person; nor does one whose certificate has ended while nothing ran. */
-async function letJoin({ transport }: Connection, dataDir: string, nodeName: string): Promise<void> {
-  if (await hasJoined(dataDir)) return;
-  const { token } = await createClient(ClusterService, transport).createToken({
-    ttlSeconds: LOCAL_TOKEN_SECONDS,
-    description: `node ${nodeName}`,
-    nodeName,
-  });
-  await writeToken(dataDir, token);
-}
-
-/** Whether the node has a certificate that still holds. */
-async function hasJoined(dataDir: string): Promise<boolean> {
-  const path = `${dataDir}/node/node.crt`;
-  return await exists(path) && validityOf(await Deno.readTextFile(path)).notAfter > Date.now();
-}
-
-/** As an option, which others on this machine may see, from a file, or from standard input. */
-async function readToken({ token, tokenFile }: TokenOptions): Promise<string | undefined> {
-  if (token !== undefined && tokenFile !== undefined) {
-    throw new Problem("A machine joins with one token: both --token and --token-file are given.");
-  }
-  const text = tokenFile === undefined
-    ? token
-    : await (tokenFile === "-" ? new Response(Deno.stdin.readable).text() : Deno.readTextFile(tokenFile))
-      .catch((error) => {
-        throw new Problem(`--token-file must be a file that can be read: ${error.message}.`);
-      });
-  if (text !== undefined && !TOKEN.test(text.trim())) {
-    throw new Problem("The token must have the form K3TS1.<hash of the CA>.<id>.<secret>: it has another.");
-  }
-  return text?.trim();
-}
-
-async function writeToken(dataDir: string, token: string): Promise<void> {
-  await Deno.mkdir(`${dataDir}/node`, { recursive: true, mode: 0o700 });
-  await Deno.remove(refusalPath(dataDir)).catch(() => {}); // what was said of another token, if anything
-  await Deno.writeTextFile(`${dataDir}/node/token.next`, token, { mode: 0o600 });
-  await Deno.rename(`${dataDir}/node/token.next`, `${dataDir}/node/token`);
-}
-
-/** A node keeps the name that it was first given. */
-async function nodeNameOf(dataDir: string, given: string | undefined): Promise<string> {
-  const saved = (await Deno.readTextFile(`${dataDir}/node/name`).catch(() => "")).trim();
-  if (saved !== "" && given !== undefined && given !== saved) {
-    throw new Problem(`The node of ${dataDir} keeps its name "${saved}": it cannot be called "${given}".`);
-  }
-  const name = saved || (given ?? hostname().toLowerCase());
-  const [problem] = dnsSubdomainProblems(name);
-  if (problem !== undefined) {
-    throw new Problem(`This machine cannot be called "${name}": ${problem}.`, "Give it another name with --node-name.");
-  }
-  return name;
-}
-
-/** Said here, as a process that was told a level that is none would not start. */
-function levelFromEnvironment(): Level | undefined {
-  const level = Deno.env.get(LOG_LEVEL_VARIABLE);
-  if (level === undefined || level === "") return undefined;
-  try {
-    return levelOf(level);
-  } catch (error) {
-    throw new Problem(`${(error as Error).message}.`, `It is named by ${LOG_LEVEL_VARIABLE}.`, { cause: error });
-  }
-}
-
-/** Shorter ones would be renewed all the time. */
-const LIFETIME_SECONDS_MIN = 10;
-
-function parseLifetime(text: string): number {
-  const seconds = parseDuration("--certificate-lifetime", text);
-  if (Number.isInteger(seconds) && seconds >= LIFETIME_SECONDS_MIN) return seconds;
-  throw new Problem(
-    `--certificate-lifetime must be at least ${LIFETIME_SECONDS_MIN}s, in whole seconds: it is "${text}".`,
-  );
-}
-
-function secondsOf(option: string, duration: string | undefined): number | undefined {
-  if (duration === undefined) return undefined;
-  const seconds = parseDuration(option, duration);
-  if (seconds < 1) throw new Problem(`${option} must be a second or more: it is "${duration}".`);
-  return seconds;
-}
-
-function pidsLimitOf(text: string | undefined): number | undefined {
-  if (text === undefined || text === "-1") return undefined;
-  const limit = parseWholeNumber("--pod-pids-limit", text);
-  if (limit < 1) throw new Problem(`--pod-pids-limit must be 1 or more, or -1: it is "${text}".`);
-  return limit;
 }
 
 function parsePort(text: string): number {
