@@ -1,5 +1,5 @@
 /** What a store that has been opened again after a failure turns out to have written, though nobody was told. */
-import type { Moment } from "@k3ts/model";
+import type { Clock, Moment } from "@k3ts/model";
 import type { Cache } from "../cache/cache.ts";
 import type { ObjectChange } from "../cache/change.ts";
 import { Expired, type StoreReader } from "../store/store.ts";
@@ -51,4 +51,15 @@ export async function readUnseen<R extends StoredResource>(
 async function revisionOf(reader: StoreReader): Promise<number> {
   for await (const { revision } of reader.load()) return revision;
   return 0;
+}
+
+/** Resolves after so long, or when the signal fires. */
+export async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const callOff = clock.after(ms, resolve);
+  const fired = () => resolve();
+  signal.addEventListener("abort", fired);
+  await promise;
+  signal.removeEventListener("abort", fired);
+  callOff();
 }

@@ -22,11 +22,12 @@ import {
   tooLargeEntity,
   tooManyRequests,
 } from "../status.ts";
+import { Compaction } from "./compaction.ts";
 import { ExpiryQueue } from "./expiry.ts";
 import { GroupCommit, type PendingWrite } from "./group_commit.ts";
 import { objectKey } from "./keys.ts";
 import { loadHistory, loadObjects } from "./load.ts";
-import { readUnseen, Unrecoverable } from "./recovery.ts";
+import { pause, readUnseen, Unrecoverable } from "./recovery.ts";
 import type { Allocator, RegistryOptions, WriteOptions } from "./options.ts";
 import { refusal, refusalSince } from "./store_failure.ts";
 import { type ObjectData, parseObject, type StoredObject, type StoredResource, storeObject } from "./stored_object.ts";
@@ -34,7 +35,7 @@ import { type ObjectData, parseObject, type StoredObject, type StoredResource, s
 /** Expired objects that are deleted at once; the rest follow a moment later. */
 const EXPIRIES_AT_ONCE = 256;
 const EXPIRY_PAUSE_MS = 100;
-const COMPACT_EVERY_MS = 60_000;
+const STORE_HISTORY_MS = 10 * 60_000;
 /** Between attempts to open the store again: this long at first, twice as long each time, and never longer. */
 const REOPEN_PAUSE_MS = 250;
 const REOPEN_PAUSE_MS_MAX = 5_000;
@@ -68,7 +69,7 @@ export class Registry<R extends StoredResource = StoredResource> {
   #last: Revision;
   /** The next look at what has expired. */
   #look: { at: MonotonicTime; callOff: () => void } | undefined;
-  #callOffCompaction: (() => void) | undefined;
+  readonly #compaction: Compaction;
   readonly #closed = new AbortController();
 
   /** Loads everything that the store has. */
@@ -91,7 +92,7 @@ export class Registry<R extends StoredResource = StoredResource> {
     if (registry === undefined) throw new Error("Cannot load the store as it must yield a page: there is none");
     for (const { resource, change } of changes) registry.cache.of(resource).history.add(change);
     registry.#awaitExpiry();
-    registry.#keepCompacting([]);
+    registry.#compaction.start();
     return registry;
   }
 
@@ -110,6 +111,10 @@ export class Registry<R extends StoredResource = StoredResource> {
     this.#allocators = options.allocators ?? new Map();
     this.#last = cache.revision;
     this.#commit = this.#commitTo(writer);
+    this.#compaction = new Compaction(clock, options.storeHistoryMs ?? STORE_HISTORY_MS, {
+      newest: () => this.cache.revision,
+      compact: (before) => this.#writer.compact(before),
+    }, this.#closed.signal);
   }
 
   /** The writer of now: another one after each failure of the store. */
@@ -177,7 +182,7 @@ export class Registry<R extends StoredResource = StoredResource> {
   async close(): Promise<void> {
     this.#closed.abort();
     this.#callOffLook();
-    this.#callOffCompaction?.();
+    this.#compaction.stop();
     this.cache.endWatches();
     await this.#commit.settled();
     await this.#recovering;
@@ -286,7 +291,7 @@ export class Registry<R extends StoredResource = StoredResource> {
   #fail(cause: Error): void {
     this.#failure = cause;
     this.#callOffLook();
-    this.#callOffCompaction?.();
+    this.#compaction.stop();
     this.#options.onStoreFailure?.(cause);
     const { reopen } = this.#options;
     if (reopen === undefined || cause instanceof Fenced) this.#lost.resolve(cause);
@@ -309,7 +314,7 @@ export class Registry<R extends StoredResource = StoredResource> {
         await this.#discardWriter();
         if (error instanceof Fenced || error instanceof Unrecoverable) return this.#lost.resolve(error);
       }
-      await this.#pause(pauseMs);
+      await pause(this.#clock, pauseMs, this.#closed.signal);
       pauseMs = Math.min(pauseMs * 2, REOPEN_PAUSE_MS_MAX);
     }
   }
@@ -343,24 +348,13 @@ export class Registry<R extends StoredResource = StoredResource> {
     this.#failure = undefined;
     this.#options.onStoreFailure?.(undefined);
     this.#awaitExpiry();
-    this.#keepCompacting([]);
+    this.#compaction.start();
   }
 
   #observe(resource: R, next: StoredObject | undefined, previous: StoredObject | undefined): void {
     const allocator = this.#allocators.get(groupResource(resource));
     const parse = (object: StoredObject | undefined) => object === undefined ? undefined : parseObject(object);
     allocator?.observe(parse(next), parse(previous));
-  }
-
-  /** Ends early when the registry is closed. */
-  async #pause(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const callOff = this.#clock.after(ms, resolve);
-    const closed = () => resolve();
-    this.#closed.signal.addEventListener("abort", closed);
-    await promise;
-    this.#closed.signal.removeEventListener("abort", closed);
-    callOff();
   }
 
   #awaitExpiry(pauseMs = 0): void {
@@ -397,20 +391,5 @@ export class Registry<R extends StoredResource = StoredResource> {
       }
     }
     this.#awaitExpiry(EXPIRY_PAUSE_MS);
-  }
-
-  /** @param marks which revision was the newest when, oldest first, since the last compaction */
-  #keepCompacting(marks: { at: MonotonicTime; revision: Revision }[]): void {
-    if (this.#closed.signal.aborted) return;
-    const keepMs = this.#options.storeHistoryMs ?? 10 * 60_000;
-    this.#callOffCompaction = this.#clock.after(COMPACT_EVERY_MS, () => {
-      const now = this.#clock.monotonic();
-      marks.push({ at: now, revision: this.cache.revision });
-      let before: Revision | undefined;
-      while (marks.length > 0 && now - marks[0]!.at >= keepMs) before = marks.shift()!.revision;
-      // A failed compaction loses nothing; a store that has failed shows at the next write.
-      if (before !== undefined) this.#writer.compact(before).catch(() => {});
-      this.#keepCompacting(marks);
-    });
   }
 }
