@@ -5,14 +5,16 @@
 import { deepEqual as assertEquals, equal, match, ok as assert } from "node:assert/strict";
 import { delay } from "@k3ts/client";
 import { ensureKubectl, KUBECTL_VERSIONS } from "@k3ts/tools/kubectl";
+import { memoryOf } from "@k3ts/tools/processes";
+import { signalIfAlive } from "@k3ts/tools/run";
 import { eventually, type Output, type TestMachine } from "./machine.ts";
 import { TestNodes } from "./nodes.ts";
 import { provideImage } from "./workloads.ts";
 
 const IMAGE = "busybox:1.37";
 const MEGABYTES = 64;
-/** What an agent may have grown by after all that, and keep. */
-const GROWTH_KB_MAX = 150_000;
+/** MB that an agent may have grown by after all that, and keep. */
+const GROWTH_MAX = 150;
 
 const [OLDEST, , NEWEST] = KUBECTL_VERSIONS;
 /** Each by another kubectl; what is the same in both is done by the one in between. */
@@ -42,10 +44,6 @@ function pod(name: string, node: string, command: string[], more: object = {}) {
 const SERVE = "mkdir /tmp/www; echo hello > /tmp/www/index.html; " +
   "httpd -f -p 8080 -h /tmp/www & nc -ll -p 8081 -e wc -c & nc -ll -p 8083 -e sleep 1 & wait";
 
-async function memoryOf(pid: number): Promise<number> {
-  return Number(/VmRSS:\s+(\d+)/.exec(await Deno.readTextFile(`/proc/${pid}/status`))![1]);
-}
-
 Deno.test("streams reach containers on every node, over WebSockets and SPDY", async (t) => {
   await using nodes = await TestNodes.start({ agents: 1 });
   const { first } = nodes;
@@ -64,7 +62,7 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
     ]));
     await nodes.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "pod", "-l", "name notin (waiting)");
   });
-  const before = await memoryOf(await nodes.pidOf("agent", "n2"));
+  const before = (await memoryOf(await nodes.pidOf("agent", "n2"))).rss;
 
   for (const node of ["n1", "n2"]) {
     for (const way of ["WebSocket", "SPDY"] as const) {
@@ -180,7 +178,7 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
           );
           match(text(), /Connection refused/);
         } finally {
-          signal(child, "SIGKILL");
+          signalIfAlive(child, "SIGKILL");
           await ended;
         }
       });
@@ -199,7 +197,7 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
             match(text(), /forwarding 18083 -> 8083: error forwarding port 8083 to pod .*: connection reset by peer/)
           );
         } finally {
-          signal(child, "SIGKILL");
+          signalIfAlive(child, "SIGKILL");
           await ended;
         }
       });
@@ -239,7 +237,7 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
         // It goes on after that.
         equal(await pagesAt(first, 18090), "hello ".repeat(50));
       } finally {
-        signal(child, "SIGINT");
+        signalIfAlive(child, "SIGINT");
         await ended;
       }
       const folder = `${first.dataDir}/cp-${node}`;
@@ -299,7 +297,7 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
     // Nobody reads what they write.
     await eventually(async () => equal(await countOf("cat /dev/zero"), 6));
     await delay(3_000, AbortSignal.timeout(10_000));
-    const waiting = await memoryOf(await nodes.pidOf("agent", "n2"));
+    const waiting = (await memoryOf(await nodes.pidOf("agent", "n2"))).rss;
     for (const child of children) {
       child.kill("SIGKILL");
       await child.stdout.cancel();
@@ -307,7 +305,7 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
       await child.status;
     }
     await eventually(async () => equal(await countOf("cat /dev/zero"), 0));
-    assert(waiting - before < GROWTH_KB_MAX, `the agent has grown from ${before} kB to ${waiting} kB`);
+    assert(waiting - before < GROWTH_MAX, `the agent has grown from ${before} MB to ${waiting} MB`);
   });
 
   await t.step(
@@ -336,7 +334,7 @@ Deno.test("streams reach containers on every node, over WebSockets and SPDY", as
         assertEquals(numbers(), Array.from({ length: 8000 }, (_, index) => index));
         assert(await hasRotated(nodes.machine("n2")), "the log was never rotated");
       } finally {
-        signal(child, "SIGINT");
+        signalIfAlive(child, "SIGINT");
         await ended;
       }
     },
@@ -370,15 +368,6 @@ function listen(child: Deno.ChildProcess): { text: () => string; ended: Promise<
     for await (const chunk of stream.pipeThrough(new TextDecoderStream())) text += chunk;
   });
   return { text: () => text, ended: Promise.all([...reading, child.status]).then(() => {}) };
-}
-
-function signal(child: Deno.ChildProcess, name: Deno.Signal): void {
-  try {
-    child.kill(name);
-  } catch (error) {
-    // It has ended by itself.
-    if (!(error instanceof TypeError)) throw error;
-  }
 }
 
 /** Says something at a port of a machine, ends its side, and hears the other one out. */

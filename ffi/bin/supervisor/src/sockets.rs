@@ -11,6 +11,8 @@ use nix::sys::socket::{
 };
 
 use crate::config::{Protocol, Socket};
+use crate::files::RecordedSocket;
+use crate::pidfd::PidFd;
 use crate::proc;
 
 /// Connections that wait for a process that restarts; the kernel may allow fewer.
@@ -32,6 +34,18 @@ impl BoundSocket {
             fd: file.into(),
             inode,
         })
+    }
+
+    /// From one of the processes that may still hold a copy of it.
+    pub fn take_back<'a>(record: RecordedSocket, mut holders: impl Iterator<Item = (i32, &'a PidFd)>) -> Option<Self> {
+        let copy = holders.find_map(|(pid, pidfd)| {
+            let fd = proc::find_socket(pid, record.inode)?;
+            pidfd.descriptor(fd).ok()
+        })?;
+        // The process may have closed the descriptor, and opened another, since it was found.
+        Self::new(record.socket, copy)
+            .ok()
+            .filter(|socket| socket.inode == record.inode)
     }
 
     pub fn bind(socket: &Socket) -> Result<Self, BindError> {

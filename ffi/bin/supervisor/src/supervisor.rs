@@ -55,7 +55,10 @@ impl Supervisor {
         let sockets = record
             .sockets
             .into_iter()
-            .filter_map(|socket| take_back(socket, processes.iter().chain(&leaving)))
+            .filter_map(|socket| {
+                let holders = processes.iter().chain(&leaving).filter_map(Managed::pidfd);
+                BoundSocket::take_back(socket, holders)
+            })
             .collect();
         let supervisor = Self {
             paths,
@@ -394,16 +397,4 @@ impl Supervisor {
             self.write_record();
         }
     }
-}
-
-/// A socket from a process that still holds a copy of it.
-fn take_back<'a>(record: RecordedSocket, mut processes: impl Iterator<Item = &'a Managed>) -> Option<BoundSocket> {
-    let copy = processes.by_ref().filter_map(Managed::pidfd).find_map(|(pid, pidfd)| {
-        let fd = proc::find_socket(pid, record.inode)?;
-        pidfd.descriptor(fd).ok()
-    })?;
-    // The process may have closed the descriptor, and opened another, since it was found.
-    BoundSocket::new(record.socket, copy)
-        .ok()
-        .filter(|socket| socket.inode == record.inode)
 }
