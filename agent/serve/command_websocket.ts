@@ -51,6 +51,8 @@ class WebSocketCommand implements CommandClient {
   readonly #isJson: boolean;
   readonly #canEnd: boolean;
   readonly #gone = Promise.withResolvers<void>();
+  /** None once the client has sent something else. */
+  #sizeReader: SizeReader | undefined = new SizeReader();
 
   constructor(socket: WebSocketConnection, protocol: string, wanted: Wanted) {
     this.#socket = socket;
@@ -73,17 +75,27 @@ class WebSocketCommand implements CommandClient {
 
   /** Until the client is gone, or says goodbye. */
   async read(): Promise<void> {
-    const sizes = new SizeReader();
     try {
       for await (const { channel, data } of this.#channels.messages()) {
         if (channel === Channel.stdin) this.stdin?.push(data);
-        if (channel === Channel.resize) { for (const size of sizes.push(data)) this.sizes.put(size); }
+        if (channel === Channel.resize) this.#resize(data);
         if (channel === Channel.close && this.#canEnd && data[0] === Channel.stdin) this.stdin?.end();
         await this.#budget.room();
       }
     } finally {
       this.stdin?.end();
       this.#gone.resolve();
+    }
+  }
+
+  /** As the kubelet does: what is no size ends the sizes, and nothing else. */
+  #resize(data: Uint8Array): void {
+    try {
+      for (const size of this.#sizeReader?.push(data) ?? []) this.sizes.put(size);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      this.#sizeReader = undefined;
+      this.sizes.end();
     }
   }
 

@@ -75,16 +75,25 @@ export function levelOf(text: string): Level {
 /** Of causes of causes; they may go round in circles. */
 const CAUSES_MAX = 8;
 
-/** An error's message followed by those of its causes. */
+/** An error's message followed by those of its causes, as far as they say more. */
 export function explain(error: unknown): string {
   const messages: string[] = [];
   for (let one: unknown = error, depth = 0; one !== undefined && depth < CAUSES_MAX; depth++) {
     const message = one instanceof Error ? one.message : String(one);
-    // One that wraps another says at times no more than it.
-    if (message !== messages.at(-1)) messages.push(message);
+    // One that wraps another often says what that has said: in its own words after a colon, or no more than it.
+    if (!messages.some((said) => hasWords(said, message))) messages.push(message);
     one = one instanceof Error ? one.cause : undefined;
   }
   return messages.join(": ");
+}
+
+/** Whether a text is in another one, and neither its first nor its last word is only a part of one there. */
+function hasWords(text: string, words: string): boolean {
+  for (let at = text.indexOf(words); at !== -1; at = text.indexOf(words, at + 1)) {
+    const [before, after] = [text[at - 1] ?? " ", text[at + words.length] ?? " "];
+    if (!/\w\w/.test(before + words.slice(0, 1)) && !/\w\w/.test(words.slice(-1) + after)) return true;
+  }
+  return false;
 }
 
 /** As it is where that is one word, else as a JSON string, in which nothing ends the line. */

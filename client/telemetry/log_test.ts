@@ -1,6 +1,6 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import fc from "fast-check";
-import { createLog, levelOf } from "./log.ts";
+import { createLog, explain, levelOf } from "./log.ts";
 
 function said(level: "debug" | "info" | "warn" = "info"): { lines: string[]; log: ReturnType<typeof createLog> } {
   const lines: string[] = [];
@@ -13,6 +13,29 @@ Deno.test("an event is one line with its time, level, words and fields", () => {
   log.error("Cannot pull", new Error("no", { cause: new Error("refused") }));
   equal(lines[0], `time=1970-01-01T00:00:00.000Z level=info msg="pod started" pod=a/b tries=2`);
   equal(lines[1], `time=1970-01-01T00:00:00.000Z level=error msg="Cannot pull" error="no: refused"`);
+});
+
+Deno.test("an error is explained by its causes, and what one of them has said already is not said again", () => {
+  const refused = new Error("connection refused");
+  const of = (message: string, cause: unknown) => explain(new Error(message, { cause }));
+  equal(of("Cannot pull", refused), "Cannot pull: connection refused");
+  equal(of("Cannot pull: connection refused", refused), "Cannot pull: connection refused");
+  equal(of("[unavailable] connection refused", refused), "[unavailable] connection refused");
+  equal(
+    of("Cannot sync", new Error("Cannot pull: connection refused", { cause: refused })),
+    "Cannot sync: Cannot pull: connection refused",
+  );
+  equal(
+    of("Cannot pull: connection refused, tried 3 times", refused),
+    "Cannot pull: connection refused, tried 3 times",
+  );
+  equal(of("Cannot pull", new Error("")), "Cannot pull");
+  // A part of a word is another word.
+  equal(of("exit 10", new Error("exit 1")), "exit 10: exit 1");
+  equal(of("unable", "able"), "unable: able");
+  const round = new Error("a");
+  round.cause = new Error("b", { cause: round });
+  equal(explain(round), "a: b");
 });
 
 Deno.test("what is below the level is not said", () => {
