@@ -7,6 +7,7 @@ mod apply;
 mod below;
 mod decompress;
 mod extract;
+mod files;
 mod layer;
 mod mount;
 mod mount_options;
@@ -20,6 +21,7 @@ mod usage;
 
 pub use below::bind_below;
 pub use extract::extract_archive;
+pub use files::change_files;
 pub use layer::unpack_layer;
 pub use mount::{mount, unmount};
 pub use mounts::list_mounts;

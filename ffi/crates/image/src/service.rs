@@ -1,11 +1,12 @@
 //! The calls, each on a thread that may block.
 
-use crate::{below, extract, layer, mount, mounts, usage};
+use crate::{below, extract, files, layer, mount, mounts, usage};
 use k3ts_frames::{CallContext, RpcError, Service};
 use k3ts_proto::v1::{
-    BindBelowRequest, BindBelowResponse, ExtractArchiveRequest, ExtractArchiveResponse, ImageService,
-    ImageServiceServer, ListMountsRequest, ListMountsResponse, MeasureDiskRequest, MeasureDiskResponse, MountRequest,
-    MountResponse, UnmountRequest, UnmountResponse, UnpackLayerRequest, UnpackLayerResponse,
+    BindBelowRequest, BindBelowResponse, ChangeFilesRequest, ChangeFilesResponse, ExtractArchiveRequest,
+    ExtractArchiveResponse, ImageService, ImageServiceServer, ListMountsRequest, ListMountsResponse,
+    MeasureDiskRequest, MeasureDiskResponse, MountRequest, MountResponse, UnmountRequest, UnmountResponse,
+    UnpackLayerRequest, UnpackLayerResponse,
 };
 use std::path::{Component, PathBuf};
 use tokio::task::spawn_blocking;
@@ -58,6 +59,11 @@ impl ImageService for Image {
     async fn list_mounts(&self, _: CallContext, request: ListMountsRequest) -> Result<ListMountsResponse, RpcError> {
         let targets = spawn_blocking(move || mounts::list_mounts(&request.path)).await??;
         Ok(ListMountsResponse { targets })
+    }
+
+    async fn change_files(&self, _: CallContext, request: ChangeFilesRequest) -> Result<ChangeFilesResponse, RpcError> {
+        spawn_blocking(move || files::change_files(&request)).await??;
+        Ok(ChangeFilesResponse {})
     }
 }
 

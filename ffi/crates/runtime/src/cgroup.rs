@@ -80,7 +80,8 @@ pub fn remove(path: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn remove_groups(path: &str) -> io::Result<()> {
+/// Removes the group and those below it, wherever they are still there.
+pub fn remove_groups(path: &str) -> io::Result<()> {
     for tree in trees(path) {
         for group in groups(&tree) {
             match fs::remove_dir(&group) {

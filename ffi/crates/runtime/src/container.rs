@@ -95,23 +95,30 @@ pub(crate) fn check_attach_path(directory: &Path) -> Result<(), RpcError> {
     )))
 }
 
-/// Lets the container's process begin.
-pub fn start(settings: &Settings, id: &str) -> Result<(), RpcError> {
+/// Lets the container's process begin. Returns when that was.
+pub fn start(settings: &Settings, id: &str) -> Result<String, RpcError> {
     let record = Record::find(settings, id)?;
+    let before = record.started_at();
     if !oci_runtime::is_waiting(settings, id) {
-        return match record.started_at().is_empty() {
-            false => Ok(()),
+        return match before.is_empty() {
+            false => Ok(before),
             true => Err(RpcError::failed_precondition(format!(
                 "Cannot start container {id:?} as it must have been created: it ended before its start"
             ))),
         };
     }
+    if !before.is_empty() {
+        oci_runtime::start(settings, id, true)?;
+        return Ok(before);
+    }
     let started = record.directory.join(files::STARTED);
-    fs::write(&started, time::now()).doing(|| format!("Cannot start container {id:?}"))?;
-    oci_runtime::start(settings, id).inspect_err(|_| {
+    let now = time::now();
+    fs::write(&started, &now).doing(|| format!("Cannot start container {id:?}"))?;
+    oci_runtime::start(settings, id, false).inspect_err(|_| {
         // That it did not start is told by the error.
         let _ = fs::remove_file(&started);
-    })
+    })?;
+    Ok(now)
 }
 
 /// What has ended gets no signal, and that is no error.
@@ -157,11 +164,19 @@ pub fn delete(settings: &Settings, id: &str) -> Result<(), RpcError> {
         cgroup::kill(path).doing(doing)?;
     }
     end_shim(&record).doing(doing)?;
-    oci_runtime::delete(settings, id)?;
-    if let Some(path) = &cgroup {
-        cgroup::remove(path).doing(doing)?;
+    if !forget(settings, id, cgroup.as_deref()) {
+        oci_runtime::delete(settings, id)?;
+        if let Some(path) = &cgroup {
+            cgroup::remove(path).doing(doing)?;
+        }
     }
     Record::remove(settings, id)
+}
+
+/// What a call of the runtime would do, without one. False where it must be made.
+fn forget(settings: &Settings, id: &str, cgroup: Option<&str>) -> bool {
+    let is_known = oci_runtime::is_of_crun(settings, id);
+    is_known && cgroup.is_some_and(|path| cgroup::remove(path).is_ok()) && oci_runtime::forget(settings, id)
 }
 
 /// Waits until the shim has written down the end, or ends it: what it watched is gone.

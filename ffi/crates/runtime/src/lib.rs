@@ -28,4 +28,4 @@ pub use pause::ensure as share_processes;
 pub use sandbox::{create_sandbox, remove_sandbox};
 pub use service::service;
 pub use settings::Settings;
-pub use watch::{Stop, Watcher};
+pub use watch::{News, Stop, Watcher};

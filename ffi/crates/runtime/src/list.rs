@@ -27,7 +27,7 @@ pub fn is_alive(record: &Record) -> bool {
     record.shim_pid().is_some() && record.exit().is_none()
 }
 
-fn state(settings: &Settings, id: String, record: &Record) -> ContainerState {
+pub fn state(settings: &Settings, id: String, record: &Record) -> ContainerState {
     let mut state = ContainerState {
         directory: record.directory.display().to_string(),
         started_at: record.started_at(),

@@ -4,6 +4,7 @@ use crate::settings::Settings;
 use k3ts_frames::{ErrorContext, RpcError};
 use k3ts_shim::files;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -79,12 +80,16 @@ impl Record {
         let names = entries
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok());
-        let mut ids: Vec<String> = names
-            .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
-            .filter(|id| check_id(id).is_ok())
-            .collect();
+        let mut ids: Vec<String> = names.filter_map(|name| Record::id_of(name.as_ref())).collect();
         ids.sort();
         Ok(ids)
+    }
+
+    /// Whose record a file of that name is, if it is one.
+    pub fn id_of(file: &OsStr) -> Option<String> {
+        let id = file.to_str()?.strip_suffix(".json")?;
+        check_id(id).ok()?;
+        Some(id.to_owned())
     }
 
     pub fn exit(&self) -> Option<Exit> {

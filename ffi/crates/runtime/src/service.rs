@@ -1,9 +1,9 @@
 //! The calls, each on a thread that may block.
 
 use crate::settings::Settings;
-use crate::watch::Watcher;
+use crate::watch::{News, Watcher};
 use crate::{cgroup, container, exec, list, oci_runtime, pause, sandbox};
-use k3ts_frames::{CallContext, RpcError, ServerStream, Service};
+use k3ts_frames::{CallContext, ErrorContext, RpcError, ServerStream, Service};
 use k3ts_proto::v1::{
     CreateContainerRequest, CreateContainerResponse, CreateSandboxRequest, CreateSandboxResponse,
     DeleteContainerRequest, DeleteContainerResponse, ListContainersRequest, ListContainersResponse,
@@ -94,7 +94,11 @@ impl RuntimeService for Runtime {
         _: CallContext,
         request: RemoveSandboxRequest,
     ) -> Result<RemoveSandboxResponse, RpcError> {
-        spawn_blocking(move || sandbox::remove_sandbox(&request.directory)).await??;
+        spawn_blocking(move || {
+            sandbox::remove_sandbox(&request.directory)?;
+            cgroup::remove_groups(&request.cgroup).doing(|| format!("Cannot remove the cgroup {:?}", request.cgroup))
+        })
+        .await??;
         Ok(RemoveSandboxResponse {})
     }
 
@@ -112,9 +116,10 @@ impl RuntimeService for Runtime {
         _: CallContext,
         request: StartContainerRequest,
     ) -> Result<StartContainerResponse, RpcError> {
-        self.run(move |settings| container::start(settings, &request.id))
+        let started_at = self
+            .run(move |settings| container::start(settings, &request.id))
             .await?;
-        Ok(StartContainerResponse {})
+        Ok(StartContainerResponse { started_at })
     }
 
     async fn signal_container(
@@ -166,8 +171,9 @@ impl RuntimeService for Runtime {
                     }
                 }
             })?;
-        while let Some(ids) = receiver.recv().await {
-            responses.send(WatchContainersResponse { ids: ids? }).await?;
+        while let Some(news) = receiver.recv().await {
+            let News { ids, containers } = news?;
+            responses.send(WatchContainersResponse { ids, containers }).await?;
         }
         Ok(())
     }

@@ -4,9 +4,10 @@ mod support;
 
 use k3ts_frames::Code;
 use k3ts_proto::v1::ContainerStatus;
-use k3ts_runtime::Watcher;
+use k3ts_runtime::{News, Watcher};
 use serde_json::json;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use support::{Node, wait_until};
 
@@ -176,35 +177,71 @@ fn news_come_of_starts_and_ends_and_losses() {
     let (sender, news) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
         watcher
-            .map(|ids| ids.unwrap())
-            .for_each(|ids| sender.send(ids).unwrap())
+            .map(|news| news.unwrap())
+            .for_each(|news| sender.send(news).unwrap())
     });
-    let told = |id: &str| {
-        while !news
-            .recv_timeout(support::PATIENCE)
-            .unwrap()
-            .iter()
-            .any(|told| told == id)
-        {}
+    // Until there is news of it, and of nothing that did not change.
+    let told = |id: &str| loop {
+        let News { ids, containers } = news.recv_timeout(support::PATIENCE).unwrap();
+        assert_eq!(ids, containers.iter().map(|one| one.id.clone()).collect::<Vec<_>>());
+        if let Some(at) = ids.iter().position(|told| told == id) {
+            return containers[at].status();
+        }
     };
     let mut after = node.container("after", &["sh", "-c", "cat; exit 4"]);
     (after.request.stdin, after.request.stdin_once) = (true, true);
     after.run();
     told(after.id());
     after.attach().end_input();
-    wait_until(|| {
-        told(after.id());
-        (after.status() == Some(ContainerStatus::Exited)).then_some(())
-    });
+    while told(after.id()) != ContainerStatus::Exited {}
     kill(
         fs::read_to_string(before.directory.join("shim.pid"))
             .unwrap()
             .parse()
             .unwrap(),
     );
-    told(before.id());
+    assert_eq!(told(before.id()), ContainerStatus::Lost);
     drop(stop);
     thread.join().unwrap();
+}
+
+#[test]
+fn a_start_that_was_cut_short_is_ended_by_the_next() {
+    let node = Node::new();
+    let container = node.container("a", &["sleep", "1000"]);
+    container.create().unwrap();
+    // All but its last step: the container goes on, and still looks as if it waited.
+    fs::write(container.directory.join("started"), "2026-01-02T03:04:05.000000006Z").unwrap();
+    let fifo = node.path(&format!("state/runtime/{}/exec.fifo", container.id()));
+    if !fifo.exists() {
+        return; // Another runtime than crun.
+    }
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&fifo)
+        .unwrap()
+        .write_all(&[0])
+        .unwrap();
+    wait_until(|| (container.program() == "sleep").then_some(()));
+    assert_eq!(container.status(), Some(ContainerStatus::Created));
+    container.start();
+    let state = container.state().unwrap();
+    assert_eq!(state.status(), ContainerStatus::Running);
+    assert_eq!(state.started_at, "2026-01-02T03:04:05.000000006Z");
+}
+
+#[test]
+fn what_ended_before_its_start_was_not_started() {
+    let node = Node::new();
+    let container = node.container("a", &["true"]);
+    kill(container.create().unwrap());
+    container.wait_for_exit();
+    let error = k3ts_runtime::start(&node.settings, container.id()).unwrap_err();
+    assert!(error.message.contains(container.id()), "{}", error.message);
+    assert_eq!(container.state().unwrap().started_at, "");
+    container.delete();
+    assert!(!node.path(&format!("state/runtime/{}", container.id())).exists());
+    assert!(node.groups(&format!("{}/pod/a", node.cgroup())).is_empty());
 }
 
 /// The child of the test after it.

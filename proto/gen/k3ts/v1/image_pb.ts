@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file k3ts/v1/image.proto.
  */
 export const file_k3ts_v1_image: GenFile = /*@__PURE__*/
-  fileDesc("ChNrM3RzL3YxL2ltYWdlLnByb3RvEgdrM3RzLnYxImwKElVucGFja0xheWVyUmVxdWVzdBIMCgRibG9iGAEgASgJEhIKCm1lZGlhX3R5cGUYAiABKAkSDwoHZGlmZl9pZBgDIAEoCRIOCgZ0YXJnZXQYBCABKAkSEwoLbGltaXRfYnl0ZXMYBSABKAQiNQoTVW5wYWNrTGF5ZXJSZXNwb25zZRINCgVieXRlcxgBIAEoBBIPCgdlbnRyaWVzGAIgASgEIk0KFUV4dHJhY3RBcmNoaXZlUmVxdWVzdBIPCgdhcmNoaXZlGAEgASgJEg4KBnRhcmdldBgCIAEoCRITCgtsaW1pdF9ieXRlcxgDIAEoBCIpChZFeHRyYWN0QXJjaGl2ZVJlc3BvbnNlEg8KB2VudHJpZXMYASABKAQiTQoMTW91bnRSZXF1ZXN0EgwKBHR5cGUYASABKAkSDgoGc291cmNlGAIgASgJEg4KBnRhcmdldBgDIAEoCRIPCgdvcHRpb25zGAQgAygJIg8KDU1vdW50UmVzcG9uc2UiPgoQQmluZEJlbG93UmVxdWVzdBIMCgRyb290GAEgASgJEgwKBHBhdGgYAiABKAkSDgoGdGFyZ2V0GAMgASgJIhMKEUJpbmRCZWxvd1Jlc3BvbnNlIiMKEk1lYXN1cmVEaXNrUmVxdWVzdBINCgVwYXRocxgBIAMoCSI5ChNNZWFzdXJlRGlza1Jlc3BvbnNlEiIKBnVzYWdlcxgBIAMoCzISLmszdHMudjEuRGlza1VzYWdlIioKCURpc2tVc2FnZRINCgVieXRlcxgBIAEoBBIOCgZpbm9kZXMYAiABKAQiIAoOVW5tb3VudFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJIhEKD1VubW91bnRSZXNwb25zZSIhChFMaXN0TW91bnRzUmVxdWVzdBIMCgRwYXRoGAEgASgJIiUKEkxpc3RNb3VudHNSZXNwb25zZRIPCgd0YXJnZXRzGAEgAygJMvYDCgxJbWFnZVNlcnZpY2USSAoLVW5wYWNrTGF5ZXISGy5rM3RzLnYxLlVucGFja0xheWVyUmVxdWVzdBocLmszdHMudjEuVW5wYWNrTGF5ZXJSZXNwb25zZRJRCg5FeHRyYWN0QXJjaGl2ZRIeLmszdHMudjEuRXh0cmFjdEFyY2hpdmVSZXF1ZXN0Gh8uazN0cy52MS5FeHRyYWN0QXJjaGl2ZVJlc3BvbnNlEjYKBU1vdW50EhUuazN0cy52MS5Nb3VudFJlcXVlc3QaFi5rM3RzLnYxLk1vdW50UmVzcG9uc2USQgoJQmluZEJlbG93EhkuazN0cy52MS5CaW5kQmVsb3dSZXF1ZXN0GhouazN0cy52MS5CaW5kQmVsb3dSZXNwb25zZRJICgtNZWFzdXJlRGlzaxIbLmszdHMudjEuTWVhc3VyZURpc2tSZXF1ZXN0GhwuazN0cy52MS5NZWFzdXJlRGlza1Jlc3BvbnNlEjwKB1VubW91bnQSFy5rM3RzLnYxLlVubW91bnRSZXF1ZXN0GhguazN0cy52MS5Vbm1vdW50UmVzcG9uc2USRQoKTGlzdE1vdW50cxIaLmszdHMudjEuTGlzdE1vdW50c1JlcXVlc3QaGy5rM3RzLnYxLkxpc3RNb3VudHNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChNrM3RzL3YxL2ltYWdlLnByb3RvEgdrM3RzLnYxImwKElVucGFja0xheWVyUmVxdWVzdBIMCgRibG9iGAEgASgJEhIKCm1lZGlhX3R5cGUYAiABKAkSDwoHZGlmZl9pZBgDIAEoCRIOCgZ0YXJnZXQYBCABKAkSEwoLbGltaXRfYnl0ZXMYBSABKAQiNQoTVW5wYWNrTGF5ZXJSZXNwb25zZRINCgVieXRlcxgBIAEoBBIPCgdlbnRyaWVzGAIgASgEIk0KFUV4dHJhY3RBcmNoaXZlUmVxdWVzdBIPCgdhcmNoaXZlGAEgASgJEg4KBnRhcmdldBgCIAEoCRITCgtsaW1pdF9ieXRlcxgDIAEoBCIpChZFeHRyYWN0QXJjaGl2ZVJlc3BvbnNlEg8KB2VudHJpZXMYASABKAQiTQoMTW91bnRSZXF1ZXN0EgwKBHR5cGUYASABKAkSDgoGc291cmNlGAIgASgJEg4KBnRhcmdldBgDIAEoCRIPCgdvcHRpb25zGAQgAygJIg8KDU1vdW50UmVzcG9uc2UiPgoQQmluZEJlbG93UmVxdWVzdBIMCgRyb290GAEgASgJEgwKBHBhdGgYAiABKAkSDgoGdGFyZ2V0GAMgASgJIhMKEUJpbmRCZWxvd1Jlc3BvbnNlIiMKEk1lYXN1cmVEaXNrUmVxdWVzdBINCgVwYXRocxgBIAMoCSI5ChNNZWFzdXJlRGlza1Jlc3BvbnNlEiIKBnVzYWdlcxgBIAMoCzISLmszdHMudjEuRGlza1VzYWdlIioKCURpc2tVc2FnZRINCgVieXRlcxgBIAEoBBIOCgZpbm9kZXMYAiABKAQiIAoOVW5tb3VudFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJIhEKD1VubW91bnRSZXNwb25zZSIhChFMaXN0TW91bnRzUmVxdWVzdBIMCgRwYXRoGAEgASgJIiUKEkxpc3RNb3VudHNSZXNwb25zZRIPCgd0YXJnZXRzGAEgAygJIjYKEkNoYW5nZUZpbGVzUmVxdWVzdBIgCgVzdGVwcxgBIAMoCzIRLmszdHMudjEuRmlsZVN0ZXAiFQoTQ2hhbmdlRmlsZXNSZXNwb25zZSLyAgoIRmlsZVN0ZXASMAoObWFrZV9kaXJlY3RvcnkYASABKAsyFi5rM3RzLnYxLk1ha2VEaXJlY3RvcnlIABIoCgp3cml0ZV9maWxlGAIgASgLMhIuazN0cy52MS5Xcml0ZUZpbGVIABImCgltYWtlX2xpbmsYAyABKAsyES5rM3RzLnYxLk1ha2VMaW5rSAASKgoLcmVuYW1lX2ZpbGUYBCABKAsyEy5rM3RzLnYxLlJlbmFtZUZpbGVIABIqCgtyZW1vdmVfZmlsZRgFIAEoCzITLmszdHMudjEuUmVtb3ZlRmlsZUgAEiYKBW1vdW50GAYgASgLMhUuazN0cy52MS5Nb3VudFJlcXVlc3RIABIqCgd1bm1vdW50GAcgASgLMhcuazN0cy52MS5Vbm1vdW50UmVxdWVzdEgAEi4KDXVubW91bnRfYmVsb3cYCCABKAsyFS5rM3RzLnYxLlVubW91bnRCZWxvd0gAQgYKBHN0ZXAiKwoNTWFrZURpcmVjdG9yeRIMCgRwYXRoGAEgASgJEgwKBG1vZGUYAiABKA0ibwoJV3JpdGVGaWxlEgwKBHBhdGgYASABKAkSDwoHY29udGVudBgCIAEoDBIMCgRtb2RlGAMgASgNEgsKA3VpZBgEIAEoDRILCgNnaWQYBSABKA0SDQoFd2hvbGUYBiABKAgSDAoEc3luYxgHIAEoCCIoCghNYWtlTGluaxIOCgZ0YXJnZXQYASABKAkSDAoEcGF0aBgCIAEoCSImCgpSZW5hbWVGaWxlEgwKBGZyb20YASABKAkSCgoCdG8YAiABKAkiKQoKUmVtb3ZlRmlsZRIMCgRwYXRoGAEgASgJEg0KBWJlbG93GAIgASgIIhwKDFVubW91bnRCZWxvdxIMCgRwYXRoGAEgASgJMsAECgxJbWFnZVNlcnZpY2USSAoLVW5wYWNrTGF5ZXISGy5rM3RzLnYxLlVucGFja0xheWVyUmVxdWVzdBocLmszdHMudjEuVW5wYWNrTGF5ZXJSZXNwb25zZRJRCg5FeHRyYWN0QXJjaGl2ZRIeLmszdHMudjEuRXh0cmFjdEFyY2hpdmVSZXF1ZXN0Gh8uazN0cy52MS5FeHRyYWN0QXJjaGl2ZVJlc3BvbnNlEjYKBU1vdW50EhUuazN0cy52MS5Nb3VudFJlcXVlc3QaFi5rM3RzLnYxLk1vdW50UmVzcG9uc2USQgoJQmluZEJlbG93EhkuazN0cy52MS5CaW5kQmVsb3dSZXF1ZXN0GhouazN0cy52MS5CaW5kQmVsb3dSZXNwb25zZRJICgtNZWFzdXJlRGlzaxIbLmszdHMudjEuTWVhc3VyZURpc2tSZXF1ZXN0GhwuazN0cy52MS5NZWFzdXJlRGlza1Jlc3BvbnNlEjwKB1VubW91bnQSFy5rM3RzLnYxLlVubW91bnRSZXF1ZXN0GhguazN0cy52MS5Vbm1vdW50UmVzcG9uc2USRQoKTGlzdE1vdW50cxIaLmszdHMudjEuTGlzdE1vdW50c1JlcXVlc3QaGy5rM3RzLnYxLkxpc3RNb3VudHNSZXNwb25zZRJICgtDaGFuZ2VGaWxlcxIbLmszdHMudjEuQ2hhbmdlRmlsZXNSZXF1ZXN0GhwuazN0cy52MS5DaGFuZ2VGaWxlc1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message k3ts.v1.UnpackLayerRequest
@@ -337,6 +337,275 @@ export const ListMountsResponseSchema: GenMessage<ListMountsResponse> = /*@__PUR
   messageDesc(file_k3ts_v1_image, 14);
 
 /**
+ * @generated from message k3ts.v1.ChangeFilesRequest
+ */
+export type ChangeFilesRequest = Message<"k3ts.v1.ChangeFilesRequest"> & {
+  /**
+   * @generated from field: repeated k3ts.v1.FileStep steps = 1;
+   */
+  steps: FileStep[];
+};
+
+/**
+ * Describes the message k3ts.v1.ChangeFilesRequest.
+ * Use `create(ChangeFilesRequestSchema)` to create a new message.
+ */
+export const ChangeFilesRequestSchema: GenMessage<ChangeFilesRequest> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 15);
+
+/**
+ * @generated from message k3ts.v1.ChangeFilesResponse
+ */
+export type ChangeFilesResponse = Message<"k3ts.v1.ChangeFilesResponse"> & {
+};
+
+/**
+ * Describes the message k3ts.v1.ChangeFilesResponse.
+ * Use `create(ChangeFilesResponseSchema)` to create a new message.
+ */
+export const ChangeFilesResponseSchema: GenMessage<ChangeFilesResponse> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 16);
+
+/**
+ * @generated from message k3ts.v1.FileStep
+ */
+export type FileStep = Message<"k3ts.v1.FileStep"> & {
+  /**
+   * @generated from oneof k3ts.v1.FileStep.step
+   */
+  step: {
+    /**
+     * @generated from field: k3ts.v1.MakeDirectory make_directory = 1;
+     */
+    value: MakeDirectory;
+    case: "makeDirectory";
+  } | {
+    /**
+     * @generated from field: k3ts.v1.WriteFile write_file = 2;
+     */
+    value: WriteFile;
+    case: "writeFile";
+  } | {
+    /**
+     * @generated from field: k3ts.v1.MakeLink make_link = 3;
+     */
+    value: MakeLink;
+    case: "makeLink";
+  } | {
+    /**
+     * @generated from field: k3ts.v1.RenameFile rename_file = 4;
+     */
+    value: RenameFile;
+    case: "renameFile";
+  } | {
+    /**
+     * @generated from field: k3ts.v1.RemoveFile remove_file = 5;
+     */
+    value: RemoveFile;
+    case: "removeFile";
+  } | {
+    /**
+     * @generated from field: k3ts.v1.MountRequest mount = 6;
+     */
+    value: MountRequest;
+    case: "mount";
+  } | {
+    /**
+     * @generated from field: k3ts.v1.UnmountRequest unmount = 7;
+     */
+    value: UnmountRequest;
+    case: "unmount";
+  } | {
+    /**
+     * @generated from field: k3ts.v1.UnmountBelow unmount_below = 8;
+     */
+    value: UnmountBelow;
+    case: "unmountBelow";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message k3ts.v1.FileStep.
+ * Use `create(FileStepSchema)` to create a new message.
+ */
+export const FileStepSchema: GenMessage<FileStep> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 17);
+
+/**
+ * With its parents. What is there already stays as it is.
+ *
+ * @generated from message k3ts.v1.MakeDirectory
+ */
+export type MakeDirectory = Message<"k3ts.v1.MakeDirectory"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Such as 0755; whatever the umask is.
+   *
+   * @generated from field: uint32 mode = 2;
+   */
+  mode: number;
+};
+
+/**
+ * Describes the message k3ts.v1.MakeDirectory.
+ * Use `create(MakeDirectorySchema)` to create a new message.
+ */
+export const MakeDirectorySchema: GenMessage<MakeDirectory> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 18);
+
+/**
+ * @generated from message k3ts.v1.WriteFile
+ */
+export type WriteFile = Message<"k3ts.v1.WriteFile"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * @generated from field: bytes content = 2;
+   */
+  content: Uint8Array;
+
+  /**
+   * Such as 0644; whatever the umask is.
+   *
+   * @generated from field: uint32 mode = 3;
+   */
+  mode: number;
+
+  /**
+   * Whose it is. Both 0: root's.
+   *
+   * @generated from field: uint32 uid = 4;
+   */
+  uid: number;
+
+  /**
+   * @generated from field: uint32 gid = 5;
+   */
+  gid: number;
+
+  /**
+   * Written beside its place and renamed: readers see the old or the new content. Else written where it is, for those
+   * that have it mounted.
+   *
+   * @generated from field: bool whole = 6;
+   */
+  whole: boolean;
+
+  /**
+   * On disk before it is renamed.
+   *
+   * @generated from field: bool sync = 7;
+   */
+  sync: boolean;
+};
+
+/**
+ * Describes the message k3ts.v1.WriteFile.
+ * Use `create(WriteFileSchema)` to create a new message.
+ */
+export const WriteFileSchema: GenMessage<WriteFile> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 19);
+
+/**
+ * A symbolic one.
+ *
+ * @generated from message k3ts.v1.MakeLink
+ */
+export type MakeLink = Message<"k3ts.v1.MakeLink"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string path = 2;
+   */
+  path: string;
+};
+
+/**
+ * Describes the message k3ts.v1.MakeLink.
+ * Use `create(MakeLinkSchema)` to create a new message.
+ */
+export const MakeLinkSchema: GenMessage<MakeLink> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 20);
+
+/**
+ * @generated from message k3ts.v1.RenameFile
+ */
+export type RenameFile = Message<"k3ts.v1.RenameFile"> & {
+  /**
+   * @generated from field: string from = 1;
+   */
+  from: string;
+
+  /**
+   * @generated from field: string to = 2;
+   */
+  to: string;
+};
+
+/**
+ * Describes the message k3ts.v1.RenameFile.
+ * Use `create(RenameFileSchema)` to create a new message.
+ */
+export const RenameFileSchema: GenMessage<RenameFile> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 21);
+
+/**
+ * What is not there is not an error.
+ *
+ * @generated from message k3ts.v1.RemoveFile
+ */
+export type RemoveFile = Message<"k3ts.v1.RemoveFile"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * A directory goes with all that is in it. Refused, wherever it has come to, when something is mounted there: what is
+   * mounted is not the directory's.
+   *
+   * @generated from field: bool below = 2;
+   */
+  below: boolean;
+};
+
+/**
+ * Describes the message k3ts.v1.RemoveFile.
+ * Use `create(RemoveFileSchema)` to create a new message.
+ */
+export const RemoveFileSchema: GenMessage<RemoveFile> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 22);
+
+/**
+ * Every mount at or below the path, deepest first.
+ *
+ * @generated from message k3ts.v1.UnmountBelow
+ */
+export type UnmountBelow = Message<"k3ts.v1.UnmountBelow"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+};
+
+/**
+ * Describes the message k3ts.v1.UnmountBelow.
+ * Use `create(UnmountBelowSchema)` to create a new message.
+ */
+export const UnmountBelowSchema: GenMessage<UnmountBelow> = /*@__PURE__*/
+  messageDesc(file_k3ts_v1_image, 23);
+
+/**
  * Image layers and mounts, native. Paths are absolute.
  *
  * @generated from service k3ts.v1.ImageService
@@ -416,6 +685,16 @@ export const ImageService: GenService<{
     methodKind: "unary";
     input: typeof ListMountsRequestSchema;
     output: typeof ListMountsResponseSchema;
+  },
+  /**
+   * Does one step after the other, and none after one that has failed: what a pod has on this disk, in one call.
+   *
+   * @generated from rpc k3ts.v1.ImageService.ChangeFiles
+   */
+  changeFiles: {
+    methodKind: "unary";
+    input: typeof ChangeFilesRequestSchema;
+    output: typeof ChangeFilesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_k3ts_v1_image, 0);

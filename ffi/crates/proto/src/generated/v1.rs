@@ -1256,6 +1256,192 @@ impl ::prost::Name for ListMountsResponse {
         "/k3ts.v1.ListMountsResponse".into()
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangeFilesRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub steps: ::prost::alloc::vec::Vec<FileStep>,
+}
+impl ::prost::Name for ChangeFilesRequest {
+    const NAME: &'static str = "ChangeFilesRequest";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.ChangeFilesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.ChangeFilesRequest".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeFilesResponse {}
+impl ::prost::Name for ChangeFilesResponse {
+    const NAME: &'static str = "ChangeFilesResponse";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.ChangeFilesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.ChangeFilesResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FileStep {
+    #[prost(oneof = "file_step::Step", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    pub step: ::core::option::Option<file_step::Step>,
+}
+/// Nested message and enum types in `FileStep`.
+pub mod file_step {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Step {
+        #[prost(message, tag = "1")]
+        MakeDirectory(super::MakeDirectory),
+        #[prost(message, tag = "2")]
+        WriteFile(super::WriteFile),
+        #[prost(message, tag = "3")]
+        MakeLink(super::MakeLink),
+        #[prost(message, tag = "4")]
+        RenameFile(super::RenameFile),
+        #[prost(message, tag = "5")]
+        RemoveFile(super::RemoveFile),
+        #[prost(message, tag = "6")]
+        Mount(super::MountRequest),
+        #[prost(message, tag = "7")]
+        Unmount(super::UnmountRequest),
+        #[prost(message, tag = "8")]
+        UnmountBelow(super::UnmountBelow),
+    }
+}
+impl ::prost::Name for FileStep {
+    const NAME: &'static str = "FileStep";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.FileStep".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.FileStep".into()
+    }
+}
+/// With its parents. What is there already stays as it is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MakeDirectory {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// Such as 0755; whatever the umask is.
+    #[prost(uint32, tag = "2")]
+    pub mode: u32,
+}
+impl ::prost::Name for MakeDirectory {
+    const NAME: &'static str = "MakeDirectory";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.MakeDirectory".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.MakeDirectory".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WriteFile {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub content: ::prost::bytes::Bytes,
+    /// Such as 0644; whatever the umask is.
+    #[prost(uint32, tag = "3")]
+    pub mode: u32,
+    /// Whose it is. Both 0: root's.
+    #[prost(uint32, tag = "4")]
+    pub uid: u32,
+    #[prost(uint32, tag = "5")]
+    pub gid: u32,
+    /// Written beside its place and renamed: readers see the old or the new content. Else written where it is, for those
+    /// that have it mounted.
+    #[prost(bool, tag = "6")]
+    pub whole: bool,
+    /// On disk before it is renamed.
+    #[prost(bool, tag = "7")]
+    pub sync: bool,
+}
+impl ::prost::Name for WriteFile {
+    const NAME: &'static str = "WriteFile";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.WriteFile".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.WriteFile".into()
+    }
+}
+/// A symbolic one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MakeLink {
+    #[prost(string, tag = "1")]
+    pub target: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+}
+impl ::prost::Name for MakeLink {
+    const NAME: &'static str = "MakeLink";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.MakeLink".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.MakeLink".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenameFile {
+    #[prost(string, tag = "1")]
+    pub from: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub to: ::prost::alloc::string::String,
+}
+impl ::prost::Name for RenameFile {
+    const NAME: &'static str = "RenameFile";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.RenameFile".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.RenameFile".into()
+    }
+}
+/// What is not there is not an error.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveFile {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// A directory goes with all that is in it. Refused, wherever it has come to, when something is mounted there: what is
+    /// mounted is not the directory's.
+    #[prost(bool, tag = "2")]
+    pub below: bool,
+}
+impl ::prost::Name for RemoveFile {
+    const NAME: &'static str = "RemoveFile";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.RemoveFile".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.RemoveFile".into()
+    }
+}
+/// Every mount at or below the path, deepest first.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnmountBelow {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+}
+impl ::prost::Name for UnmountBelow {
+    const NAME: &'static str = "UnmountBelow";
+    const PACKAGE: &'static str = "k3ts.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "k3ts.v1.UnmountBelow".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/k3ts.v1.UnmountBelow".into()
+    }
+}
 /// Image layers and mounts, native. Paths are absolute.
 pub trait ImageService: Send + Sync + 'static {
     /// Unpacks one layer into a directory of its own, as a lower directory for overlayfs: whiteouts become
@@ -1318,6 +1504,14 @@ pub trait ImageService: Send + Sync + 'static {
         request: ListMountsRequest,
     ) -> impl ::core::future::Future<
         Output = Result<ListMountsResponse, ::k3ts_frames::RpcError>,
+    > + Send;
+    /// Does one step after the other, and none after one that has failed: what a pod has on this disk, in one call.
+    fn change_files(
+        &self,
+        context: ::k3ts_frames::CallContext,
+        request: ChangeFilesRequest,
+    ) -> impl ::core::future::Future<
+        Output = Result<ChangeFilesResponse, ::k3ts_frames::RpcError>,
     > + Send;
 }
 /// Puts a [`ImageService`] into a router.
@@ -1388,6 +1582,15 @@ impl<T: ImageService> ::k3ts_frames::Service for ImageServiceServer<T> {
                         .await
                 })
             }
+            "ChangeFiles" => {
+                Box::pin(async move {
+                    let request = ::prost::Message::decode(request)?;
+                    responses
+                        .of()
+                        .send(self.0.change_files(context, request).await?)
+                        .await
+                })
+            }
             _ => {
                 Box::pin(async move {
                     Err(
@@ -1454,6 +1657,13 @@ impl ImageServiceClient {
         options: ::k3ts_frames::CallOptions,
     ) -> Result<ListMountsResponse, ::k3ts_frames::RpcError> {
         self.0.call_unary("k3ts.v1.ImageService/ListMounts", request, options).await
+    }
+    pub async fn change_files(
+        &self,
+        request: &ChangeFilesRequest,
+        options: ::k3ts_frames::CallOptions,
+    ) -> Result<ChangeFilesResponse, ::k3ts_frames::RpcError> {
+        self.0.call_unary("k3ts.v1.ImageService/ChangeFiles", request, options).await
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3506,6 +3716,9 @@ impl ::prost::Name for CreateSandboxResponse {
 pub struct RemoveSandboxRequest {
     #[prost(string, tag = "1")]
     pub directory: ::prost::alloc::string::String,
+    /// The pod's, such as `/k3ts/UID`, in every hierarchy; with what is left below it. Empty: none.
+    #[prost(string, tag = "2")]
+    pub cgroup: ::prost::alloc::string::String,
 }
 impl ::prost::Name for RemoveSandboxRequest {
     const NAME: &'static str = "RemoveSandboxRequest";
@@ -3591,8 +3804,12 @@ impl ::prost::Name for StartContainerRequest {
         "/k3ts.v1.StartContainerRequest".into()
     }
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct StartContainerResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartContainerResponse {
+    /// RFC 3339.
+    #[prost(string, tag = "1")]
+    pub started_at: ::prost::alloc::string::String,
+}
 impl ::prost::Name for StartContainerResponse {
     const NAME: &'static str = "StartContainerResponse";
     const PACKAGE: &'static str = "k3ts.v1";
@@ -3738,11 +3955,14 @@ impl ::prost::Name for WatchContainersRequest {
         "/k3ts.v1.WatchContainersRequest".into()
     }
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchContainersResponse {
     /// What changed. Several changes may come as one.
     #[prost(string, repeated, tag = "1")]
     pub ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What each of them is like now; those that were deleted meanwhile are left out.
+    #[prost(message, repeated, tag = "2")]
+    pub containers: ::prost::alloc::vec::Vec<ContainerState>,
 }
 impl ::prost::Name for WatchContainersResponse {
     const NAME: &'static str = "WatchContainersResponse";

@@ -193,6 +193,13 @@ impl Container<'_> {
         wait_until(|| self.state().filter(|state| state.status() == ContainerStatus::Exited))
     }
 
+    /// The name of what its first process runs.
+    pub fn program(&self) -> String {
+        let pid = self.state().unwrap().pid;
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+        name.trim().to_owned()
+    }
+
     pub fn log(&self) -> String {
         fs::read_to_string(&self.request.log_path).unwrap_or_default()
     }
