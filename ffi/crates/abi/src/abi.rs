@@ -37,6 +37,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 
+use k3ts_frames::say;
+
 use crate::connection::{Connection, Refusal};
 use crate::services;
 
@@ -64,7 +66,7 @@ pub extern "C" fn k3ts_open(deliver: Deliver) -> *mut Connection {
     match opened {
         Ok(Ok(connection)) => Box::into_raw(Box::new(connection)),
         Ok(Err(error)) => {
-            eprintln!("Cannot open the native services: {error}");
+            say(&format!("Cannot open the native services: {error}"));
             std::ptr::null_mut()
         }
         Err(_) => std::ptr::null_mut(),
@@ -88,7 +90,7 @@ pub unsafe extern "C" fn k3ts_submit(handle: *const Connection, frames: *const u
         Ok(Err(Refusal::Closed)) => CLOSED,
         Ok(Err(Refusal::Busy)) => BUSY,
         Ok(Err(Refusal::Malformed(error))) => {
-            eprintln!("Cannot take frames from JavaScript: {error}");
+            say(&format!("Cannot take frames from JavaScript: {error}"));
             MALFORMED
         }
         Err(_) => FAILED,
@@ -114,4 +116,41 @@ pub unsafe extern "C" fn k3ts_free(handle: *mut Connection) {
     // SAFETY: made by `Box::into_raw` in `k3ts_open`, and given back once by this function's contract.
     let connection = unsafe { Box::from_raw(handle) };
     let _ = catch_unwind(AssertUnwindSafe(|| drop(connection)));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::process::Command;
+
+    use super::*;
+
+    const INSIDE: &str = "K3TS_TEST_STDERR_IS_FULL";
+
+    extern "C" fn deliver(_frames: *const u8, _length: usize) {}
+
+    /// A panic would end the process, as nothing may unwind into C: so it runs in one of its own.
+    #[test]
+    fn what_cannot_be_said_is_no_reason_to_fail() {
+        if std::env::var_os(INSIDE).is_some() {
+            let handle = k3ts_open(deliver);
+            let nonsense = [0xff; 64];
+            // SAFETY: the handle is open, and the bytes are as many as is said.
+            assert_eq!(
+                unsafe { k3ts_submit(handle, nonsense.as_ptr(), nonsense.len()) },
+                MALFORMED
+            );
+            // SAFETY: nothing uses the handle any more.
+            unsafe { k3ts_close(handle) };
+            return;
+        }
+        let name = "abi::tests::what_cannot_be_said_is_no_reason_to_fail";
+        let mut inside = Command::new(std::env::current_exe().unwrap());
+        inside.args([name, "--exact", "--nocapture"]).env(INSIDE, "1");
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = inside.stderr(full).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{}: {said}", output.status);
+        assert!(said.contains("1 passed"), "{said}");
+    }
 }

@@ -25,7 +25,7 @@ pub use context::{CallContext, ServerStream};
 pub use error::{Code, ErrorContext, ErrorDetail, RpcError};
 pub use queue::{FrameQueue, QUEUE_BYTES_MAX};
 pub use router::{CallFuture, Router, Service};
-pub use serve::{serve, serve_unix};
+pub use serve::{say, serve, serve_unix};
 pub use tokio_util::sync::CancellationToken;
 
 /// Most calls of one connection that are open at a time; more are refused with `resource_exhausted`.

@@ -99,8 +99,8 @@ pub async fn serve_unix(listener: UnixListener, router: Arc<Router>, cancelled: 
     connections.wait().await;
 }
 
-/// `eprintln!` would panic once nobody reads standard error any more.
-fn say(line: &str) {
+/// A line to standard error. `eprintln!` would panic once nobody reads that any more, or the disk behind it is full.
+pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
