@@ -1,5 +1,5 @@
-import { equal, match } from "node:assert/strict";
-import { buildError, wrapperModule } from "./go.ts";
+import { equal, match, rejects } from "node:assert/strict";
+import { buildError, checkProgram, wrapperModule } from "./go.ts";
 
 const REPLACED = {
   Go: "1.25.0",
@@ -46,4 +46,26 @@ Deno.test("a registry that cannot be reached is said to be that, in one line", (
 Deno.test("any other failure is told with the last that the compiler said", () => {
   const { message } = buildError("m 1.0.0", 2, ["# example.org/m", "./main.go:1:1: undefined: x"], "https://registry");
   equal(message, "Cannot build m 1.0.0: go ended with exit 2\n# example.org/m\n./main.go:1:1: undefined: x");
+});
+
+Deno.test("a program that does not answer as its version does is refused", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "k3ts-peers-" });
+  try {
+    const path = `${folder}/kine`;
+    const check = { args: ["--version"], says: "kine version v0.14.6" };
+    const program = (script: string) => Deno.writeTextFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    await program('[ "$*" = --version ] && echo "kine version v0.14.6 (HEAD)" >&2; exit 1');
+    await checkProgram(path, "kine", check);
+    await program("echo kine version v0.14.5");
+    await rejects(
+      checkProgram(path, "kine", check),
+      /must say "kine version v0\.14\.6": it says "kine version v0\.14\.5"$/,
+    );
+    await program("exit 0");
+    await rejects(checkProgram(path, "kine", check), /Cannot use the kine that was built .* it says ""$/);
+    await Deno.writeTextFile(path, "no program");
+    await rejects(checkProgram(path, "kine", check));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
