@@ -136,10 +136,8 @@ mod tests {
             let handle = k3ts_open(deliver);
             let nonsense = [0xff; 64];
             // SAFETY: the handle is open, and the bytes are as many as is said.
-            assert_eq!(
-                unsafe { k3ts_submit(handle, nonsense.as_ptr(), nonsense.len()) },
-                MALFORMED
-            );
+            let answer = unsafe { k3ts_submit(handle, nonsense.as_ptr(), nonsense.len()) };
+            assert_eq!(answer, MALFORMED);
             // SAFETY: nothing uses the handle any more.
             unsafe { k3ts_close(handle) };
             return;
