@@ -1,7 +1,7 @@
 /** Waiting until what was started serves; and what to say when it does not. */
 import { createClient } from "@connectrpc/connect";
 import { delay, loadKubeconfig } from "@k3ts/client";
-import { type Lease, type Node, resources } from "@k3ts/model";
+import { findCondition, type Lease, type Node, resources } from "@k3ts/model";
 import { ClusterService, type ProcessStatus } from "@k3ts/proto";
 import { type Connection, connectTo } from "../connection.ts";
 import { Problem } from "../problem.ts";
@@ -43,13 +43,17 @@ export async function whileStarting<T>(
       }
     }
   })();
+  const working = work(deadline);
   try {
-    return await Promise.race([work(deadline), trouble as Promise<never>]);
+    return await Promise.race([working, trouble as Promise<never>]);
   } catch (error) {
     if (signal.aborted || !deadline.aborted) throw error;
+    // What waited knows best for what.
+    const last: unknown = await working.catch((error) => error);
     const { processes } = await supervisor.getStatus({}).catch(() => ({ processes: [] }));
+    const title = `Not everything was ready within ${READY_MS_MAX / 1000} s.`;
     throw new Problem(
-      await soFar(`Not everything was ready within ${READY_MS_MAX / 1000} s.`, dataDir, processes),
+      await soFar(last instanceof Problem ? `${title}\n${last.message}` : title, dataDir, processes),
       `The logs: ${dataDir}/logs`,
       { cause: error },
     );
@@ -133,22 +137,26 @@ async function hasIdentity(node: string): Promise<boolean> {
   return there.every(Boolean) && !await exists(`${node}/node.key.next`);
 }
 
-/** @param since milliseconds since the epoch: what a node said in an earlier life does not count */
+/**
+ * @param since milliseconds since the epoch: what a node said in an earlier life does not count
+ * @throws {Problem} when the signal fires before, with what the node has said last
+ */
 export async function nodeReady({ clients }: Connection, name: string, since: number, signal: AbortSignal) {
   const leases = clients.of<Lease>(resources.leases);
   const nodes = clients.of<Node>(resources.nodes);
   const options = { signal, timeoutMs: CALL_MS_MAX };
-  while (true) {
+  let why = "it has given no sign of life";
+  while (!signal.aborted) {
     const lease = await leases.get(name, { namespace: "kube-node-lease", ...options }).catch(() => undefined);
     if (Date.parse(lease?.spec?.renewTime ?? "") >= since) {
-      if (isReady(await nodes.get(name, options).catch(() => undefined))) return;
+      const node = await nodes.get(name, options).catch(() => undefined);
+      const ready = findCondition(node?.status?.conditions, "Ready");
+      if (ready?.status === "True") return;
+      why = ready?.message ?? why;
     }
-    await delay(LOOK_EVERY_MS, signal);
+    await delay(LOOK_EVERY_MS, signal).catch(() => {}); // the signal, which is looked at
   }
-}
-
-function isReady(node: Node | undefined): boolean {
-  return node?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
+  throw new Problem(`The node ${name} is not Ready: ${why}.`, undefined, { cause: signal.reason });
 }
 
 export async function exists(path: string): Promise<boolean> {

@@ -1,31 +1,31 @@
 /** The cluster to try things on, as a person types it. It has a cache of its own, so that one that is there stays. */
 import { deepEqual, equal, match } from "node:assert/strict";
 import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { nativeFolder } from "@k3ts/ffi";
 import { ensureKubectl } from "@k3ts/tools/kubectl";
 import { CACHE } from "@k3ts/tools/paths";
 import { PEERS_FOLDER } from "@k3ts/tools/peers";
-import { eventually, type Output } from "../e2e/machine.ts";
-
-const MAIN = fileURLToPath(new URL("../cluster/main.ts", import.meta.url));
+import { eventually, type Output, ROOT } from "../e2e/machine.ts";
+import { brokenTree, type Fault } from "./broken_tree.ts";
 
 class Person implements AsyncDisposable {
-  private constructor(readonly cache: string) {}
+  private constructor(readonly cache: string, readonly root: string) {}
 
-  static async start(): Promise<Person> {
+  /** @param root the checkout in which they are */
+  static async start(root = ROOT): Promise<Person> {
     const cache = await Deno.makeTempDir({ prefix: "k3ts-cluster-" });
     await ensureKubectl();
     await Deno.mkdir(`${cache}/k3ts`);
     // What is there already need not be built or downloaded again.
     await Deno.symlink(PEERS_FOLDER, `${cache}/k3ts/peers`);
     await Deno.symlink(`${dirname(CACHE)}/deno`, `${cache}/deno`);
-    return new Person(cache);
+    return new Person(cache, root);
   }
 
   command(...words: string[]): Deno.Command {
     return new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-A", MAIN, ...words],
+      args: ["run", "--quiet", "-A", `${this.root}/tests/cluster/main.ts`, ...words],
+      cwd: this.root,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -99,6 +99,40 @@ Deno.test("nothing is left of a cluster whose start was broken off, or that lost
   await eventually(async () => match((await person.types("status")).stderr, /is no more/));
   equal((await person.types("down")).code, 0);
   deepEqual(await leftOf(kept.test), []);
+});
+
+/** A cluster of one node, of a k3ts with these faults, must not start. @returns what the person is told */
+async function saidOf(...faults: Fault[]): Promise<string> {
+  await using tree = await brokenTree(faults);
+  await using person = await Person.start(tree.root);
+  const starting = person.command("up", "--nodes", "1").spawn();
+  const { test } = await eventually(() => person.state());
+  const { code, stdout, stderr } = await starting.output();
+  deepEqual([code, new TextDecoder().decode(stdout)], [1, ""]);
+  deepEqual(await leftOf(test), []);
+  match((await person.types("status")).stderr, /There is no cluster: start one with/);
+  return new TextDecoder().decode(stderr);
+}
+
+Deno.test("a cluster whose node is never Ready is told to be that, and taken away", async () => {
+  const said = await saidOf({
+    file: "agent/node/node_object.ts",
+    find: '{ type: "Ready", status: "True", reason: "KubeletReady"',
+    replace: '{ type: "Ready", status: "False", reason: "KubeletNotReady"',
+  }, { file: "ctl/components/ready.ts", find: "READY_MS_MAX = 120_000", replace: "READY_MS_MAX = 10_000" });
+  match(
+    said,
+    /^It did not start, and all of it was removed:\n[^]*Not everything was ready within 10 s\.\nThe node n1 is not Ready: /,
+  );
+});
+
+Deno.test("a cluster of which a process does not stay is told by its last words, and taken away", async () => {
+  const said = await saidOf({
+    file: "agent/main.ts",
+    find: 'const dataDir = values["data-dir"];',
+    replace: 'const dataDir = values["data-dir"];\n  console.error("the node is broken");\n  Deno.exit(1);',
+  });
+  match(said, /^It did not start[^]*The process agent ends again and again \(exit 1\)\.[^]*the node is broken/);
 });
 
 /** Files, networks, mounts, cgroups and processes. */

@@ -1,7 +1,7 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { parse } from "yaml";
 import { archivesOf } from "./debian.ts";
-import { mirrorSettings } from "./import.ts";
+import { mirrorSettings, missingFrom } from "./import.ts";
 import { LAYERS } from "./layers.ts";
 import { withFolders } from "./make.ts";
 import { IMAGES, imagesNamed } from "./table.ts";
@@ -58,6 +58,13 @@ Deno.test("the archives of packages are called as apt-get calls them", () => {
     "debconf_1.5.82_all.deb",
     "libc6_2.36-9+deb12u14_amd64.deb",
   ]);
+});
+
+Deno.test("a node has an image when it lists it under its name as what it is", () => {
+  const ids = new Map([["r/a:1", "sha256:aaaabbbb"], ["r/b:1", "sha256:bbbbcccc"]]);
+  deepEqual(missingFrom("IMAGE  ID    SIZE\nr/a:1  aaaa  1 MB\nr/b:1  bbbb  2 MB\n", ids), []);
+  deepEqual(missingFrom("IMAGE  ID    SIZE\nr/a:1  aaaa  1 MB\nr/b:1  aaaa  2 MB\n", ids), ["r/b:1"]);
+  deepEqual(missingFrom("IMAGE  ID    SIZE\nr/a:10  aaaa  1 MB\nr/b:1\n", ids), ["r/a:1", "r/b:1"]);
 });
 
 Deno.test("a node is told to ask a mirror for the registries of all images", () => {

@@ -15,6 +15,7 @@ export interface ImportTarget {
 /**
  * @param names as those of {@link ensureImages}; @default all
  * @returns what it took on each machine, in milliseconds
+ * @throws when a node then does not have each of them under its name, with its own configuration
  */
 export async function importImages(
   machines: readonly ImportTarget[],
@@ -22,17 +23,52 @@ export async function importImages(
   say?: (line: string) => void,
 ): Promise<Map<string, number>> {
   const images = await ensureImages(names, say);
+  const ids = await idsOf(images);
   const folder = await joinLayouts(images);
   try {
     const took = await Promise.all(machines.map(async ({ name, dataDir, k3ts }, at): Promise<[string, number]> => {
       const began = performance.now();
       await k3ts.call(machines[at], "image", "import", folder, "--data-dir", dataDir);
-      return [name, performance.now() - began];
+      const took = performance.now() - began;
+      const listed = await k3ts.call(machines[at], "image", "list", "--data-dir", dataDir);
+      const wrong = missingFrom(listed, ids);
+      if (wrong.length > 0) {
+        throw new Error(`Cannot use the images on ${name} as it must have ${wrong.join(", ")}: it has\n${listed}`);
+      }
+      return [name, took];
     }));
     return new Map(took);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** By name: the digests of their configurations, by which nodes know them. */
+async function idsOf(images: ReadonlyMap<string, string>): Promise<Map<string, string>> {
+  const ids = new Map<string, string>();
+  for (const [name, folder] of images) {
+    const { manifests } = JSON.parse(await Deno.readTextFile(`${folder}/index.json`)) as { manifests: Descriptor[] };
+    const manifest = JSON.parse(await Deno.readTextFile(`${folder}/${blobPath(manifests[0]!.digest)}`));
+    ids.set(name, (manifest as { config: Descriptor }).config.digest);
+  }
+  return ids;
+}
+
+/**
+ * @param listed what `k3ts image list` says: names, and the first digits of ids
+ * @returns the names that are not there, or are those of something else
+ */
+export function missingFrom(listed: string, ids: ReadonlyMap<string, string>): string[] {
+  const found = new Map(
+    listed.split("\n").map((line): [string, string] => {
+      const [name = "", digits = ""] = line.split(/\s+/);
+      return [name, digits];
+    }),
+  );
+  return [...ids].filter(([name, id]) => {
+    const digits = found.get(name);
+    return !digits || !id.startsWith(`sha256:${digits}`);
+  }).map(([name]) => name);
 }
 
 /** One layout with all of them, whose files are the same ones. */
