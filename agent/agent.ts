@@ -8,7 +8,7 @@ import { dirname } from "node:path";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createResourceClient, delay, type RenewableTransport } from "@k3ts/client";
 import type { Log } from "@k3ts/client/telemetry";
-import type { Clock } from "@k3ts/model/objects";
+import { type Clock, equalJson } from "@k3ts/model/objects";
 import { type DnsService, type ImageService, type NetworkService, NodeService, type RuntimeService } from "@k3ts/proto";
 import { readClusterState } from "./cluster_state.ts";
 import { nodeHealth } from "./health.ts";
@@ -146,11 +146,15 @@ export async function runAgent(given: AgentParts): Promise<void> {
 function followSaved({ log }: AgentParts, saved: Saved, { manager, network }: OpenNode): void {
   const useReferences = () => saved.references.use(saved.pods.list());
   saved.pods.onChange((change) => {
-    useReferences();
-    if (change.type === "removed") return manager.gone(change.object.metadata.uid);
-    const old = change.old?.metadata.uid;
-    if (old !== undefined && old !== change.object.metadata.uid) manager.gone(old);
-    manager.want(change.object);
+    if (change.type === "removed") {
+      useReferences();
+      return manager.gone(change.object.metadata.uid);
+    }
+    const { object, old } = change;
+    // Most changes are of a status.
+    if (old === undefined || !equalJson(old.spec, object.spec)) useReferences();
+    if (old !== undefined && old.metadata.uid !== object.metadata.uid) manager.gone(old.metadata.uid);
+    manager.want(object);
   });
   const networkChanged = () => {
     network.changed().catch((error) => log.error("Cannot bring the network up to date", error));
@@ -183,13 +187,18 @@ function usedImages({ images }: Saved, { table, manager }: OpenNode): Set<string
   return used;
 }
 
-/** Tells workers when one of their containers has started or ended. */
+/** Takes in what becomes of containers, and tells their workers. */
 async function watchRuntime({ runtime, log, signal }: AgentParts, { table, manager }: OpenNode): Promise<void> {
   while (!signal.aborted) {
     try {
-      for await (const { ids } of runtime.watchContainers({}, { signal })) {
-        if (ids.length === 0) manager.pokeAll();
-        for (const uid of new Set(ids.map((id) => table.podOf(id)))) if (uid !== undefined) manager.poke(uid);
+      for await (const { ids, containers } of runtime.watchContainers({}, { signal })) {
+        if (ids.length > 0) {
+          for (const uid of await table.tell(containers)) manager.poke(uid);
+          continue;
+        }
+        // From here on nothing is missed.
+        await table.refresh();
+        manager.pokeAll();
       }
     } catch (error) {
       if (!signal.aborted) log.error("Cannot watch the containers", error);

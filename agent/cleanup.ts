@@ -4,11 +4,11 @@
  */
 import type { Client } from "@connectrpc/connect";
 import type { ImageService, NetworkService, RuntimeService } from "@k3ts/proto";
+import { unmountBelow } from "./file_steps.ts";
 import { namesIn, removeIfThere } from "./files.ts";
-import { removePodCgroup, removeRootCgroup } from "./runtime/cgroups.ts";
+import { podCgroupsPathOf, removeRootCgroup } from "./runtime/cgroups.ts";
 import { BRIDGE, LINK_PREFIX, linkOf } from "./network/pod_links.ts";
 import type { Paths } from "./paths.ts";
-import { unmountBelow } from "./volumes/mounts.ts";
 
 export interface CleanupParts {
   paths: Paths;
@@ -31,16 +31,19 @@ export async function removeAll({ paths, runtime, images, network }: CleanupPart
     const { containers } = await runtime.listContainers({});
     await Promise.all(containers.map(({ id }) => attempt(() => runtime.deleteContainer({ id }))));
   });
-  for (const root of [paths.containers, paths.pods]) await attempt(() => unmountBelow(images, root));
+  for (const root of [paths.containers, paths.pods]) {
+    await attempt(() => images.changeFiles({ steps: [unmountBelow(root)] }));
+  }
   const [sandboxes, pods] = await Promise.all([namesIn(paths.sandboxes), namesIn(paths.pods)]);
   await attempt(() => removeLinks(network, sandboxes));
-  for (const uid of sandboxes) {
-    await attempt(() => images.unmount({ target: `${paths.sandboxes}/${uid}/shm` }));
-    await attempt(() => runtime.removeSandbox({ directory: `${paths.sandboxes}/${uid}` }));
+  for (const uid of new Set([...sandboxes, ...pods])) {
+    const directory = `${paths.sandboxes}/${uid}`;
+    const cgroup = podCgroupsPathOf(paths.cgroupParent, uid);
+    await attempt(() => images.unmount({ target: `${directory}/shm` }));
+    await attempt(() => runtime.removeSandbox({ directory, cgroup }));
   }
   await attempt(() => network.syncRoutes({}));
   await attempt(() => network.applyRules({ script: "table ip k3ts\ndelete table ip k3ts\n" }));
-  for (const uid of new Set([...sandboxes, ...pods])) await attempt(() => removePodCgroup(paths.cgroupParent, uid));
   await attempt(() => removeRootCgroup(paths.cgroupParent));
   const { targets } = await images.listMounts({ path: paths.node });
   // What is still mounted would lose its content with the folder.

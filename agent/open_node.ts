@@ -42,6 +42,7 @@ export async function openNode(
   const table: ContainerTable = new ContainerTable(
     paths.containers,
     parts.runtime,
+    parts.images,
     (record, code) => readTerminationMessage(paths, table, saved.pods.list(), record, code),
     clock,
   );
@@ -57,6 +58,7 @@ export async function openNode(
     addressesFile: paths.addresses,
     dnsFile: paths.dnsSnapshot,
     native: parts.network,
+    files: parts.images,
     dns: parts.dns,
     sources: {
       services: () => saved.services.list(),

@@ -1,6 +1,7 @@
 /** What this node knows without asking anybody: objects that the server has said, and images. */
 import type { Log } from "@k3ts/client/telemetry";
 import type { EndpointSlice, Pod, Service } from "@k3ts/model/objects";
+import type { Files } from "./file_steps.ts";
 import { type ImageNative, Images } from "./images/images.ts";
 import type { Paths } from "./paths.ts";
 import { ReferenceWatch } from "./sync/reference_watch.ts";
@@ -15,11 +16,11 @@ export interface Saved {
 }
 
 /** Reads it all from disk. */
-export async function openSaved(paths: Paths, native: ImageNative, log: Log): Promise<Saved> {
+export async function openSaved(paths: Paths, native: ImageNative & Files, log: Log): Promise<Saved> {
   const saved: Saved = {
-    pods: new SavedObjects(`${paths.state}/pods`),
-    services: new SavedObjects(`${paths.state}/services`),
-    slices: new SavedObjects(`${paths.state}/endpointslices`),
+    pods: new SavedObjects(`${paths.state}/pods`, native),
+    services: new SavedObjects(`${paths.state}/services`, native),
+    slices: new SavedObjects(`${paths.state}/endpointslices`, native),
     references: new ReferenceWatch(`${paths.state}/references`, log),
     images: new Images(paths.images, native, paths.registries),
   };

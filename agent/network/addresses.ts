@@ -5,7 +5,8 @@
  * reach a new one.
  */
 import { formatIPv4, type IPv4Range, parseIPv4, parseIPv4Range } from "@k3ts/model/objects";
-import { readJsonIfThere, writeAtomically } from "../files.ts";
+import { type Files, writeWhole } from "../file_steps.ts";
+import { readJsonIfThere } from "../files.ts";
 
 export interface Allocations {
   /** Address by pod uid. */
@@ -55,19 +56,26 @@ interface File extends Allocations {
 export class Addresses {
   readonly #path: string;
   readonly #range: string;
+  readonly #files: Files;
   #now: Allocations = { byPod: {} };
-  #writing: Promise<void> = Promise.resolve();
+  /** What is on disk. */
+  #written: Allocations = this.#now;
+  /** The write that is under way, or was the last. */
+  #writing: Promise<unknown> = Promise.resolve();
+  /** The one after that, which has not begun: whoever comes until then is in it. */
+  #next: Promise<void> | undefined;
 
-  private constructor(path: string, range: string) {
+  private constructor(path: string, range: string, files: Files) {
     this.#path = path;
     this.#range = range;
+    this.#files = files;
   }
 
-  static async open(path: string, range: string): Promise<Addresses> {
-    const addresses = new Addresses(path, range);
+  static async open(path: string, range: string, files: Files): Promise<Addresses> {
+    const addresses = new Addresses(path, range, files);
     const file = await readJsonIfThere<File>(path);
     // A node that was given another range begins anew: what it had is not reachable any more.
-    if (file !== undefined && file.version === 1 && file.range === range) addresses.#now = file;
+    if (file !== undefined && file.version === 1 && file.range === range) addresses.#now = addresses.#written = file;
     return addresses;
   }
 
@@ -78,10 +86,8 @@ export class Addresses {
   /** Durable when it resolves. */
   async give(pod: string): Promise<string> {
     const { after, address } = allocate(this.#now, parseIPv4Range(this.#range), pod);
-    if (after !== this.#now) {
-      this.#now = after;
-      await this.#write();
-    }
+    this.#now = after;
+    if (after !== this.#written) await this.#write();
     return address;
   }
 
@@ -93,9 +99,16 @@ export class Addresses {
 
   /** Several that come together are written as one. */
   #write(): Promise<void> {
-    this.#writing = this.#writing.catch(() => {}).then(() =>
-      writeAtomically(this.#path, JSON.stringify({ version: 1, range: this.#range, ...this.#now } satisfies File))
-    );
-    return this.#writing;
+    return this.#next ??= this.#writing.catch(() => {}).then(async () => {
+      this.#next = undefined;
+      const now = this.#now;
+      const file: File = { version: 1, range: this.#range, ...now };
+      const writing = this.#files.changeFiles({
+        steps: [writeWhole(this.#path, JSON.stringify(file), { sync: true })],
+      });
+      this.#writing = writing;
+      await writing;
+      this.#written = now;
+    });
   }
 }

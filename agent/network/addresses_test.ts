@@ -1,6 +1,7 @@
-import { equal, ok as assert, throws } from "node:assert/strict";
+import { deepEqual, equal, ok as assert, rejects, throws } from "node:assert/strict";
 import { isInIPv4Range, parseIPv4, parseIPv4Range } from "@k3ts/model/objects";
 import fc from "fast-check";
+import { inDirectory } from "../testing/in_directory.ts";
 import { Addresses, allocate, type Allocations, gatewayOf, release } from "./addresses.ts";
 
 const RANGE = parseIPv4Range("10.42.0.0/29");
@@ -42,14 +43,24 @@ Deno.test("whatever comes and goes, no address is given twice or from outside th
   }));
 });
 
-Deno.test("addresses are there again after a restart, and begin anew in another range", async () => {
-  const directory = await Deno.makeTempDir();
-  try {
+Deno.test("addresses are there again after a restart, and begin anew in another range", () =>
+  inDirectory(async (directory, files) => {
     const file = `${directory}/addresses.json`;
-    const address = await (await Addresses.open(file, "10.42.0.0/24")).give("a");
-    equal((await Addresses.open(file, "10.42.0.0/24")).of("a"), address);
-    equal((await Addresses.open(file, "10.42.7.0/24")).of("a"), undefined);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-});
+    const open = (range: string) => Addresses.open(file, range, files);
+    const address = await (await open("10.42.0.0/24")).give("a");
+    equal((await open("10.42.0.0/24")).of("a"), address);
+    equal((await open("10.42.7.0/24")).of("a"), undefined);
+  }));
+
+Deno.test("an address that could not be written is not given before it is", () =>
+  inDirectory(async (directory, files) => {
+    const file = `${directory}/addresses.json`;
+    const addresses = await Addresses.open(file, "10.42.0.0/24", files);
+    await Deno.mkdir(file);
+    await rejects(addresses.give("a"));
+    await rejects(addresses.give("a"));
+    await Deno.remove(file);
+    const all = await Promise.all(["a", "b", "c"].map((pod) => addresses.give(pod)));
+    const again = await Addresses.open(file, "10.42.0.0/24", files);
+    deepEqual(["a", "b", "c"].map((pod) => again.of(pod)), all);
+  }));

@@ -10,7 +10,7 @@ import { delay } from "@k3ts/client";
 import { explain, type Log } from "@k3ts/client/telemetry";
 import type { EndpointSlice, Service } from "@k3ts/model/objects";
 import { type DnsService, DnsSnapshotSchema, type NetworkService } from "@k3ts/proto";
-import { writeAtomically } from "../files.ts";
+import { type Files, writeWhole } from "../file_steps.ts";
 import { parseResolvConf } from "../runtime/pod_files.ts";
 import { Addresses, gatewayOf } from "./addresses.ts";
 import { planDns } from "./dns.ts";
@@ -58,6 +58,7 @@ export class NodeNetwork {
   readonly #links: PodLinks;
   readonly #dns: Pick<Client<typeof DnsService>, "loadSnapshot">;
   readonly #dnsFile: string;
+  readonly #files: Files;
   readonly #sources: NetworkSources;
   readonly #log: Log;
   readonly #signal: AbortSignal;
@@ -75,6 +76,7 @@ export class NodeNetwork {
     addresses: Addresses;
     facts: NetworkFacts;
     native: Client<typeof NetworkService>;
+    files: Files;
     dns: Pick<Client<typeof DnsService>, "loadSnapshot">;
     dnsFile: string;
     sources: NetworkSources;
@@ -99,6 +101,7 @@ export class NodeNetwork {
     this.#rules = new ServiceRules(parts.native, parts.log);
     this.#dns = parts.dns;
     this.#dnsFile = parts.dnsFile;
+    this.#files = parts.files;
     this.#sources = parts.sources;
     this.#onSynced = parts.synced ?? (() => {});
     this.#log = parts.log;
@@ -111,13 +114,14 @@ export class NodeNetwork {
     addressesFile: string;
     dnsFile: string;
     native: Client<typeof NetworkService>;
+    files: Files;
     dns: Pick<Client<typeof DnsService>, "loadSnapshot">;
     sources: NetworkSources;
     synced?: OnSynced;
     log: Log;
     signal: AbortSignal;
   }): Promise<NodeNetwork> {
-    const addresses = await Addresses.open(options.addressesFile, options.facts.nodeCidr);
+    const addresses = await Addresses.open(options.addressesFile, options.facts.nodeCidr, options.files);
     const network = new NodeNetwork({ ...options, addresses });
     await network.#links.ensureBridge();
     return network;
@@ -262,7 +266,8 @@ export class NodeNetwork {
     const version = await hash(content);
     if (version === this.#names) return;
     plan.version = version;
-    await writeAtomically(this.#dnsFile, toBinary(DnsSnapshotSchema, plan));
+    const snapshot = toBinary(DnsSnapshotSchema, plan);
+    await this.#files.changeFiles({ steps: [writeWhole(this.#dnsFile, snapshot, { sync: true })] });
     this.#names = version;
     // A dataplane that is not there reads the file when it starts.
     await this.#dns.loadSnapshot({}).catch((error) =>

@@ -1,7 +1,16 @@
 /** Makes a container and starts it: root file system, specification, shim. */
 import { constants } from "node:os";
 import type { Container, Pod } from "@k3ts/model/objects";
-import { exists, removeIfThere } from "../files.ts";
+import {
+  type FileStep,
+  makeDirectory,
+  mount,
+  removeFile,
+  removeTree,
+  unmount,
+  unmountBelow,
+  writeInPlace,
+} from "../file_steps.ts";
 import type { Image } from "../images/index.ts";
 import { logPathOf, type PodPaths, podPathsOf } from "../paths.ts";
 import { capabilitiesIn, capabilitiesOf } from "../runtime/capabilities.ts";
@@ -11,13 +20,12 @@ import { hostDevices } from "../runtime/devices.ts";
 import type { OciSeccomp } from "../runtime/oci.ts";
 import { hostnameOf } from "../runtime/pod_files.ts";
 import { defaultSeccomp, readSeccomp, seccompChoiceOf } from "../runtime/seccomp.ts";
-import { userOf } from "../runtime/user.ts";
-import { unmountBelow } from "../volumes/mounts.ts";
+import { type Accounts, userOf } from "../runtime/user.ts";
 import { ConfigError } from "./config_error.ts";
 import { containerSpecOf } from "./container_rules.ts";
 import { environmentOf } from "./environment.ts";
 import type { NodeParts } from "./machine_parts.ts";
-import { containerId, type ContainerKind, type ContainerRecord } from "./observed.ts";
+import { containerId, type ContainerKind, type ContainerRecord, type ObservedContainer } from "./observed.ts";
 import type { Sandbox } from "./sandboxes.ts";
 
 export interface StartOptions {
@@ -61,12 +69,22 @@ export async function startContainer(parts: NodeParts, pod: Pod, options: StartO
   const directory = parts.table.directoryOf(id);
   const paths = podPathsOf(parts.paths, pod.metadata.uid);
   const logPath = logPathOf(paths, container.name, options.attempt);
+  const root = planRoot(parts, directory, image);
+  const known = ACCOUNTS.get(image);
+  // What lies below volumes is mounted, and accounts that nobody has read yet are read, when the root is there.
+  const isOneStep = known !== undefined &&
+    !(container.volumeMounts ?? []).some((one) => one.subPath ?? one.subPathExpr);
   try {
-    await parts.table.add(record);
-    await mountRoot(parts, directory, image);
-    record.user = await writeSpec(parts, pod, paths, id, options);
-    parts.table.markUser(id, record.user);
-    await Deno.mkdir(`${paths.logs}/${container.name}`, { recursive: true, mode: 0o755 });
+    if (!isOneStep) await parts.table.add(record, root);
+    const accounts = known ?? await readAccounts(image, containerPaths(directory).rootfs);
+    const { user, steps } = await planSpec(parts, pod, { paths, id, accounts }, options);
+    record.user = user;
+    steps.push(makeDirectory(`${paths.logs}/${container.name}`, 0o755));
+    if (isOneStep) await parts.table.add(record, [...root, ...steps]);
+    else {
+      parts.table.markUser(id, user);
+      await parts.mounts.changeFiles({ steps });
+    }
     await parts.runtime.createContainer({
       id,
       bundle: directory,
@@ -91,29 +109,36 @@ export async function beginContainer(parts: NodeParts, podUid: string, id: strin
   if (parts.podProcessesMax !== undefined) {
     await limitProcesses(parts.paths.cgroupParent, podUid, parts.podProcessesMax);
   }
-  await parts.runtime.startContainer({ id });
+  const { startedAt } = await parts.runtime.startContainer({ id });
+  parts.table.markStarted(id, startedAt);
 }
 
 /** Lowest layer last, as overlayfs wants it. */
-async function mountRoot(parts: NodeParts, directory: string, image: Image): Promise<void> {
+function planRoot(parts: NodeParts, directory: string, image: Image): FileStep[] {
   const { rootfs, upper, work } = containerPaths(directory);
-  await Promise.all([rootfs, upper, work].map((path) => Deno.mkdir(path, { recursive: true, mode: 0o755 })));
   const lower = image.layers.map((layer) => parts.images.layerPath(layer)).reverse();
-  await parts.mounts.mount({
-    type: "overlay",
-    source: "overlay",
-    target: rootfs,
-    options: [`lowerdir=${lower.join(":")}`, `upperdir=${upper}`, `workdir=${work}`],
-  });
+  // What a container writes here ends with it, so that nobody waits for a disk: neither its fsync, nor its unmount, which
+  // else writes back all that anybody has written to that disk.
+  const options = [`lowerdir=${lower.join(":")}`, `upperdir=${upper}`, `workdir=${work}`, "volatile"];
+  return [
+    ...[rootfs, upper, work].map((path) => makeDirectory(path, 0o755)),
+    mount({ type: "overlay", source: "overlay", target: rootfs, options }),
+  ];
 }
 
-async function writeSpec(
+interface SpecInput {
+  paths: PodPaths;
+  id: string;
+  accounts: Accounts;
+}
+
+/** Who the container runs as, and its specification as a file. */
+async function planSpec(
   parts: NodeParts,
   pod: Pod,
-  paths: PodPaths,
-  id: string,
+  { paths, id, accounts }: SpecInput,
   { container, image, sandbox }: StartOptions,
-): Promise<NonNullable<ContainerRecord["user"]>> {
+): Promise<{ user: NonNullable<ContainerRecord["user"]>; steps: FileStep[] }> {
   const directory = parts.table.directoryOf(id);
   const { rootfs, volumes, terminationLog, config } = containerPaths(directory);
   const environment = environmentOf({
@@ -130,13 +155,8 @@ async function writeSpec(
     const source = await parts.volumes.source(pod, paths, { mount, environment, place: `${volumes}/${at}` });
     volumeSources.set(mount.mountPath, source);
   }
-  await Deno.writeTextFile(terminationLog, "", { mode: 0o666 });
-  await Deno.chmod(terminationLog, 0o666);
-  const user = userOf(pod, container, image.config.User ?? "", {
-    passwd: await readInside(rootfs, "etc/passwd"),
-    group: await readInside(rootfs, "etc/group"),
-  });
-  const held = capabilitiesIn(await Deno.readTextFile("/proc/self/status"));
+  const user = userOf(pod, container, image.config.User ?? "", accounts);
+  const held = heldCapabilities();
   const capabilities = capabilitiesOf(container, held);
   const seccomp = await seccompOf(parts, pod, container, capabilities);
   const spec = containerSpec({
@@ -160,8 +180,17 @@ async function writeSpec(
     ...(seccomp !== undefined && { seccomp }),
     ...(container.securityContext?.privileged === true && { devices: await hostDevices() }),
   });
-  await Deno.writeTextFile(config, JSON.stringify(spec), { mode: 0o600 });
-  return { uid: user.uid, gid: user.gid, groups: [...new Set([user.gid, ...user.additionalGids ?? []])] };
+  return {
+    user: { uid: user.uid, gid: user.gid, groups: [...new Set([user.gid, ...user.additionalGids ?? []])] },
+    steps: [writeInPlace(terminationLog, "", { mode: 0o666 }), writeInPlace(config, JSON.stringify(spec))],
+  };
+}
+
+let held: readonly string[] | undefined;
+
+/** This process's own: it gives none away. */
+function heldCapabilities(): readonly string[] {
+  return held ??= capabilitiesIn(Deno.readTextFileSync("/proc/self/status"));
 }
 
 async function seccompOf(
@@ -174,6 +203,18 @@ async function seccompOf(
   if (choice.type === "Unconfined") return undefined;
   if (choice.type === "Localhost") return await readSeccomp(parts.paths.seccomp, choice.path);
   return defaultSeccomp(capabilities);
+}
+
+/** Of images that were used before: an image never changes. */
+const ACCOUNTS = new WeakMap<Image, Accounts>();
+/** Larger ones are read each time. */
+const KEPT_BYTES_MAX = 64 * 1024;
+
+/** @param rootfs of a container of the image, before it has begun */
+async function readAccounts(image: Image, rootfs: string): Promise<Accounts> {
+  const accounts = { passwd: await readInside(rootfs, "etc/passwd"), group: await readInside(rootfs, "etc/group") };
+  if (accounts.passwd.length + accounts.group.length <= KEPT_BYTES_MAX) ACCOUNTS.set(image, accounts);
+  return accounts;
 }
 
 /** More accounts than that no image has. */
@@ -198,29 +239,36 @@ async function readInside(rootfs: string, path: string): Promise<string> {
 /** Ends what still runs and gives back what it held; record, exit and log stay. */
 export async function retireContainer(parts: NodeParts, id: string): Promise<void> {
   await letGo(parts, id);
-  const { rootfs, upper, work, volumes } = containerPaths(parts.table.directoryOf(id));
-  for (const path of [rootfs, upper, work, volumes]) await removeIfThere(path, { recursive: true });
-  await parts.table.markRetired(id);
+  const directory = parts.table.directoryOf(id);
+  const { rootfs, upper, work, volumes } = containerPaths(directory);
+  await parts.table.markRetired(id, [
+    ...planUnmounts(directory),
+    ...[rootfs, upper, work, volumes].map((path) => removeTree(path)),
+  ]);
 }
 
 /** Nothing of it stays, nor its log. */
-export async function removeContainer(parts: NodeParts, record: ContainerRecord): Promise<void> {
-  await discard(parts, record.id);
-  const log = logPathOf(podPathsOf(parts.paths, record.podUid), record.container, record.attempt);
-  await removeIfThere(log);
+export async function removeContainer(parts: NodeParts, one: ObservedContainer): Promise<void> {
+  const log = logPathOf(podPathsOf(parts.paths, one.podUid), one.container, one.attempt);
+  // What is retired holds nothing any more.
+  if (one.state === "retired") return await parts.table.remove(one.id, [removeFile(log)]);
+  await discard(parts, one.id);
+  await parts.mounts.changeFiles({ steps: [removeFile(log)] });
 }
 
 async function discard(parts: NodeParts, id: string): Promise<void> {
   await letGo(parts, id);
-  await parts.table.remove(id);
+  await parts.table.remove(id, planUnmounts(parts.table.directoryOf(id)));
 }
 
 async function letGo(parts: NodeParts, id: string): Promise<void> {
   parts.prober.stop(id);
   await parts.runtime.deleteContainer({ id });
-  const { rootfs, volumes } = containerPaths(parts.table.directoryOf(id));
-  await parts.mounts.unmount({ target: rootfs });
-  if (await exists(volumes)) await unmountBelow(parts.mounts, volumes);
+}
+
+function planUnmounts(directory: string): FileStep[] {
+  const { rootfs, volumes } = containerPaths(directory);
+  return [unmount(rootfs), unmountBelow(volumes)];
 }
 
 /**

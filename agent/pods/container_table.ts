@@ -6,7 +6,8 @@ import { createHash } from "node:crypto";
 import type { Client } from "@connectrpc/connect";
 import { type Clock, momentOf, monotonicOf, type MonotonicTime, type WallTime } from "@k3ts/model/objects";
 import { type ContainerState, ContainerStatus, type RuntimeService } from "@k3ts/proto";
-import { namesIn, readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
+import { type Files, type FileStep, makeDirectory, removeTree, writeWhole } from "../file_steps.ts";
+import { namesIn, readJsonIfThere } from "../files.ts";
 import type { ContainerExit, ContainerRecord, ObservedContainer } from "./observed.ts";
 
 /** `record.json` in a container's directory. */
@@ -22,6 +23,8 @@ interface Entry {
   stored: StoredRecord;
   /** The runtime is about to make it, and may not know it yet. */
   making?: boolean;
+  /** The runtime was asked: of what changes from then on it tells. */
+  isKnown?: boolean;
   isRunning?: boolean;
   /** As this process counts; what is stored of these is by the clock on the wall. */
   stoppingSince?: MonotonicTime;
@@ -45,6 +48,7 @@ export type ReadMessage = (record: ContainerRecord, code: number) => Promise<str
 export class ContainerTable {
   readonly #directory: string;
   readonly #runtime: Pick<Client<typeof RuntimeService>, "listContainers">;
+  readonly #files: Files;
   readonly #readMessage: ReadMessage;
   readonly #clock: Clock;
   readonly #entries = new Map<string, Entry>();
@@ -52,11 +56,13 @@ export class ContainerTable {
   constructor(
     directory: string,
     runtime: Pick<Client<typeof RuntimeService>, "listContainers">,
+    files: Files,
     readMessage: ReadMessage,
     clock: Clock,
   ) {
     this.#directory = directory;
     this.#runtime = runtime;
+    this.#files = files;
     this.#readMessage = readMessage;
     this.#clock = clock;
   }
@@ -86,26 +92,49 @@ export class ContainerTable {
     };
   }
 
-  /** Asks the runtime about a pod's containers, or about all: of those that have ended nothing new is to be learnt. */
+  /**
+   * Asks the runtime about the containers of a pod that it was not asked about yet, or about all. Of those that have
+   * ended nothing new is to be learnt.
+   */
   async refresh(podUid?: string): Promise<void> {
     // The answer says nothing of what is made while it is on its way.
-    const asked = [...this.#entries].filter(([, { stored, making, exit }]) =>
-      (podUid === undefined || stored.podUid === podUid) && making !== true && exit === undefined &&
-      stored.retired === undefined
+    const asked = [...this.#entries].filter(([, { stored, making, isKnown, exit }]) =>
+      (podUid === undefined || (stored.podUid === podUid && isKnown !== true)) && making !== true &&
+      exit === undefined && stored.retired === undefined
     );
     if (asked.length === 0) return;
     const { containers } = await this.#runtime.listContainers({ ids: asked.map(([id]) => id) });
     const states = new Map(containers.map((one) => [one.id, one]));
     for (const [id, entry] of asked) {
-      const state = states.get(id);
-      entry.isRunning = state?.status === ContainerStatus.RUNNING;
-      const exit = exitOf(state, entry.stored);
-      entry.startedAt = timeOf(state?.startedAt) ?? entry.startedAt;
-      if (exit === undefined) continue;
-      const message = await this.#readMessage(entry.stored, exit.code);
-      entry.exit = { ...exit, ...(message !== undefined && message !== "" && { message }) };
-      entry.endedAt = monotonicOf(exit.finishedAt, momentOf(this.#clock));
+      entry.isKnown = true;
+      await this.#learn(entry, states.get(id));
     }
+  }
+
+  /** What the runtime tells by itself. @returns the pods that it is about */
+  async tell(states: readonly ContainerState[]): Promise<Set<string>> {
+    const pods = new Set<string>();
+    for (const state of states) {
+      const entry = this.#entries.get(state.id);
+      if (entry === undefined || entry.stored.retired !== undefined) continue;
+      // Whoever makes it is told by the answer.
+      if (entry.making === true && state.status === ContainerStatus.LOST) continue;
+      await this.#learn(entry, state);
+      pods.add(entry.stored.podUid);
+    }
+    return pods;
+  }
+
+  /** What comes may be older than what is known: nothing that has begun is waiting again, nor runs when it has ended. */
+  async #learn(entry: Entry, state: ContainerState | undefined): Promise<void> {
+    if (entry.exit !== undefined) return;
+    if (state?.status === ContainerStatus.RUNNING) entry.isRunning = true;
+    const exit = exitOf(state, entry.stored);
+    entry.startedAt = timeOf(state?.startedAt) ?? entry.startedAt;
+    if (exit === undefined) return;
+    const message = await this.#readMessage(entry.stored, exit.code);
+    entry.exit ??= { ...exit, ...(message !== undefined && message !== "" && { message }) };
+    entry.endedAt = monotonicOf(exit.finishedAt, momentOf(this.#clock));
   }
 
   /** Pods that have a container, a record or a directory here. */
@@ -143,17 +172,27 @@ export class ContainerTable {
   }
 
   /** Before anything of it is made, so that nothing is made that nobody knows of. */
-  async add(record: ContainerRecord): Promise<void> {
+  async add(record: ContainerRecord, then: readonly FileStep[] = []): Promise<void> {
     const stored: StoredRecord = { version: 1, ...record };
-    await Deno.mkdir(this.directoryOf(record.id), { recursive: true, mode: 0o700 });
-    await this.#write(stored);
+    const directory = makeDirectory(this.directoryOf(record.id), 0o700);
+    await this.#files.changeFiles({ steps: [directory, this.#write(stored), ...then] });
     this.#entries.set(record.id, { stored, making: true });
   }
 
   /** The runtime knows it now. */
   markMade(id: string): void {
     const entry = this.#entries.get(id);
-    if (entry !== undefined) entry.making = false;
+    if (entry === undefined) return;
+    entry.making = false;
+    entry.isKnown = true;
+  }
+
+  /** @param at RFC 3339 */
+  markStarted(id: string, at: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    entry.isRunning = true;
+    entry.startedAt = timeOf(at) ?? entry.startedAt;
   }
 
   /** Its grace begins, unless it has begun before. */
@@ -171,7 +210,7 @@ export class ContainerTable {
     const { wall, monotonic } = momentOf(this.#clock);
     entry[what] = monotonic;
     entry.stored = { ...entry.stored, [what]: wall };
-    await this.#write(entry.stored);
+    await this.#files.changeFiles({ steps: [this.#write(entry.stored)] });
   }
 
   /** Who it runs as. Written with the next change: until then the server knows it. */
@@ -199,22 +238,24 @@ export class ContainerTable {
     if (entry !== undefined) entry.killedAt = this.#clock.monotonic();
   }
 
-  /** Keeps what was known of it when the runtime forgets it. */
-  async markRetired(id: string): Promise<void> {
+  /** Keeps what was known of it when the runtime forgets it. @param first what gives back all that it held */
+  async markRetired(id: string, first: readonly FileStep[] = []): Promise<void> {
     const entry = this.#entries.get(id);
-    if (entry?.exit === undefined) return;
+    if (entry?.exit === undefined) return void await this.#files.changeFiles({ steps: [...first] });
     const started = entry.startedAt === undefined ? {} : { startedAt: entry.startedAt };
-    entry.stored = { ...entry.stored, retired: { ...started, exit: entry.exit } };
-    await this.#write(entry.stored);
+    const stored = { ...entry.stored, retired: { ...started, exit: entry.exit } };
+    await this.#files.changeFiles({ steps: [...first, this.#write(stored)] });
+    entry.stored = stored;
   }
 
-  async remove(id: string): Promise<void> {
-    await removeIfThere(this.directoryOf(id), { recursive: true });
+  /** @param first what gives back all that it held */
+  async remove(id: string, first: readonly FileStep[] = []): Promise<void> {
+    await this.#files.changeFiles({ steps: [...first, removeTree(this.directoryOf(id))] });
     this.#entries.delete(id);
   }
 
-  #write(stored: StoredRecord): Promise<void> {
-    return writeAtomically(`${this.directoryOf(stored.id)}/record.json`, JSON.stringify(stored), { sync: false });
+  #write(stored: StoredRecord): FileStep {
+    return writeWhole(`${this.directoryOf(stored.id)}/record.json`, JSON.stringify(stored), { sync: false });
   }
 }
 

@@ -1,7 +1,9 @@
-import { deepEqual as assertEquals, equal } from "node:assert/strict";
+import { deepEqual as assertEquals, equal, rejects } from "node:assert/strict";
 import { FakeClock } from "@k3ts/model/testing";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type ContainerStateSchema, ContainerStatus, ListContainersResponseSchema } from "@k3ts/proto";
+import { ContainerStateSchema, ContainerStatus, ListContainersResponseSchema } from "@k3ts/proto";
+import { makeDirectory, removeTree, renameFile } from "../file_steps.ts";
+import { inDirectory } from "../testing/in_directory.ts";
 import { ContainerTable } from "./container_table.ts";
 import type { ContainerRecord } from "./observed.ts";
 
@@ -18,7 +20,7 @@ const record = (id: string): ContainerRecord => ({
   createdAt: 1000,
 });
 
-async function withTable(
+function withTable(
   task: (
     table: ContainerTable,
     say: (...states: State[]) => void,
@@ -26,27 +28,25 @@ async function withTable(
     clock: FakeClock,
   ) => Promise<void>,
 ): Promise<void> {
-  const directory = await Deno.makeTempDir();
-  const clock = new FakeClock(10_000);
-  let states: State[] = [];
-  const runtime = {
-    listContainers: () => Promise.resolve(create(ListContainersResponseSchema, { containers: states })),
-  };
-  const make = async () => {
-    const table = new ContainerTable(
-      directory,
-      runtime,
-      (_, code) => Promise.resolve(code === 0 ? undefined : "last words"),
-      clock,
-    );
-    await table.open();
-    return table;
-  };
-  try {
+  return inDirectory(async (directory, files) => {
+    const clock = new FakeClock(10_000);
+    let states: State[] = [];
+    const runtime = {
+      listContainers: () => Promise.resolve(create(ListContainersResponseSchema, { containers: states })),
+    };
+    const make = async () => {
+      const table = new ContainerTable(
+        directory,
+        runtime,
+        files,
+        (_, code) => Promise.resolve(code === 0 ? undefined : "last words"),
+        clock,
+      );
+      await table.open();
+      return table;
+    };
     await task(await make(), (...said) => states = said, make, clock);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+  });
 }
 
 Deno.test("a container runs and ends as the runtime says", () =>
@@ -124,4 +124,51 @@ Deno.test("a container whose shim is lost has ended, nobody knows how", () =>
     say({ id: "a", status: ContainerStatus.LOST, startedAt: "1970-01-01T00:00:02Z" });
     await table.refresh();
     equal(table.of("u")[0]?.exit?.code, 137);
+  }));
+
+Deno.test("what is told late changes nothing that is known by then", () =>
+  withTable(async (table) => {
+    await table.add(record("a"));
+    const tell = (status: ContainerStatus, more: State = {}) =>
+      table.tell([create(ContainerStateSchema, { id: "a", status, ...more })]);
+    assertEquals([...await tell(ContainerStatus.LOST)], [], "whoever makes it is told");
+    table.markMade("a");
+    table.markStarted("a", "1970-01-01T00:00:02Z");
+    await tell(ContainerStatus.CREATED, { startedAt: "1970-01-01T00:00:02Z" });
+    assertEquals([table.of("u")[0]?.state, table.of("u")[0]?.startedAt], ["running", 2000]);
+    const end = { exitCode: 3, finishedAt: "1970-01-01T00:00:05Z" };
+    assertEquals([...await tell(ContainerStatus.EXITED, end)], ["u"]);
+    await tell(ContainerStatus.RUNNING);
+    await tell(ContainerStatus.LOST);
+    const [ended] = table.of("u");
+    assertEquals([ended?.state, ended?.exit?.code], ["exited", 3]);
+    assertEquals([...await table.tell([create(ContainerStateSchema, { id: "unknown" })])], []);
+  }));
+
+Deno.test("the runtime is asked about a container once, and about all again when it was not heard", () =>
+  withTable(async (table, say) => {
+    await table.add(record("a"));
+    table.markMade("a");
+    say({ id: "a", status: ContainerStatus.EXITED, finishedAt: "1970-01-01T00:00:05Z" });
+    await table.refresh("u");
+    equal(table.of("u")[0]?.state, "created", "it tells of changes by itself");
+    await table.refresh();
+    equal(table.of("u")[0]?.state, "exited");
+  }));
+
+Deno.test("what one held is given back before it counts as retired, and with its record", () =>
+  withTable(async (table, say, again) => {
+    await table.add(record("a"), [makeDirectory(`${table.directoryOf("a")}/rootfs`, 0o755)]);
+    table.markMade("a");
+    say({ id: "a", status: ContainerStatus.EXITED, finishedAt: "1970-01-01T00:00:05Z" });
+    await table.refresh();
+    const failing = renameFile(`${table.directoryOf("a")}/none`, `${table.directoryOf("a")}/some`);
+    await rejects(table.markRetired("a", [failing]));
+    equal(table.of("u")[0]?.state, "exited");
+    equal((await again()).of("u")[0]?.state, "exited");
+    await table.markRetired("a", [removeTree(`${table.directoryOf("a")}/rootfs`)]);
+    equal((await again()).of("u")[0]?.state, "retired");
+    assertEquals([...Deno.readDirSync(table.directoryOf("a"))].map(({ name }) => name), ["record.json"]);
+    await table.remove("a");
+    assertEquals((await again()).of("u"), []);
   }));

@@ -17,7 +17,7 @@ import type { Prober } from "./prober.ts";
 export interface NodeParts {
   paths: Paths;
   runtime: Client<typeof RuntimeService>;
-  mounts: Pick<Client<typeof ImageService>, "mount" | "unmount" | "listMounts" | "bindBelow">;
+  mounts: Pick<Client<typeof ImageService>, "changeFiles" | "listMounts" | "bindBelow">;
   images: Images;
   volumes: Volumes;
   network: NodeNetwork;

@@ -9,10 +9,10 @@ import {
   type MonotonicTime,
   type Pod,
 } from "@k3ts/model/objects";
-import { exists, writeAtomically } from "../files.ts";
+import { makeDirectory, removeTree, unmountBelow, writeWhole } from "../file_steps.ts";
+import { exists } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { runExec } from "../runtime/exec.ts";
-import { removeUnmounted } from "../volumes/mounts.ts";
 import {
   beginContainer,
   containerNamed,
@@ -33,6 +33,7 @@ import { podName } from "./text.ts";
 import type { Machine } from "./worker.ts";
 
 const SIGKILL = 9;
+const NONE = { targets: [] };
 
 /** One pod's part of the machine. Remembers only what can be found again. */
 export class PodMachine implements Machine {
@@ -41,7 +42,10 @@ export class PodMachine implements Machine {
   readonly #images: PodImages;
   #sandbox: Sandbox | undefined | "unread" = "unread";
   #files: boolean | "unread" = "unread";
-  #recorded = false;
+  /** What is needed to end the pod is on disk, or on its way there. */
+  #recorded: Promise<void> | undefined;
+  /** Nothing is left of it, by this process's own doing. */
+  #sandboxIsGone = false;
   #volumes: ObservedPod["volumes"] | "unread" = "unread";
   #volumesRefreshAt: MonotonicTime | undefined;
   /** Counts what has changed for the volumes. */
@@ -87,7 +91,7 @@ export class PodMachine implements Machine {
     if (this.#files === "unread") this.#files = await exists(paths.directory) || await exists(paths.sandbox);
     if (this.#volumes === "unread") {
       // What an agent before this one mounted is looked through again, so that it is current.
-      const { targets } = await this.#parts.mounts.listMounts({ path: paths.volumes });
+      const { targets } = this.#files ? await this.#parts.mounts.listMounts({ path: paths.volumes }) : NONE;
       this.#volumes = targets.length > 0 ? "stale" : "unmounted";
     }
     const containers = this.#parts.table.of(uid);
@@ -160,12 +164,13 @@ export class PodMachine implements Machine {
     switch (action.do) {
       case "createSandbox":
         await this.#makeFiles(desired);
+        this.#sandboxIsGone = false;
         this.#sandbox = await createSandbox(parts, pod);
         // The pod's name in DNS, and its hosts file, are known now.
         parts.network.changed();
         return;
       case "removeSandbox":
-        await removeSandbox(parts, uid);
+        await this.#removeSandbox();
         this.#sandbox = undefined;
         return;
       case "mountVolumes":
@@ -204,22 +209,40 @@ export class PodMachine implements Machine {
       case "removeFiles":
         for (const record of parts.table.of(uid)) await removeContainer(parts, record);
         // What was begun and never became whole, or was of another boot.
-        await removeSandbox(parts, uid);
-        await removeUnmounted(parts.mounts, podPathsOf(parts.paths, uid).directory);
-        this.#recorded = false;
-        this.#files = false;
+        if (!this.#sandboxIsGone) await this.#removeSandbox();
+        await this.#removeFolder();
         return;
     }
   }
 
+  async #removeSandbox(): Promise<void> {
+    await removeSandbox(this.#parts, this.#uid);
+    this.#sandboxIsGone = true;
+  }
+
+  async #removeFolder(): Promise<void> {
+    const { directory } = podPathsOf(this.#parts.paths, this.#uid);
+    await this.#parts.mounts.changeFiles({ steps: [unmountBelow(directory), removeTree(directory)] });
+    this.#recorded = undefined;
+    this.#files = false;
+  }
+
   /** What is needed to end the pod when the server no longer has it. */
   async #makeFiles({ pod, seenAt }: DesiredPod): Promise<void> {
-    if (this.#recorded) return;
-    const paths = podPathsOf(this.#parts.paths, pod.metadata.uid);
-    await Deno.mkdir(paths.directory, { recursive: true, mode: 0o755 });
-    await writeAtomically(paths.record, JSON.stringify({ version: 1, seenAt, pod }), { sync: false });
-    this.#recorded = true;
+    const { directory, record } = podPathsOf(this.#parts.paths, this.#uid);
     this.#files = true;
+    this.#recorded ??= this.#parts.mounts.changeFiles({
+      steps: [
+        makeDirectory(directory, 0o755),
+        writeWhole(record, JSON.stringify({ version: 1, seenAt, pod }), { sync: false }),
+      ],
+    }).then(() => {});
+    try {
+      await this.#recorded;
+    } catch (error) {
+      this.#recorded = undefined;
+      throw error;
+    }
   }
 
   async #mountVolumes(pod: Pod): Promise<void> {

@@ -1,9 +1,10 @@
 /** What the containers of a pod share: namespaces, an address, and the files that all of them see. */
 import { dirname } from "node:path";
 import type { Pod, WallTime } from "@k3ts/model/objects";
-import { readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
+import { type FileStep, makeDirectory, mount, removeTree, unmount, writeInPlace, writeWhole } from "../file_steps.ts";
+import { readJsonIfThere } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
-import { removePodCgroup } from "../runtime/cgroups.ts";
+import { podCgroupsPathOf } from "../runtime/cgroups.ts";
 import { hostsFile, kernelHostnameOf, resolvConf, withAliases } from "../runtime/pod_files.ts";
 import type { NodeParts } from "./machine_parts.ts";
 
@@ -48,7 +49,6 @@ export async function createSandbox(parts: Parts, pod: Pod): Promise<Sandbox> {
   const paths = podPathsOf(parts.paths, uid);
   const hostNetwork = pod.spec?.hostNetwork === true;
   const hostname = hostNetwork ? Deno.hostname() : kernelHostnameOf(pod, parts.network.facts.clusterDomain);
-  await Deno.mkdir(paths.sandbox, { recursive: true, mode: 0o700 });
   const made = await parts.runtime.createSandbox({
     directory: paths.sandbox,
     hostname,
@@ -57,11 +57,7 @@ export async function createSandbox(parts: Parts, pod: Pod): Promise<Sandbox> {
     sysctls: sysctlsOf(pod),
     sharedProcesses: pod.spec?.shareProcessNamespace === true,
   });
-  const [address] = await Promise.all([
-    hostNetwork ? undefined : parts.network.attach(uid, made.networkNamespace),
-    mountSharedMemory(parts, paths.sharedMemory),
-  ]);
-  await writePodFiles(parts, pod, address ?? parts.node.address, hostname);
+  const address = hostNetwork ? undefined : await parts.network.attach(uid, made.networkNamespace);
   const sandbox: Sandbox = {
     version: 1,
     bootId: parts.node.bootId,
@@ -76,47 +72,54 @@ export async function createSandbox(parts: Parts, pod: Pod): Promise<Sandbox> {
       ...(made.pidNamespace !== "" && { pid: made.pidNamespace }),
     },
   };
-  await writeAtomically(`${paths.sandbox}/sandbox.json`, JSON.stringify(sandbox), { sync: false });
+  await parts.mounts.changeFiles({
+    steps: [
+      // What another one has left: a second mount would hide it.
+      unmount(paths.sharedMemory),
+      mount({ type: "tmpfs", source: "shm", target: paths.sharedMemory, options: SHARED_MEMORY }),
+      ...planPodFiles(parts, pod, address ?? parts.node.address, hostname),
+      writeWhole(`${paths.sandbox}/sandbox.json`, JSON.stringify(sandbox), { sync: false }),
+    ],
+  });
   return sandbox;
 }
+
+const SHARED_MEMORY = ["nosuid", "nodev", "noexec", "mode=1777", "size=67108864"];
 
 /** Carries on where a part of it is gone already. */
 export async function removeSandbox(parts: Parts, uid: string): Promise<void> {
   const paths = podPathsOf(parts.paths, uid);
   await parts.network.detach(uid);
-  await parts.mounts.unmount({ target: paths.sharedMemory });
-  await parts.runtime.removeSandbox({ directory: paths.sandbox });
-  await removePodCgroup(parts.paths.cgroupParent, uid);
-  await removeIfThere(paths.sandbox, { recursive: true });
+  await parts.runtime.removeSandbox({
+    directory: paths.sandbox,
+    cgroup: podCgroupsPathOf(parts.paths.cgroupParent, uid),
+  });
+  await parts.mounts.changeFiles({ steps: [unmount(paths.sharedMemory), removeTree(paths.sandbox)] });
 }
 
-async function mountSharedMemory(parts: Parts, directory: string): Promise<void> {
-  await Deno.mkdir(directory, { recursive: true });
-  const { targets } = await parts.mounts.listMounts({ path: directory });
-  if (targets.includes(directory)) return;
-  const options = ["nosuid", "nodev", "noexec", "mode=1777", "size=67108864"];
-  await parts.mounts.mount({ type: "tmpfs", source: "shm", target: directory, options });
-}
-
-async function writePodFiles(parts: Parts, pod: Pod, address: string, hostname: string): Promise<void> {
+/** Whoever a container runs as must be able to read them. Written in place: they may be mounted already. */
+function planPodFiles(parts: Parts, pod: Pod, address: string, hostname: string): FileStep[] {
   const paths = podPathsOf(parts.paths, pod.metadata.uid);
   const { dnsAddress, clusterDomain } = parts.network.facts;
-  const host = await Deno.readTextFile("/etc/resolv.conf").catch(() => "");
   const hosts = pod.spec?.hostNetwork === true
-    ? withAliases(await Deno.readTextFile("/etc/hosts").catch(() => ""), pod)
+    ? withAliases(readHostFile("/etc/hosts"), pod)
     : hostsFile(pod, address, clusterDomain);
-  await Deno.mkdir(paths.directory, { recursive: true, mode: 0o755 });
-  await Promise.all([
-    writeForAll(paths.hosts, hosts),
-    writeForAll(paths.hostname, `${hostname}\n`),
-    writeForAll(paths.resolvConf, resolvConf(pod, host, { address: dnsAddress, domain: clusterDomain })),
-  ]);
+  const resolving = resolvConf(pod, readHostFile("/etc/resolv.conf"), { address: dnsAddress, domain: clusterDomain });
+  return [
+    makeDirectory(paths.directory, 0o755),
+    writeInPlace(paths.hosts, hosts, { mode: 0o644 }),
+    writeInPlace(paths.hostname, `${hostname}\n`, { mode: 0o644 }),
+    writeInPlace(paths.resolvConf, resolving, { mode: 0o644 }),
+  ];
 }
 
-/** Whoever the container runs as must be able to read it. Written in place: it may be mounted already. */
-async function writeForAll(path: string, content: string): Promise<void> {
-  await Deno.writeTextFile(path, content, { mode: 0o644 });
-  await Deno.chmod(path, 0o644);
+/** Empty where the machine has none. Small, and in memory: it is read without waiting. */
+function readHostFile(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
 }
 
 function sysctlsOf(pod: Pod): Record<string, string> {

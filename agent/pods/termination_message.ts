@@ -32,9 +32,10 @@ export async function readTerminationMessage(
   return await endOfLog(log).catch(() => undefined);
 }
 
-/** However much was written. */
+/** However much was written; most write nothing. */
 async function readStart(path: string, bytesMax: number): Promise<string> {
   try {
+    if (Deno.statSync(path).size === 0) return "";
     using file = await Deno.open(path);
     const buffer = new Uint8Array(bytesMax);
     let size = 0;

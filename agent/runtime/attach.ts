@@ -1,16 +1,7 @@
-/**
- * The standard streams of a process, over its shim's attach socket: frames of u8 stream, u32 length (little-endian),
- * data (see `runtime.proto`).
- */
-import { concatBytes } from "@k3ts/model/objects";
+/** The standard streams of a process, over its shim's attach socket. */
+import { HEADER_BYTES, type Output, OutputReader, Stream } from "./attach_frames.ts";
 
-const Stream = { stdin: 0, stdout: 1, stderr: 2, resize: 3, exit: 4, takeInput: 5 } as const;
-
-export type Output = { stream: "stdout" | "stderr"; data: Uint8Array } | { stream: "exit"; code: number };
-
-/** The shim never sends more at once. */
-const FRAME_BYTES_MAX = 1024 * 1024;
-const HEADER_BYTES = 5;
+export type { Output };
 
 export class Attachment implements Disposable {
   readonly #connection: Deno.Conn;
@@ -50,36 +41,17 @@ export class Attachment implements Disposable {
 
   /** What the process writes, until it has ended. Ends without an exit when the shim goes. */
   async *output(): AsyncGenerator<Output, void, undefined> {
-    let kept: Uint8Array = new Uint8Array();
-    const buffer = new Uint8Array(64 * 1024);
+    const reader = new OutputReader();
     for (;;) {
-      const read = await this.#connection.read(buffer).catch((error) => {
+      const read = await this.#connection.read(reader.room).catch((error) => {
         if (this.#closed) return null;
         throw error;
       });
       if (read === null) return;
-      const all = kept.length === 0 ? buffer.subarray(0, read) : concatBytes([kept, buffer.subarray(0, read)]);
-      let at = 0;
-      while (all.length - at >= HEADER_BYTES) {
-        const view = new DataView(all.buffer, all.byteOffset + at);
-        const length = view.getUint32(1, true);
-        if (length > FRAME_BYTES_MAX) {
-          throw new Error(
-            `Cannot read from a shim as a frame must have at most ${FRAME_BYTES_MAX} bytes: it has ${length}`,
-          );
-        }
-        if (all.length - at < HEADER_BYTES + length) break;
-        const data = all.slice(at + HEADER_BYTES, at + HEADER_BYTES + length);
-        at += HEADER_BYTES + length;
-        const stream = view.getUint8(0);
-        if (stream === Stream.stdout) yield { stream: "stdout", data };
-        else if (stream === Stream.stderr) yield { stream: "stderr", data };
-        else if (stream === Stream.exit) {
-          yield { stream: "exit", code: new DataView(data.buffer).getInt32(0, true) };
-          return;
-        }
+      for (const output of reader.take(read)) {
+        yield output;
+        if (output.stream === "exit") return;
       }
-      kept = all.slice(at);
     }
   }
 

@@ -7,9 +7,14 @@ import { namesIn } from "../files.ts";
 const ROOT = "/sys/fs/cgroup";
 export const CGROUP_PARENT = "k3ts";
 
-/** For the OCI runtime: below the root of each hierarchy. */
+/** Below the root of each hierarchy. */
+export function podCgroupsPathOf(parent: string, podUid: string): string {
+  return `/${parent}/${podUid}`;
+}
+
+/** For the OCI runtime. */
 export function cgroupsPathOf(parent: string, podUid: string, containerId: string): string {
-  return `/${parent}/${podUid}/${containerId}`;
+  return `${podCgroupsPathOf(parent, podUid)}/${containerId}`;
 }
 
 /** At most so many processes in a pod, all its containers together; threads count (kubelet's `podPidsLimit`). */
@@ -29,11 +34,6 @@ export async function limitProcesses(parent: string, podUid: string, max: number
   }
 }
 
-/** What is left of a pod whose containers have been removed. */
-export async function removePodCgroup(parent: string, podUid: string): Promise<void> {
-  for (const root of await roots(parent)) await removeTree(`${root}/${podUid}`);
-}
-
 /** The one above all pods, unless another node of this machine uses it. */
 export async function removeRootCgroup(parent: string): Promise<void> {
   for (const root of await roots(parent)) await Deno.remove(root).catch(() => {});
@@ -48,17 +48,4 @@ export function isCgroupName(name: string): boolean {
 /** One hierarchy with cgroup v2, one a controller with v1. */
 async function roots(parent: string): Promise<string[]> {
   return [`${ROOT}/${parent}`, ...(await namesIn(ROOT)).map((name) => `${ROOT}/${name}/${parent}`)];
-}
-
-/** The files in them are the kernel's and go with them. */
-async function removeTree(path: string): Promise<void> {
-  const below: string[] = [];
-  try {
-    for await (const entry of Deno.readDir(path)) if (entry.isDirectory) below.push(entry.name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return;
-    throw error;
-  }
-  for (const name of below) await removeTree(`${path}/${name}`);
-  await Deno.remove(path);
 }

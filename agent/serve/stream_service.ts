@@ -106,7 +106,7 @@ async function* join(
   feed(requests, process).catch(() => {});
   for await (const one of process.output()) {
     if (one.stream === "exit") yield { message: { case: "exitCode" as const, value: one.code } };
-    else yield { message: { case: one.stream, value: new Uint8Array(one.data) } };
+    else yield { message: { case: one.stream, value: one.data } };
   }
 }
 

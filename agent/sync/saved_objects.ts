@@ -5,7 +5,9 @@
  * in memory is what is read.
  */
 import type { KubernetesObject } from "@k3ts/client";
-import { namesIn, readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
+import { equalJson } from "@k3ts/model/objects";
+import { change, type Files, type FileStep, removeFile, writeWhole } from "../file_steps.ts";
+import { namesIn, readJsonIfThere, removeIfThere } from "../files.ts";
 
 export type SavedChange<T> = { type: "saved"; object: T; old?: T } | { type: "removed"; object: T };
 
@@ -15,19 +17,39 @@ interface File<T> {
 }
 
 const LATE_MS = 1_000;
+/** Changes that are written by one call. */
+const TOGETHER_MAX = 64;
+
+/** What becomes of one object. */
+interface Change<T> {
+  key: string;
+  /** What the disk is told; undefined: nothing yet. */
+  step?: FileStep;
+  /** What is known from then on; undefined: that it is gone. */
+  object: T | undefined;
+}
+
+interface Task<T> {
+  /** @param known what is there by then */
+  plan(known: ReadonlyMap<string, T>): Change<T>[];
+  done: PromiseWithResolvers<void>;
+}
 
 export class SavedObjects<T extends KubernetesObject> {
   readonly #directory: string;
+  readonly #files: Files;
   readonly #objects = new Map<string, T>();
   /** Keys of those whose status has changed since they were written. */
   readonly #late = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #handlers = new Set<(change: SavedChange<T>) => void>();
-  /** Changes are taken in one by one, in the order in which they came. */
-  #queue: Promise<void> = Promise.resolve();
+  /** Changes are taken in in the order in which they came; those that wait together are written together. */
+  readonly #tasks: Task<T>[] = [];
+  #isWorking = false;
 
-  constructor(directory: string) {
+  constructor(directory: string, files: Files) {
     this.#directory = directory;
+    this.#files = files;
   }
 
   /** Reads what is on disk. */
@@ -60,23 +82,48 @@ export class SavedObjects<T extends KubernetesObject> {
   }
 
   put(object: T): Promise<void> {
-    return this.#enqueue(async () => {
+    return this.#enqueue((known) => {
       const key = keyOf(object);
-      const old = this.#objects.get(key);
+      const old = known.get(key);
       if (
         old?.metadata.resourceVersion !== undefined && old.metadata.resourceVersion === object.metadata.resourceVersion
-      ) return;
+      ) return [];
       // What is lost of a status is computed again: only what is wanted must be on disk before it is acted on.
-      if (onlyStatusDiffers(old, object)) this.#writeSoon(key);
-      else await this.#write(key, object, true);
-      this.#objects.set(key, object);
-      this.#tell({ type: "saved", object, ...(old !== undefined && { old }) });
+      if (onlyStatusDiffers(old, object)) return [{ key, object }];
+      return [{ key, object, step: this.#planWrite(key, object, true) }];
     });
   }
 
-  async #write(key: string, object: T, sync: boolean): Promise<void> {
-    this.#late.delete(key);
-    await writeAtomically(this.#path(key), JSON.stringify({ version: 1, object } satisfies File<T>), { sync });
+  remove(object: T): Promise<void> {
+    return this.#enqueue((known) => this.#planRemoval(known, [keyOf(object)]));
+  }
+
+  /** Takes over a whole answer: what it lacks is gone. Never called with the answer of a list that failed. */
+  retain(objects: readonly T[]): Promise<void> {
+    const keep = new Set(objects.map(keyOf));
+    return this.#enqueue((known) => this.#planRemoval(known, [...known.keys()].filter((key) => !keep.has(key))));
+  }
+
+  /** Writes what was to be written soon. */
+  flush(): Promise<void> {
+    return this.#enqueue((known) =>
+      [...this.#late].flatMap((key) => {
+        const object = known.get(key);
+        return object === undefined ? [] : [{ key, object, step: this.#planWrite(key, object, false) }];
+      })
+    );
+  }
+
+  #planWrite(key: string, object: T, sync: boolean): FileStep {
+    return writeWhole(this.#path(key), JSON.stringify({ version: 1, object } satisfies File<T>), { sync });
+  }
+
+  #planRemoval(known: ReadonlyMap<string, T>, keys: readonly string[]): Change<T>[] {
+    return keys.filter((key) => known.has(key)).map((key) => ({
+      key,
+      object: undefined,
+      step: removeFile(this.#path(key)),
+    }));
   }
 
   /** A pod's status changes several times while it starts: one write is enough for all. */
@@ -93,47 +140,60 @@ export class SavedObjects<T extends KubernetesObject> {
     this.#timer = timer;
   }
 
-  /** Writes what was to be written soon. */
-  flush(): Promise<void> {
-    return this.#enqueue(async () => {
-      for (const key of [...this.#late]) {
-        const object = this.#objects.get(key);
-        if (object === undefined) this.#late.delete(key);
-        else await this.#write(key, object, false);
-      }
-    });
-  }
-
-  remove(object: T): Promise<void> {
-    return this.#enqueue(() => this.#remove(object));
-  }
-
-  /** Takes over a whole answer: what it lacks is gone. Never called with the answer of a list that failed. */
-  retain(objects: readonly T[]): Promise<void> {
-    const keep = new Set(objects.map(keyOf));
-    return this.#enqueue(async () => {
-      for (const object of this.list()) if (!keep.has(keyOf(object))) await this.#remove(object);
-    });
-  }
-
-  async #remove(object: T): Promise<void> {
-    const key = keyOf(object);
-    const old = this.#objects.get(key);
-    if (old === undefined) return;
-    this.#late.delete(key);
-    await removeIfThere(this.#path(key));
-    this.#objects.delete(key);
-    this.#tell({ type: "removed", object: old });
-  }
-
   #path(key: string): string {
     return `${this.#directory}/${key.replace("/", "_")}.json`;
   }
 
-  #enqueue(task: () => Promise<void>): Promise<void> {
-    const done = this.#queue.then(task);
-    this.#queue = done.catch(() => {});
-    return done;
+  #enqueue(plan: Task<T>["plan"]): Promise<void> {
+    const done = Promise.withResolvers<void>();
+    this.#tasks.push({ plan, done });
+    if (!this.#isWorking) {
+      this.#isWorking = true;
+      queueMicrotask(() => this.#work());
+    }
+    return done.promise;
+  }
+
+  async #work(): Promise<void> {
+    while (this.#tasks.length > 0) await this.#perform(this.#tasks.splice(0, TOGETHER_MAX));
+    this.#isWorking = false;
+  }
+
+  async #perform(tasks: readonly Task<T>[]): Promise<void> {
+    try {
+      const known = new Map(this.#objects);
+      const changes = tasks.map(({ plan }) => {
+        const planned = plan(known);
+        for (const { key, object } of planned) {
+          if (object === undefined) known.delete(key);
+          else known.set(key, object);
+        }
+        return planned;
+      });
+      await change(this.#files, changes.flat().flatMap(({ step }) => step ?? []));
+      for (const [at, { done }] of tasks.entries()) {
+        for (const one of changes[at]!) this.#take(one);
+        done.resolve();
+      }
+    } catch (error) {
+      if (tasks.length === 1) return tasks[0]!.done.reject(error);
+      // One that cannot be written is no reason not to write the others.
+      for (const task of tasks) await this.#perform([task]);
+    }
+  }
+
+  #take({ key, object, step }: Change<T>): void {
+    const old = this.#objects.get(key);
+    if (step === undefined) this.#writeSoon(key);
+    else this.#late.delete(key);
+    if (object === old) return;
+    if (object !== undefined) {
+      this.#objects.set(key, object);
+      this.#tell({ type: "saved", object, ...(old !== undefined && { old }) });
+    } else {
+      this.#objects.delete(key);
+      this.#tell({ type: "removed", object: old! });
+    }
   }
 
   #tell(change: SavedChange<T>): void {
@@ -147,12 +207,14 @@ function keyOf(object: KubernetesObject): string {
 }
 
 function onlyStatusDiffers(old: KubernetesObject | undefined, object: KubernetesObject): boolean {
-  if (old === undefined) return false;
-  const wanted = ({ metadata: m, ...rest }: KubernetesObject & { status?: unknown }) =>
-    JSON.stringify({
-      ...rest,
-      status: undefined,
-      metadata: { ...m, resourceVersion: undefined, managedFields: undefined },
-    });
-  return wanted(old) === wanted(object);
+  return old !== undefined && equalJson(withoutStatus(old), withoutStatus(object)) &&
+    equalJson(withoutVersion(old), withoutVersion(object));
+}
+
+function withoutStatus(object: KubernetesObject & { status?: unknown }) {
+  return { ...object, metadata: undefined, status: undefined };
+}
+
+function withoutVersion({ metadata }: KubernetesObject) {
+  return { ...metadata, resourceVersion: undefined, managedFields: undefined };
 }

@@ -1,31 +1,24 @@
 import { deepEqual as assertEquals, equal } from "node:assert/strict";
 import type { Pod } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
+import type { Files } from "../file_steps.ts";
+import { inDirectory } from "../testing/in_directory.ts";
 import { SavedObjects } from "./saved_objects.ts";
 
-async function inDirectory(task: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir();
-  try {
-    await task(directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
-
 Deno.test("what was saved is there after a restart", () =>
-  inDirectory(async (directory) => {
-    const saved = new SavedObjects<Pod>(directory);
+  inDirectory(async (directory, files) => {
+    const saved = new SavedObjects<Pod>(directory, files);
     await saved.open();
     await saved.put(aPod({ name: "a", namespace: "x" }));
     await saved.put(aPod({ name: "a", namespace: "y" }));
-    const again = new SavedObjects<Pod>(directory);
+    const again = new SavedObjects<Pod>(directory, files);
     await again.open();
     assertEquals(again.list().map((pod) => pod.metadata.namespace), ["x", "y"]);
   }));
 
 Deno.test("a change is on disk before anyone hears of it", () =>
-  inDirectory(async (directory) => {
-    const saved = new SavedObjects<Pod>(directory);
+  inDirectory(async (directory, files) => {
+    const saved = new SavedObjects<Pod>(directory, files);
     await saved.open();
     const found: boolean[] = [];
     saved.onChange(() => found.push([...Deno.readDirSync(directory)].some((entry) => entry.name === "default_a.json")));
@@ -37,8 +30,8 @@ Deno.test("a change is on disk before anyone hears of it", () =>
   }));
 
 Deno.test("a whole answer ends what it lacks", () =>
-  inDirectory(async (directory) => {
-    const saved = new SavedObjects<Pod>(directory);
+  inDirectory(async (directory, files) => {
+    const saved = new SavedObjects<Pod>(directory, files);
     await saved.open();
     const [a, b] = [aPod({ name: "a" }), aPod({ name: "b" })];
     await saved.put(a);
@@ -48,19 +41,19 @@ Deno.test("a whole answer ends what it lacks", () =>
   }));
 
 Deno.test("a write that was cut short leaves what was there", () =>
-  inDirectory(async (directory) => {
-    const saved = new SavedObjects<Pod>(directory);
+  inDirectory(async (directory, files) => {
+    const saved = new SavedObjects<Pod>(directory, files);
     await saved.open();
     await saved.put(aPod({ name: "a" }));
     await Deno.writeTextFile(`${directory}/default_a.json.0011.new`, "{");
-    const again = new SavedObjects<Pod>(directory);
+    const again = new SavedObjects<Pod>(directory, files);
     await again.open();
     equal(again.list().length, 1);
   }));
 
 Deno.test("statuses are written once for many changes, and what is wanted at once", () =>
-  inDirectory(async (directory) => {
-    const saved = new SavedObjects<Pod>(directory);
+  inDirectory(async (directory, files) => {
+    const saved = new SavedObjects<Pod>(directory, files);
     await saved.open();
     const onDisk = async () =>
       (JSON.parse(await Deno.readTextFile(`${directory}/default_a.json`)) as { object: Pod }).object;
@@ -76,4 +69,31 @@ Deno.test("statuses are written once for many changes, and what is wanted at onc
     const deleted = { ...pod.metadata, resourceVersion: "20", deletionTimestamp: "2026-01-01T00:00:00Z" };
     await saved.put({ ...pod, metadata: deleted });
     equal((await onDisk()).metadata.deletionTimestamp, "2026-01-01T00:00:00Z");
+  }));
+
+Deno.test("what comes together is written together, and one that cannot be written keeps no other from it", () =>
+  inDirectory(async (directory, files) => {
+    let calls = 0;
+    const counted: Files = {
+      changeFiles: (request) => {
+        calls++;
+        return files.changeFiles(request);
+      },
+    };
+    const saved = new SavedObjects<Pod>(directory, counted);
+    await saved.open();
+    const names = Array.from({ length: 10 }, (_, at) => `pod-${at}`);
+    await Promise.all(names.map((name) => saved.put(aPod({ name }))));
+    equal(calls, 1);
+    await Deno.mkdir(`${directory}/default_taken.json`);
+    const results = await Promise.allSettled([
+      saved.put(aPod({ name: "taken" })),
+      saved.put(aPod({ name: "free" })),
+      saved.remove(aPod({ name: "pod-0" })),
+    ]);
+    assertEquals(results.map(({ status }) => status), ["rejected", "fulfilled", "fulfilled"]);
+    await Deno.remove(`${directory}/default_taken.json`);
+    const again = new SavedObjects<Pod>(directory, files);
+    await again.open();
+    assertEquals(again.list().map(({ metadata }) => metadata.name), ["free", ...names.slice(1)]);
   }));

@@ -11,11 +11,18 @@ import { podName } from "../pods/text.ts";
 
 /** Statuses that are sent at the same time. */
 const SENDERS = 4;
+/**
+ * How long the server is not told that a pod is on its way up. Most pods run by then, and one status says as much as
+ * three (the kubelet looks once a second, and says as little).
+ */
+const PENDING_MS = 200;
 
 interface Letter {
   pod: Pod;
   status: PodStatus;
   failures: number;
+  /** Not to be sent before, as `performance.now()` counts it. */
+  heldUntil: number;
   /** Of which trace it is a part. */
   trace: string;
 }
@@ -27,6 +34,8 @@ export class StatusOutbox {
   readonly #since = new Map<string, number>();
   readonly #log: Log;
   readonly #pause = new Pause();
+  /** Of those that are held back the first that is due. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #client: ResourceClient<Pod> | undefined;
   #signal: AbortSignal | undefined;
 
@@ -44,9 +53,13 @@ export class StatusOutbox {
   /** @param pod as the server last showed it: what it says already is not said again */
   put(pod: Pod, status: PodStatus): void {
     const { uid } = pod.metadata;
-    const idle = !this.#waiting.has(uid) && !this.#sending.has(uid);
+    const before = this.#waiting.get(uid);
+    const idle = before === undefined && !this.#sending.has(uid);
     if (idle && equalJson(pod.status, status)) return;
-    this.#waiting.set(uid, { pod, status, failures: 0, trace: currentTrace() });
+    const isOnItsWay = status.phase === "Pending" && pod.metadata.deletionTimestamp === undefined;
+    // From the first of them on: whatever follows, the server is told in time.
+    const heldUntil = isOnItsWay ? before?.heldUntil ?? performance.now() + PENDING_MS : 0;
+    this.#waiting.set(uid, { pod, status, failures: 0, heldUntil, trace: currentTrace() });
     this.#pump();
   }
 
@@ -81,9 +94,14 @@ export class StatusOutbox {
   #pump(): void {
     const client = this.#client;
     if (client === undefined || this.#signal?.aborted !== false) return;
+    const now = performance.now();
     for (const [uid, letter] of this.#waiting) {
       if (this.#sending.size >= SENDERS) return;
       if (this.#sending.has(uid)) continue;
+      if (letter.heldUntil > now) {
+        this.#wakeIn(letter.heldUntil - now);
+        continue;
+      }
       this.#waiting.delete(uid);
       const sending = this.#deliver(client, uid, letter, this.#signal).finally(() => {
         this.#sending.delete(uid);
@@ -91,6 +109,17 @@ export class StatusOutbox {
       });
       this.#sending.set(uid, sending);
     }
+  }
+
+  /** Maps keep the order of what was put into them: the first that waits is due first, or nearly so. */
+  #wakeIn(ms: number): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#pump();
+    }, ms);
+    // An agent that ends computes every status anew when it begins.
+    Deno.unrefTimer(this.#timer);
   }
 
   async #deliver(client: ResourceClient<Pod>, uid: string, letter: Letter, signal: AbortSignal): Promise<void> {
@@ -104,7 +133,7 @@ export class StatusOutbox {
       const failures = letter.failures + 1;
       this.#log.error("Cannot send the status of a pod", error, { pod: podName(letter.pod) });
       await this.#pause.wait(backoffMs(failures), signal);
-      if (!this.#waiting.has(uid)) this.#waiting.set(uid, { ...letter, failures });
+      if (!this.#waiting.has(uid)) this.#waiting.set(uid, { ...letter, failures, heldUntil: 0 });
     }
   }
 }

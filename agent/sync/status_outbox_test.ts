@@ -75,3 +75,25 @@ Deno.test("a pod that is gone needs no status", async () => {
   await outbox.send(aPod(), { phase: "Failed" });
   equal(written.length, 0);
 });
+
+Deno.test("a pod that comes up at once is told of once, and one that does not in time", async () => {
+  const outbox = new StatusOutbox(QUIET);
+  const told: string[] = [];
+  const client = {
+    updateStatus: (pod: Pod) => {
+      told.push(`${pod.metadata.name} ${pod.status?.phase} ${pod.status?.hostIP}`);
+      return Promise.resolve(pod);
+    },
+  } as unknown as ResourceClient<Pod>;
+  outbox.connect(client, new AbortController().signal);
+  const [slow, fast, ending] = ["slow", "fast", "ending"].map((name) => aPod({ name })) as [Pod, Pod, Pod];
+  ending.metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+  for (const hostIP of ["10.0.0.1", "10.0.0.2"]) {
+    outbox.put(slow, { phase: "Pending", hostIP });
+    outbox.put(fast, { phase: "Pending", hostIP });
+  }
+  outbox.put(fast, { phase: "Running", hostIP: "10.0.0.2" });
+  outbox.put(ending, { phase: "Pending", hostIP: "10.0.0.3" });
+  await until(() => told.length === 3);
+  assertEquals(told, ["fast Running 10.0.0.2", "ending Pending 10.0.0.3", "slow Pending 10.0.0.2"]);
+});

@@ -3,8 +3,18 @@
  * (as Kubernetes's atomic writer does, so that programs that watch `..data` keep working).
  */
 import { randomBytes } from "node:crypto";
-import { dirname } from "node:path";
-import { namesIn, removeIfThere } from "../files.ts";
+import {
+  change,
+  type Files,
+  type FileStep,
+  makeDirectory,
+  makeLink,
+  removeFile,
+  removeTree,
+  renameFile,
+  writeInPlace,
+} from "../file_steps.ts";
+import { namesIn } from "../files.ts";
 
 export interface VolumeFile {
   content: Uint8Array<ArrayBuffer>;
@@ -25,28 +35,72 @@ const GROUP_READS = 0o440;
 export type Payload = ReadonlyMap<string, VolumeFile>;
 
 const DATA = "..data";
+/** The link that is to become it. */
+const DATA_NEW = "..data_tmp";
+
+export interface Volume {
+  directory: string;
+  owner?: Owner;
+  /** What makes the folder, which is empty then. */
+  makes?: readonly FileStep[];
+}
 
 /** True when something was written. */
-export async function writePayload(directory: string, given: Payload, owner: Owner = {}): Promise<boolean> {
-  const payload: Payload = owner.gid === undefined
-    ? given
-    : new Map([...given].map(([path, file]) => [path, { ...file, mode: file.mode | GROUP_READS }]));
-  for (const path of payload.keys()) refuseOutside(path);
-  const current = await Deno.readLink(`${directory}/${DATA}`).catch(() => undefined);
-  if (current !== undefined && await isSame(`${directory}/${current}`, payload)) {
-    await link(directory, payload);
-    return false;
+export async function writePayload(
+  files: Files,
+  { directory, owner = {}, makes }: Volume,
+  given: Payload,
+): Promise<boolean> {
+  const payload = forOwner(given, owner);
+  if (makes !== undefined) {
+    await change(files, [...makes, ...planPayload(directory, payload, owner, [])]);
+    return true;
   }
+  const current = await Deno.readLink(`${directory}/${DATA}`).catch(() => undefined);
+  const isCurrent = current !== undefined && await isSame(`${directory}/${current}`, payload);
+  const found = await namesIn(directory);
+  const steps = isCurrent ? planLinks(directory, payload, found) : planPayload(directory, payload, owner, found);
+  await change(files, steps);
+  return !isCurrent;
+}
+
+function forOwner(given: Payload, owner: Owner): Payload {
+  if (owner.gid === undefined) return given;
+  return new Map([...given].map(([path, file]) => [path, { ...file, mode: file.mode | GROUP_READS }]));
+}
+
+/** What replaces all files. Pure but for the new folder's name. @param found the names in the volume's folder */
+export function planPayload(directory: string, payload: Payload, owner: Owner, found: readonly string[]): FileStep[] {
+  for (const path of payload.keys()) refuseOutside(path);
   const fresh = `..${new Date().toISOString().replace(/[-:]/g, "_")}.${randomBytes(4).toString("hex")}`;
-  await Deno.mkdir(`${directory}/${fresh}`, { mode: 0o755 });
-  await Deno.chmod(`${directory}/${fresh}`, 0o755);
-  for (const [path, file] of payload) await writeFile(`${directory}/${fresh}`, path, file, owner);
-  await removeIfThere(`${directory}/${DATA}_tmp`);
-  await Deno.symlink(fresh, `${directory}/${DATA}_tmp`);
-  await Deno.rename(`${directory}/${DATA}_tmp`, `${directory}/${DATA}`);
-  await link(directory, payload);
-  await sweep(directory, fresh);
-  return true;
+  const folders = new Set(["", ...payload.keys().map((path) => path.split("/").slice(0, -1).join("/"))]);
+  return [
+    ...folders.values().map((folder) => makeDirectory(folderOf(`${directory}/${fresh}`, folder), 0o755)),
+    ...payload.entries().map(([path, { content, mode, uid = 0 }]) =>
+      writeInPlace(`${directory}/${fresh}/${path}`, content, { mode, uid, gid: owner.gid ?? 0 })
+    ),
+    ...found.includes(DATA_NEW) ? [removeFile(`${directory}/${DATA_NEW}`)] : [],
+    makeLink(fresh, `${directory}/${DATA_NEW}`),
+    renameFile(`${directory}/${DATA_NEW}`, `${directory}/${DATA}`),
+    ...planLinks(directory, payload, found),
+    // The folders that an earlier write, or one that was cut short, has left.
+    ...found.filter((name) => name.startsWith("..") && name !== DATA && name !== DATA_NEW)
+      .map((name) => removeTree(`${directory}/${name}`)),
+  ];
+}
+
+function folderOf(root: string, folder: string): string {
+  return folder === "" ? root : `${root}/${folder}`;
+}
+
+/** What users see: one link for each first part of a path. */
+function planLinks(directory: string, payload: Payload, found: readonly string[]): FileStep[] {
+  const wanted = new Set(payload.keys().map((path) => path.split("/")[0]!));
+  const seen = new Set(found.filter((name) => !name.startsWith("..")));
+  return [
+    ...seen.difference(wanted).values().map((name) => removeTree(`${directory}/${name}`)),
+    ...wanted.difference(seen).values().map((name) => makeLink(`${DATA}/${name}`, `${directory}/${name}`)),
+  ];
 }
 
 function refuseOutside(path: string): void {
@@ -54,20 +108,6 @@ function refuseOutside(path: string): void {
   if (path === "" || path.startsWith("/") || parts.includes("..") || parts[0]!.startsWith("..")) {
     throw new Error(`Cannot write "${path}" as a path in a volume must be relative and must not begin with ".."`);
   }
-}
-
-async function writeFile(
-  root: string,
-  path: string,
-  file: VolumeFile,
-  owner: Owner,
-): Promise<void> {
-  const target = `${root}/${path}`;
-  await Deno.mkdir(dirname(target), { recursive: true, mode: 0o755 });
-  await Deno.writeFile(target, file.content, { mode: file.mode });
-  // The mode given to open is cut by the umask.
-  await Deno.chmod(target, file.mode);
-  if (file.uid !== undefined || owner.gid !== undefined) await Deno.chown(target, file.uid ?? 0, owner.gid ?? 0);
 }
 
 async function isSame(directory: string, payload: Payload): Promise<boolean> {
@@ -91,23 +131,4 @@ async function filesBelow(root: string, below: string): Promise<string[]> {
     else found.push(path);
   }
   return found;
-}
-
-/** What users see: one link for each first part of a path. */
-async function link(directory: string, payload: Payload): Promise<void> {
-  const wanted = new Set([...payload.keys()].map((path) => path.split("/")[0]!));
-  for (const name of await namesIn(directory)) {
-    if (!name.startsWith("..") && !wanted.has(name)) await removeIfThere(`${directory}/${name}`, { recursive: true });
-    if (!name.startsWith("..")) wanted.delete(name);
-  }
-  for (const name of wanted) await Deno.symlink(`${DATA}/${name}`, `${directory}/${name}`);
-}
-
-/** Removes the folders that an earlier write, or one that was cut short, has left. */
-async function sweep(directory: string, current: string): Promise<void> {
-  for (const name of await namesIn(directory)) {
-    if (name.startsWith("..") && name !== DATA && name !== current) {
-      await removeIfThere(`${directory}/${name}`, { recursive: true });
-    }
-  }
 }

@@ -2,16 +2,16 @@
 import type { Client } from "@connectrpc/connect";
 import type { Moment, MonotonicTime, Pod, VolumeMount } from "@k3ts/model/objects";
 import type { ImageService } from "@k3ts/proto";
+import { change, type FileStep, makeDirectory, mount, unmountBelow } from "../file_steps.ts";
 import { exists, readTextIfThere } from "../files.ts";
 import { ConfigError } from "../pods/config_error.ts";
 import { expand } from "../pods/expand.ts";
 import type { PodPaths } from "../paths.ts";
 import { type Owner, writePayload } from "./atomic_writer.ts";
-import { unmountBelow } from "./mounts.ts";
 import { planVolumes, tokenKey, type TokenRequest, type VolumeInput, type VolumePlan } from "./plan.ts";
 import { foundToken, type HeldToken, keepToken } from "./token.ts";
 
-export type MountNative = Pick<Client<typeof ImageService>, "mount" | "unmount" | "listMounts" | "bindBelow">;
+export type MountNative = Pick<Client<typeof ImageService>, "changeFiles" | "listMounts" | "bindBelow">;
 
 /** Asks the server for a token of the pod's service account, bound to the pod. */
 export type RequestToken = (pod: Pod, request: TokenRequest) => Promise<string>;
@@ -48,83 +48,44 @@ export class Volumes {
   async ensure(pod: Pod, paths: PodPaths, input: VolumeInput, now: Moment): Promise<Mounted> {
     const plans = planVolumes(pod, input);
     if (plans.length === 0) return {};
-    await Deno.mkdir(paths.volumes, { recursive: true, mode: 0o755 });
-    const { targets } = await this.#native.listMounts({ path: paths.volumes });
-    const mounted = new Set(targets);
+    // Where nothing is, nothing is mounted either: to list that is costly.
+    const isNew = !await exists(paths.volumes);
+    const mounted = new Set(isNew ? [] : (await this.#native.listMounts({ path: paths.volumes })).targets);
     let refreshAt: MonotonicTime | undefined;
     for (const plan of plans) {
+      if (plan.kind === "host") {
+        await prepareHostPath(plan);
+        continue;
+      }
       const directory = `${paths.volumes}/${plan.name}`;
-      if (plan.kind === "host") await prepareHostPath(plan);
-      else if (plan.kind === "image") await this.#mountImage(plan, directory, mounted);
-      else await this.#prepare(plan, directory, mounted, pod);
-      if (plan.kind !== "files") continue;
-      const tokens = await this.#tokens(pod, plan.tokens, directory, now);
+      const owner = ownerOf(pod);
+      const isMounted = mounted.has(directory);
+      const steps = plan.kind === "image"
+        ? isMounted ? [] : planImage(plan, directory, this.#layersOf(plan.reference))
+        : planFolder(plan, { directory, isThere: !isNew && await exists(directory), isMounted, owner });
+      if (plan.kind !== "files") {
+        await change(this.#native, steps);
+        continue;
+      }
+      const tokens = await this.#tokens(pod, plan.tokens, directory, steps.length > 0, now);
       const payload = plan.payload(new Map([...tokens].map(([key, { token }]) => [key, token])));
-      await writePayload(directory, payload, ownerOf(pod));
+      await writePayload(this.#native, { directory, owner, ...(steps.length > 0 && { makes: steps }) }, payload);
       for (const token of tokens.values()) refreshAt = Math.min(refreshAt ?? Infinity, token.refreshAt);
     }
     return { ...(refreshAt !== undefined && { refreshAt }) };
-  }
-
-  async #prepare(
-    plan: Extract<VolumePlan, { kind: "files" | "empty" }>,
-    directory: string,
-    mounted: ReadonlySet<string>,
-    pod: Pod,
-  ): Promise<void> {
-    const fresh = !await exists(directory);
-    if (fresh) await Deno.mkdir(directory);
-    if (plan.inMemory && !mounted.has(directory)) {
-      const size = plan.kind === "empty" && plan.sizeBytes !== undefined ? [`size=${plan.sizeBytes}`] : [];
-      const mode = plan.kind === "empty" ? "mode=1777" : "mode=0755";
-      await this.#native.mount({
-        type: "tmpfs",
-        source: "tmpfs",
-        target: directory,
-        options: ["nosuid", "nodev", mode, ...size],
-      });
-    } else if (fresh) {
-      await Deno.chmod(directory, plan.kind === "empty" ? 0o777 : 0o755);
-    }
-    const group = pod.spec?.securityContext?.fsGroup;
-    if (group !== undefined && (fresh || (plan.inMemory && !mounted.has(directory)))) {
-      await Deno.chown(directory, 0, group);
-      await Deno.chmod(directory, plan.kind === "empty" ? 0o2777 : 0o2755);
-    }
-  }
-
-  /** An image's files, which nobody can write to (KEP-4639). */
-  async #mountImage(
-    { name, reference }: Extract<VolumePlan, { kind: "image" }>,
-    directory: string,
-    mounted: ReadonlySet<string>,
-  ): Promise<void> {
-    if (mounted.has(directory)) return;
-    const layers = this.#layersOf(reference);
-    if (layers === undefined || layers.length === 0) {
-      throw new ConfigError(`Cannot mount volume "${name}" as image "${reference}" must be here: it is not`);
-    }
-    // One layer alone is no overlay.
-    const [only, ...more] = layers;
-    if (more.length === 0) {
-      await this.#native.mount({ type: "bind", source: only!, target: directory, options: ["ro", "nosuid", "nodev"] });
-    } else {
-      const lower = layers.toReversed().join(":");
-      const options = ["ro", "nosuid", "nodev", `lowerdir=${lower}`];
-      await this.#native.mount({ type: "overlay", source: "overlay", target: directory, options });
-    }
   }
 
   async #tokens(
     pod: Pod,
     requests: readonly TokenRequest[],
     directory: string,
+    isEmpty: boolean,
     now: Moment,
   ): Promise<ReadonlyMap<string, HeldToken>> {
     const tokens = new Map<string, HeldToken>();
     for (const request of requests) {
       const file = `${directory}/${request.path}`;
-      const text = await readTextIfThere(file);
+      const text = isEmpty ? undefined : await readTextIfThere(file);
       const held = this.#held.get(file);
       const before = text === undefined ? undefined : text === held?.token ? held : foundToken(text, now);
       const kept = await keepToken(before, () => this.#requestToken(pod, request), now);
@@ -154,8 +115,50 @@ export class Volumes {
   /** Takes every mount below the pod's volumes away, deepest first. The files go with the pod's directory. */
   async release(paths: PodPaths): Promise<void> {
     for (const file of this.#held.keys()) if (file.startsWith(`${paths.volumes}/`)) this.#held.delete(file);
-    await unmountBelow(this.#native, paths.volumes);
+    await change(this.#native, [unmountBelow(paths.volumes)]);
   }
+}
+
+/** Makes the folder of a volume, empty; nothing where it is. Pure. */
+function planFolder(
+  plan: Extract<VolumePlan, { kind: "files" | "empty" }>,
+  { directory, isThere, isMounted, owner }: {
+    directory: string;
+    isThere: boolean;
+    isMounted: boolean;
+    owner: Owner;
+  },
+): FileStep[] {
+  const { gid = 0 } = owner;
+  const mode = (plan.kind === "empty" ? 0o777 : 0o755) | (owner.gid === undefined ? 0 : SET_GROUP);
+  const steps = isThere ? [] : [makeDirectory(directory, mode, gid)];
+  if (!plan.inMemory || isMounted) return steps;
+  // As /tmp is: what somebody writes others cannot remove.
+  const inMemory = plan.kind === "empty" && owner.gid === undefined ? mode | STICKY : mode;
+  const size = plan.kind === "empty" && plan.sizeBytes !== undefined ? [`size=${plan.sizeBytes}`] : [];
+  const options = ["nosuid", "nodev", `mode=${inMemory.toString(8)}`, `gid=${gid}`, ...size];
+  return [...steps, mount({ type: "tmpfs", source: "tmpfs", target: directory, options })];
+}
+
+const SET_GROUP = 0o2000;
+const STICKY = 0o1000;
+
+/** An image's files, which nobody can write to (KEP-4639). Pure. */
+function planImage(
+  { name, reference }: Extract<VolumePlan, { kind: "image" }>,
+  directory: string,
+  layers: readonly string[] | undefined,
+): FileStep[] {
+  if (layers === undefined || layers.length === 0) {
+    throw new ConfigError(`Cannot mount volume "${name}" as image "${reference}" must be here: it is not`);
+  }
+  // One layer alone is no overlay.
+  const [only, ...more] = layers;
+  if (more.length === 0) {
+    return [mount({ type: "bind", source: only!, target: directory, options: ["ro", "nosuid", "nodev"] })];
+  }
+  const options = ["ro", "nosuid", "nodev", `lowerdir=${layers.toReversed().join(":")}`];
+  return [mount({ type: "overlay", source: "overlay", target: directory, options })];
 }
 
 /** A path with a name that nothing is known of would be another path than the one that was meant. */

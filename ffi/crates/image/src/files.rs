@@ -17,7 +17,7 @@ use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown, fchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -58,6 +58,9 @@ fn make_directory(step: &MakeDirectory) -> Result<(), RpcError> {
                 DirBuilder::new().recursive(true).mode(step.mode).create(&path)?;
             }
             made => made?,
+        }
+        if step.gid != 0 {
+            chown(&path, None, Some(step.gid))?;
         }
         // The mode given to mkdir is cut by the umask.
         fs::set_permissions(&path, Permissions::from_mode(step.mode))

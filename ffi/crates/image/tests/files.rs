@@ -26,7 +26,11 @@ fn text(path: &Path) -> String {
 }
 
 fn directory(path: &Path, mode: u32) -> Step {
-    Step::MakeDirectory(MakeDirectory { path: text(path), mode })
+    Step::MakeDirectory(MakeDirectory {
+        path: text(path),
+        mode,
+        gid: 9,
+    })
 }
 
 fn file(path: &Path, content: &str) -> WriteFile {
@@ -85,6 +89,7 @@ fn steps_are_done_in_their_order_with_the_modes_and_owners_that_are_asked_for() 
     assert_eq!((owner.uid(), owner.gid()), (7, 8));
     assert_eq!(fs::read_to_string(root.join("link")).unwrap(), "2");
     assert_eq!(fs::read_dir(&root).unwrap().count(), 3);
+    assert_eq!(fs::metadata(&root).unwrap().gid(), 9);
     // What is there stays as it is.
     change([directory(&root, 0o700)]).unwrap();
     assert_eq!(mode(&root), 0o1777);

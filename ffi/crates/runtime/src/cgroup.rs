@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ const ROOT: &str = "/sys/fs/cgroup";
 /// Processes that are killed may have started others by then, so it takes some rounds.
 const KILL_ROUNDS_MAX: usize = 100;
 const KILL_ROUND_TIME_MAX: Duration = Duration::from_secs(2);
+/// Of a directory without others in it: its name and its own dot.
+const LINKS_OF_LEAF: u64 = 2;
 
 pub fn version() -> u32 {
     if statfs(ROOT).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC) {
@@ -141,7 +144,10 @@ fn trees(path: &str) -> Vec<PathBuf> {
 /// A group and all below it, deepest first.
 fn groups(tree: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(tree).into_iter().flatten().flatten() {
+    // The kernel counts those below as links; to read a group's own files for nothing is costly.
+    let has_more = fs::metadata(tree).is_ok_and(|group| group.nlink() > LINKS_OF_LEAF);
+    let entries = has_more.then(|| fs::read_dir(tree).ok()).flatten();
+    for entry in entries.into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             found.extend(groups(&entry.path()));
         }

@@ -1328,6 +1328,9 @@ pub struct MakeDirectory {
     /// Such as 0755; whatever the umask is.
     #[prost(uint32, tag = "2")]
     pub mode: u32,
+    /// Of the last one. 0: root's.
+    #[prost(uint32, tag = "3")]
+    pub gid: u32,
 }
 impl ::prost::Name for MakeDirectory {
     const NAME: &'static str = "MakeDirectory";
