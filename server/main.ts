@@ -32,6 +32,7 @@ import { addressAt, type ClusterRanges } from "./cluster/ranges.ts";
 import { TokenStore } from "./cluster/token_store.ts";
 import { dispatch } from "./dispatch.ts";
 import { restFace } from "./faces/rest.ts";
+import { Fanout } from "./fanout/mod.ts";
 import type { OnFault } from "./faults.ts";
 import { userOf } from "./identity.ts";
 import { hostPlugins } from "./plugin_host/host.ts";
@@ -121,6 +122,8 @@ const pkiOptions: PkiOptions = {
 };
 const pki = await ensurePki(pkiOptions);
 const usage = new UsageTable(systemClock);
+// Ends after the API, whose watches it tells that they have ended.
+await using fanout = new Fanout();
 await using server: ApiServer = await createApiServer({
   computed: [metricsGroup(usage, () => server, SYSTEM_USER, systemClock.wall)],
   store: timedStore(
@@ -192,14 +195,17 @@ const handler = dispatch(
       nodeService({ clients, podCidr, identify, ca: pki.ca, tokens, usage, ownNode: values.node }),
     );
   },
-  restFace(server, { onFault, own: { health, metrics: () => gatherMetrics(sources) } }),
+  restFace(server, { onFault, fanout, own: { health, metrics: () => gatherMetrics(sources) } }),
   onFault,
 );
 
-const socket = `${dataDir}/run/server.sock`;
-await Deno.remove(socket).catch((error) => {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
-});
+const socket = await freeSocket("server");
+// First of the two: watches that begin at once are soon told by the gateway.
+const publishing = fanout.serve(
+  await freeSocket("fanout"),
+  (error) => onFault(error, "the connection to a gateway"),
+  ending.signal,
+);
 const listener = Deno.serve({
   path: socket,
   signal: ending.signal,
@@ -231,7 +237,16 @@ const renewals = keepCertificates(
   (error) => onFault(error, "the renewal of certificates"),
   ending.signal,
 );
-await Promise.all([listener.finished, plugins, renewals]);
+await Promise.all([listener.finished, publishing, plugins, renewals]);
+
+/** Where a server before this one listened nobody does any more. */
+async function freeSocket(name: string): Promise<string> {
+  const path = `${dataDir}/run/${name}.sock`;
+  await Deno.remove(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  return path;
+}
 
 function isServed(apiVersion: string, resource: string, subresource: string): boolean {
   const found = server.resources.find(apiVersion, resource);

@@ -4,11 +4,12 @@ import type { StoredObject } from "../registry/stored_object.ts";
 import type { Clock } from "@k3ts/model";
 import { groupResource, type Subject, tooLargeResourceVersion, tooManyRequests } from "../status.ts";
 import type { ObjectChange } from "./change.ts";
+import { Groups } from "./groups.ts";
 import type { HistoryLimits } from "./history.ts";
 import { ResourceCache } from "./resource_cache.ts";
 import { SharedBatches, SharedEvents } from "./shared.ts";
 import { Turns } from "./turns.ts";
-import { type EventSink, Watch, type WatchContext, type WatchOptions } from "./watch.ts";
+import { type EventSink, type JoiningSink, Watch, type WatchContext, type WatchOptions } from "./watch.ts";
 
 /** How long a read waits for a revision that is not there yet. */
 const FRESH_WAIT_MS = 3_000;
@@ -41,6 +42,7 @@ export class Cache {
       shared: new SharedEvents(),
       batches: new SharedBatches(),
       turns: new Turns(clock),
+      groups: new Groups(),
       visible: () => this.#revision,
       clock,
     };
@@ -104,7 +106,7 @@ export class Cache {
   }
 
   /** Begins a watch; nothing is sent before its first `resume`. Ends, like all others, with {@link endWatches}. */
-  watch(resource: Subject, options: WatchOptions, sink: EventSink): Watch {
+  watch(resource: Subject, options: WatchOptions, sink: EventSink | JoiningSink): Watch {
     if (this.#watches.size >= WATCHES_MAX) throw tooManyRequests("there are too many watches", 5);
     const ended = () => void this.#watches.delete(watch);
     const watch = new Watch(this.of(resource), options, sink, this.#watchContext, ended);

@@ -12,14 +12,12 @@ import type { Clock } from "@k3ts/model";
 import { expired, type Status, statusOf } from "../status.ts";
 import { seenThrough } from "./change.ts";
 import { EncodedEvent, type Form } from "./encoding.ts";
+import type { Channel, Group, Groups, Publisher } from "./groups.ts";
 import type { ResourceCache, Scope } from "./resource_cache.ts";
 import { EVENTS_AT_ONCE, type SharedBatches, type SharedEvents } from "./shared.ts";
 import type { Turn, Turns } from "./turns.ts";
 
-/**
- * Takes the events of one watch. Today each face has one that writes to its own stream; a sink that hands an event to
- * the gateway once for all its streams fits as well.
- */
+/** Takes the events of one watch. */
 export interface EventSink {
   /** Bytes that it would take now. At 0 or less it is full, and whoever made it calls `resume` when that has changed. */
   room(): number;
@@ -28,11 +26,21 @@ export interface EventSink {
   end(): void;
 }
 
+/** One whose stream may be told along with others, once it has been told everything by itself. */
+export interface JoiningSink extends EventSink {
+  /** Who would do so now, if there is anybody: watches of the same publisher and view share a channel. */
+  publisher(): Publisher | undefined;
+  /** From now on the stream is sent what the channel is. Only what is for it alone still comes here. */
+  join(channel: Channel): void;
+}
+
 export interface WatchOptions {
   /** Whose it is: users take turns. */
   user: string;
   scope: Scope;
   form: Form;
+  /** Equal for watches of equal scope and form. @default it is told by itself */
+  view?: string;
   /** Changes after this revision; or everything that is there, as ADDED, and then what follows. */
   from: { after: Revision } | "newest";
   /** Tell the revision now and then, though nothing in the scope has changed. */
@@ -52,6 +60,7 @@ export interface WatchContext {
   shared: SharedEvents;
   batches: SharedBatches;
   turns: Turns;
+  groups: Groups<Watch, Watch>;
   visible: () => Revision;
   clock: Clock;
 }
@@ -59,7 +68,7 @@ export interface WatchContext {
 export class Watch {
   readonly #cache: ResourceCache;
   readonly #options: WatchOptions;
-  readonly #sink: EventSink;
+  readonly #sink: EventSink | JoiningSink;
   readonly #context: WatchContext;
   readonly #follow = () => this.resume();
   readonly #onEnd: () => void;
@@ -72,6 +81,8 @@ export class Watch {
   #sequence = 0;
   /** What the watcher has been told, by event or bookmark. */
   #told: Revision;
+  /** Those that it is told along with. */
+  #group: Group<Watch, Watch> | undefined;
   #running = false;
   #ended = false;
   #callOffBookmark: (() => void) | undefined;
@@ -79,7 +90,7 @@ export class Watch {
   constructor(
     cache: ResourceCache,
     options: WatchOptions,
-    sink: EventSink,
+    sink: EventSink | JoiningSink,
     context: WatchContext,
     onEnd: () => void,
   ) {
@@ -108,7 +119,7 @@ export class Watch {
   /** Goes on where it stopped: there are new changes, or there is room again. */
   resume(): void {
     // A sink may call back while it is being sent to.
-    if (this.#running || this.#ended) return;
+    if (this.#running || this.#ended || this.#group !== undefined) return;
     if (this.#refusal !== undefined) return this.fail(this.#refusal);
     if (this.#state === "new") return this.#begin();
     if (this.#state !== "begun") return;
@@ -119,6 +130,7 @@ export class Watch {
         else {
           // Everything has been told.
           this.#turn?.end();
+          this.#join();
           break;
         }
       }
@@ -139,6 +151,7 @@ export class Watch {
     this.#cache.followers.delete(this.#follow);
     this.#onEnd();
     this.#sink.end();
+    this.#group?.leave(this);
   }
 
   /** Ends it with an ERROR event. */
@@ -160,8 +173,9 @@ export class Watch {
   bookmark(): void {
     const revision = this.#context.visible();
     if (this.#ended || !this.#options.bookmarks || this.#state !== "begun" || this.#initial !== undefined) return;
-    if (revision <= this.#told) return;
-    if (this.#sequence < this.#cache.history.end || this.#sink.room() <= 0) return;
+    const reader = this.#group?.reader ?? this;
+    if (revision <= Math.max(this.#told, reader.#told)) return;
+    if (reader.#sequence < this.#cache.history.end || this.#sink.room() <= 0) return;
     this.#sendBookmark(revision, {});
   }
 
@@ -226,6 +240,33 @@ export class Watch {
     if (events.length === 0) return false;
     this.#sink.send(events);
     return true;
+  }
+
+  /** Is told along with others from here on, if they have been told as much. */
+  #join(): void {
+    const { view } = this.#options;
+    if (view === undefined || this.#ended || !("publisher" in this.#sink)) return;
+    const publisher = this.#sink.publisher();
+    if (publisher === undefined) return;
+    const group = this.#context.groups.of(publisher, view, (channel, onEnd) => this.#readFor(channel, onEnd));
+    group.reader.resume();
+    // One whose publisher takes no more at the moment is behind: at the next change it is looked at again.
+    if (group.reader.#ended || group.reader.#sequence !== this.#sequence) return group.leave(this);
+    this.#group = group;
+    group.add(this);
+    this.#cache.followers.delete(this.#follow);
+    this.#sink.join(group.channel);
+  }
+
+  #readFor(channel: Channel, onEnd: () => void): Watch {
+    const options: WatchOptions = {
+      ...this.#options,
+      from: { after: this.#context.visible() },
+      bookmarks: false,
+      marksInitialEnd: false,
+    };
+    delete options.view;
+    return new Watch(this.#cache, options, channel, this.#context, onEnd);
   }
 
   /** The revision is that of the last change before the history goes on, so that nothing is missed after it. */

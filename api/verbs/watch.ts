@@ -1,5 +1,5 @@
 import type { Form } from "../cache/encoding.ts";
-import type { EventSink, Watch } from "../cache/watch.ts";
+import type { EventSink, JoiningSink, Watch } from "../cache/watch.ts";
 import { invalid } from "../status.ts";
 import { storeObject } from "../registry/stored_object.ts";
 import type { ServedResource } from "../resources.ts";
@@ -14,7 +14,12 @@ import { scopeOf } from "./selection.ts";
  *
  * Without a resource version, or with "0", it begins with everything that is there.
  */
-export async function watch(request: WatchRequest, form: Form, sink: EventSink, verbs: Verbs): Promise<Watch> {
+export async function watch(
+  request: WatchRequest,
+  form: Form,
+  sink: EventSink | JoiningSink,
+  verbs: Verbs,
+): Promise<Watch> {
   authorize(request, "watch", verbs);
   refuseIfContradictory(request);
   const { resource, allowBookmarks, sendInitialEvents } = request;
@@ -26,6 +31,7 @@ export async function watch(request: WatchRequest, form: Form, sink: EventSink, 
     user: request.user.name,
     scope: scopeOf(request),
     form,
+    view: viewOf(request, form),
     // Without initial events and without a revision it is only what comes from now on.
     from: fromNewest ? "newest" as const : { after: after ? after : verbs.registry.cache.revision },
     bookmarks: allowBookmarks,
@@ -33,6 +39,11 @@ export async function watch(request: WatchRequest, form: Form, sink: EventSink, 
     bookmark: (metadata: { resourceVersion: string }) => bookmarkOf(resource, metadata),
   };
   return verbs.registry.cache.watch(resource, options, sink);
+}
+
+/** What it sees, by what was asked. */
+function viewOf({ resource, namespace, name, labelSelector, fieldSelector }: WatchRequest, { id }: Form): string {
+  return JSON.stringify([resource.apiVersion, resource.resource, namespace, name, labelSelector, fieldSelector, id]);
 }
 
 /** An object with nothing but its kind and where the watch is. */

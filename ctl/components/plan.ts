@@ -182,7 +182,9 @@ function serverPermissions({ dataDir, root, native, deno }: ComponentOptions): s
   return [
     `--allow-read=${dataDir},${root},${native}`,
     `--allow-write=${dataDir}`,
-    `--allow-net=${["server", "gateway", "supervisor"].map((name) => `unix:${dataDir}/run/${name}.sock`).join(",")}`,
+    `--allow-net=${
+      ["server", "fanout", "gateway", "supervisor"].map((name) => `unix:${dataDir}/run/${name}.sock`).join(",")
+    }`,
     // A callback from native threads asks for all of it.
     "--allow-ffi",
     `--allow-run=${deno}`,

@@ -27,6 +27,7 @@ import {
   type WriteRequest,
 } from "@k3ts/api";
 import { nameSpan } from "@k3ts/client/telemetry";
+import type { Fanout } from "../fanout/mod.ts";
 import type { OnFault } from "../faults.ts";
 import { credentialsOf } from "../identity.ts";
 import { chooseForm, PRODUCED, type Wanted } from "./negotiation.ts";
@@ -43,6 +44,8 @@ export interface RestOptions {
   credentials?: (headers: Headers) => Credentials;
   onFault?: OnFault;
   own?: OwnDocuments;
+  /** Gateways that go on with watches. @default each is told by itself */
+  fanout?: Fanout;
 }
 
 /** Answers every request: refusals and faults are answers too. */
@@ -57,7 +60,8 @@ export function restFace(
       const user = await server.authenticate(readCredentials(request.headers));
       const target = parseApiPath(url.pathname);
       if (target.type === "other") return await respondDocument(request, url.pathname, user, server, options.own);
-      return await answer({ http: request, query: url.searchParams, target, user, server });
+      const { fanout } = options;
+      return await answer({ http: request, query: url.searchParams, target, user, server, fanout });
     } catch (error) {
       if (!(error instanceof StatusError) && !request.signal.aborted) {
         options.onFault?.(error, `${request.method} ${url.pathname}`);
@@ -73,6 +77,7 @@ interface Call {
   target: ApiPath & { type: "resource" };
   user: ApiRequest["user"];
   server: ApiServer;
+  fanout: Fanout | undefined;
 }
 
 async function answer(call: Call): Promise<Response> {
@@ -198,7 +203,8 @@ async function answerDelete(request: ApiRequest, { http, query, server: { verbs 
   return await deleteCollection({ ...request, ...selectionOf(query), options }, verbs);
 }
 
-async function answerWatch(request: ApiRequest, wanted: Wanted, { query, server }: Call): Promise<Response> {
+async function answerWatch(request: ApiRequest, wanted: Wanted, call: Call): Promise<Response> {
+  const { http, query, server, fanout } = call;
   return await respondWatch(
     {
       ...request,
@@ -211,6 +217,7 @@ async function answerWatch(request: ApiRequest, wanted: Wanted, { query, server 
     wanted,
     wholeNumber(query, "timeoutSeconds"),
     server,
+    fanout?.find(http.headers),
   );
 }
 

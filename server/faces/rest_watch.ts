@@ -1,14 +1,18 @@
 /** Watches, as responses that go on. */
 import {
   type ApiServer,
+  type Channel,
   type EncodedEvent,
-  type EventSink,
   type Framing,
+  type JoiningSink,
+  type Publisher,
   type Watch,
   watch,
   type WatchRequest,
 } from "@k3ts/api";
 import { concatBytes, encodeWatchEvent } from "@k3ts/model";
+import type { Link } from "../fanout/link.ts";
+import type { HeldStream } from "../fanout/mod.ts";
 import type { Wanted } from "./negotiation.ts";
 import { contentTypeOf, headersOf } from "./rest_reply.ts";
 
@@ -34,16 +38,18 @@ const FRAMES: Framing = { id: "frames", frame: encodeWatchEvent };
 /** Batches that several watches are sent are put on the wire once. */
 const joined = new WeakMap<readonly EncodedEvent[], { by: string; bytes: Uint8Array }>();
 
+/** @param held who may go on with the answer when everything up to now has been told */
 export async function respondWatch(
   request: WatchRequest,
   wanted: Wanted,
   timeoutSeconds: number | undefined,
   server: ApiServer,
+  held?: HeldStream,
 ): Promise<Response> {
   const { verbs, forms } = server;
   // There is no YAML that goes on.
   const choice = wanted.as === "yaml" ? { as: "json" as const } : wanted;
-  const sink = new StreamSink(choice.as === "protobuf" ? FRAMES : LINES);
+  const sink = new StreamSink(choice.as === "protobuf" ? FRAMES : LINES, held);
   const form = forms.of(request.resource, choice);
   const watching = await watch(request, form, sink, verbs);
   // Whole ones: Deno keeps something for each length of timers that are called off until they would have been due.
@@ -60,18 +66,27 @@ export async function respondWatch(
   return new Response(sink.stream(watching), { headers: headersOf(contentType) });
 }
 
-/** Puts events into the body of a response, as fast as that is read. */
-class StreamSink implements EventSink {
+/**
+ * Puts events into the body of a response, as fast as that is read, until the gateway that passes it on can be told of
+ * them along with others.
+ */
+class StreamSink implements JoiningSink {
   onEnd: () => void = () => {};
   readonly #framing: Framing;
+  readonly #held: HeldStream | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
+  #watching: Watch | undefined;
+  /** What the stream was given to. */
+  #joined: Link | undefined;
   #ended = false;
 
-  constructor(framing: Framing) {
+  constructor(framing: Framing, held: HeldStream | undefined) {
     this.#framing = framing;
+    this.#held = held;
   }
 
   stream(watching: Watch): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.#watching = watching;
     return new ReadableStream<Uint8Array<ArrayBuffer>>({
       start: (controller) => {
         this.#controller = controller;
@@ -82,15 +97,29 @@ class StreamSink implements EventSink {
   }
 
   room(): number {
-    return this.#controller?.desiredSize ?? 0;
+    return this.#joined?.room() ?? this.#controller?.desiredSize ?? 0;
   }
 
   send(events: readonly EncodedEvent[]): void {
     if (this.#ended) return;
-    this.#controller?.enqueue(this.#join(events) as Uint8Array<ArrayBuffer>);
+    if (this.#joined === undefined) this.#controller?.enqueue(this.#concat(events) as Uint8Array<ArrayBuffer>);
+    else this.#joined.tell(this.#held!.id, events.map((event) => event.framed(this.#framing)));
   }
 
-  #join(events: readonly EncodedEvent[]): Uint8Array {
+  publisher(): Publisher | undefined {
+    return this.#held?.link()?.publisher(this.#framing);
+  }
+
+  join(channel: Channel): void {
+    this.#joined = this.#held!.link()!;
+    this.#joined.attach(this.#held!.id, channel.id, {
+      // Before that the gateway would take the end of the body for that of the watch.
+      attached: () => this.#close(),
+      gone: () => this.#watching?.end(),
+    });
+  }
+
+  #concat(events: readonly EncodedEvent[]): Uint8Array {
     const framing = this.#framing;
     if (events.length === 1) return events[0]!.framed(framing);
     const known = joined.get(events);
@@ -104,10 +133,15 @@ class StreamSink implements EventSink {
     if (this.#ended) return;
     this.#ended = true;
     this.onEnd();
+    this.#joined?.end(this.#held!.id);
+    this.#close();
+  }
+
+  #close(): void {
     try {
       this.#controller?.close();
     } catch {
-      // The client had gone first.
+      // The client had gone first, or it is closed.
     }
   }
 }

@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::connect_stream::EndedStream;
+use crate::fanout::{Followed, FollowedBody};
 use crate::gathered::{ALL_REQUESTS, Gathered, Pace};
 use crate::grpc::GrpcWebToGrpc;
 use crate::limits::{BODY_PROGRESS, BODY_WHOLE, BodyRule};
@@ -203,6 +204,7 @@ enum Content {
     Passed(Incoming),
     Connect(EndedStream<Incoming>),
     Grpc(GrpcWebToGrpc<Incoming>),
+    Followed(FollowedBody<Incoming>),
 }
 
 impl ReplyBody {
@@ -229,6 +231,15 @@ impl ReplyBody {
         }
     }
 
+    /// Goes on with what the server publishes, when what it has written by itself is at its end.
+    #[must_use]
+    pub fn followed(mut self, followed: Followed) -> Self {
+        if let Content::Passed(body) = self.content {
+            self.content = Content::Followed(followed.after(body));
+        }
+        self
+    }
+
     /// Keeps something for as long as the body lasts.
     #[must_use]
     pub fn with(mut self, kept: impl Send + Sync + 'static) -> Self {
@@ -239,25 +250,27 @@ impl ReplyBody {
 
 impl Body for ReplyBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Box<dyn Error + Send + Sync>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.content {
-            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let polled = match &mut self.content {
+            Content::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Followed(body) => return Pin::new(body).poll_frame(context),
             Content::Passed(body) => Pin::new(body).poll_frame(context),
             Content::Connect(body) => Pin::new(body).poll_frame(context),
             Content::Grpc(body) => Pin::new(body).poll_frame(context),
-        }
+        };
+        polled.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Content::Passed(body) => body.is_end_stream(),
-            Content::Connect(_) | Content::Grpc(_) => false,
+            Content::Connect(_) | Content::Grpc(_) | Content::Followed(_) => false,
         }
     }
 
@@ -265,7 +278,7 @@ impl Body for ReplyBody {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Content::Passed(body) => body.size_hint(),
-            Content::Connect(_) | Content::Grpc(_) => SizeHint::default(),
+            Content::Connect(_) | Content::Grpc(_) | Content::Followed(_) => SizeHint::default(),
         }
     }
 }

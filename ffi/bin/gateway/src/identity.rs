@@ -18,7 +18,7 @@ use crate::client_certificates::provable;
 pub const IDENTITY: HeaderName = HeaderName::from_static("k3ts-identity");
 
 /// Headers that only the gateway, or the server's answers to it, may set.
-const RESERVED: [&str; 4] = ["k3ts-identity", "k3ts-splice", "k3ts-ask", "x-remote-"];
+const RESERVED: [&str; 5] = ["k3ts-identity", "k3ts-splice", "k3ts-ask", "k3ts-fanout", "x-remote-"];
 
 /// Removes what would let a client speak for somebody else, also spelt with underscores, which some readers take for
 /// dashes.
@@ -105,6 +105,7 @@ mod tests {
             "k3ts-identity-2",
             "k3ts-splice-node",
             "k3ts-ask",
+            "k3ts-fanout",
             "x-remote-user",
             "x_remote-user",
             "k3ts_identity",

@@ -13,6 +13,7 @@ mod connect_stream;
 mod connection;
 mod control;
 mod credential_files;
+mod fanout;
 mod gathered;
 mod grpc;
 mod identity;
@@ -52,6 +53,7 @@ use tokio_util::task::TaskTracker;
 use crate::connection::Front;
 use crate::control::Control;
 use crate::credential_files::CredentialFiles;
+use crate::fanout::Fanout;
 use crate::places::Places;
 use crate::proxy::Gateway;
 use crate::socket::Socket;
@@ -98,6 +100,7 @@ async fn serve(data: &Path, listeners: Vec<HandedSocket>, signals: &mut EndSigna
     let ending = CancellationToken::new();
     let server = Socket::new(data.join("run/server.sock"));
     let front = front(data, &server, certificates.clone(), &ending);
+    tokio::spawn(front.gateway.fanout.clone().run());
     for listener in listeners {
         tokio::spawn(front.clone().accept(listener.into_tcp()?));
     }
@@ -167,6 +170,7 @@ fn front(data: &Path, server: &Arc<Socket>, certificates: Arc<Certificates>, end
             own: Upstream::socket(Socket::new(data.join("run/agent.sock"))),
             tunnels: Tunnels::new(&metrics),
         },
+        fanout: Fanout::new(data.join("run/fanout.sock"), &metrics),
         metrics,
     };
     Front {

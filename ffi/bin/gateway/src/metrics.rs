@@ -24,6 +24,8 @@ pub struct Metrics {
     pub received_bytes: Counter,
     pub sent_bytes: Counter,
     pub tunnels_refused: Counter,
+    pub watches: Gauge,
+    pub watches_slow: Counter,
     pub tunnel_streams: Gauge,
     requests: [[Counter; CLASSES.len()]; PROTOCOLS.len()],
     durations: [Histogram; PROTOCOLS.len()],
@@ -121,6 +123,10 @@ impl Metrics {
             "Connections that were upgraded.",
             one(self.upgraded.value()),
         );
+        let help = "Watches that are told by the gateway, of what the server publishes.";
+        text.gauge("k3ts_gateway_watches", help, one(self.watches.value()));
+        let help = "Watches that were ended as their clients did not take what they were sent.";
+        text.counter("k3ts_gateway_watches_slow_total", help, one(self.watches_slow.value()));
         text.counter(
             "k3ts_gateway_bytes_total",
             "Bytes from and to clients, without those of TLS.",

@@ -12,6 +12,7 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::activity::Activity;
 use crate::body::{Broken, CutShort, Pump, ReplyBody, RequestBody};
+use crate::fanout::Fanout;
 use crate::limits::{self, BodyRule, body_rule};
 use crate::metrics::{Counted, Metrics};
 use crate::places::Place;
@@ -24,6 +25,7 @@ use crate::{connect_stream, grpc, identity, upgrade};
 pub struct Gateway {
     pub server: Arc<Upstream>,
     pub nodes: Nodes,
+    pub fanout: Arc<Fanout>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -98,12 +100,16 @@ impl Gateway {
         kept: impl Send + Sync + 'static,
     ) -> Result<Response<ReplyBody>, Refusal> {
         let Asked {
-            head,
+            mut head,
             body,
             rule,
             dialect,
             upgrade,
         } = asked;
+        let followed = match upgrade {
+            None => self.fanout.follow(&head.method, &head.target, &mut head.headers),
+            Some(_) => None,
+        };
         let asks_first = splice::must_ask(head.target.path());
         let bodyless = body.is_end_stream();
         let (mut unsent, mut answer) = if asks_first {
@@ -151,6 +157,11 @@ impl Gateway {
         let mut response = pass(answer, dialect);
         if is_early {
             close_after(version, response.headers_mut());
+        }
+        if let Some(followed) = followed
+            && !response.headers().contains_key(header::CONTENT_LENGTH)
+        {
+            response = response.map(|body| body.followed(followed));
         }
         Ok(response.map(|body| body.with((kept, unsent))))
     }
