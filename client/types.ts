@@ -10,6 +10,7 @@ export interface KubernetesObject {
     namespace?: string;
     uid?: string;
     resourceVersion?: string;
+    deletionTimestamp?: string;
     labels?: Record<string, string>;
     annotations?: Record<string, string>;
   };

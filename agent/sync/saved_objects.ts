@@ -27,6 +27,8 @@ interface Change<T> {
   step?: FileStep;
   /** What is known from then on; undefined: that it is gone. */
   object: T | undefined;
+  /** That it cannot be written does not keep it from being known: it is written as soon as it can be. */
+  mayBeLate?: boolean;
 }
 
 interface Task<T> {
@@ -90,7 +92,9 @@ export class SavedObjects<T extends KubernetesObject> {
       ) return [];
       // What is lost of a status is computed again: only what is wanted must be on disk before it is acted on.
       if (onlyStatusDiffers(old, object)) return [{ key, object }];
-      return [{ key, object, step: this.#planWrite(key, object, true) }];
+      // The end of a pod that has filled the disk is what makes room on it.
+      const mayBeLate = old !== undefined && object.metadata.deletionTimestamp !== undefined;
+      return [{ key, object, step: this.#planWrite(key, object, true), mayBeLate }];
     });
   }
 
@@ -176,10 +180,17 @@ export class SavedObjects<T extends KubernetesObject> {
         done.resolve();
       }
     } catch (error) {
-      if (tasks.length === 1) return tasks[0]!.done.reject(error);
+      if (tasks.length === 1) return this.#fail(tasks[0]!, error);
       // One that cannot be written is no reason not to write the others.
       for (const task of tasks) await this.#perform([task]);
     }
+  }
+
+  #fail({ plan, done }: Task<T>, error: unknown): void {
+    const changes = plan(this.#objects);
+    if (changes.length === 0 || !changes.every(({ mayBeLate }) => mayBeLate)) return done.reject(error);
+    for (const { key, object } of changes) this.#take({ key, object });
+    done.resolve();
   }
 
   #take({ key, object, step }: Change<T>): void {

@@ -1,4 +1,4 @@
-import { deepEqual as assertEquals, equal } from "node:assert/strict";
+import { deepEqual as assertEquals, equal, rejects } from "node:assert/strict";
 import type { Pod } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
 import type { Files } from "../file_steps.ts";
@@ -69,6 +69,33 @@ Deno.test("statuses are written once for many changes, and what is wanted at onc
     const deleted = { ...pod.metadata, resourceVersion: "20", deletionTimestamp: "2026-01-01T00:00:00Z" };
     await saved.put({ ...pod, metadata: deleted });
     equal((await onDisk()).metadata.deletionTimestamp, "2026-01-01T00:00:00Z");
+  }));
+
+Deno.test("a full disk keeps a pod from beginning, and not from ending", () =>
+  inDirectory(async (directory, files) => {
+    let isFull = false;
+    const full: Files = {
+      changeFiles: (request) =>
+        isFull ? Promise.reject(new Error("No space left on device")) : files.changeFiles(request),
+    };
+    const saved = new SavedObjects<Pod>(directory, full);
+    await saved.open();
+    const pod = aPod({ name: "a" });
+    await saved.put(pod);
+    const told: (string | undefined)[] = [];
+    saved.onChange(({ object }) => told.push(object.metadata.deletionTimestamp));
+    isFull = true;
+    const at = "2026-01-01T00:00:00Z";
+    await rejects(saved.put(aPod({ name: "new" })), /No space left/);
+    await rejects(saved.put({ ...pod, metadata: { ...pod.metadata, resourceVersion: "2", labels: { a: "b" } } }));
+    const ending = { ...pod, metadata: { ...pod.metadata, resourceVersion: "3", deletionTimestamp: at } };
+    await saved.put(ending);
+    assertEquals(told, [at]);
+    isFull = false;
+    await saved.flush();
+    const again = new SavedObjects<Pod>(directory, files);
+    await again.open();
+    assertEquals(again.list().map(({ metadata }) => [metadata.name, metadata.deletionTimestamp]), [["a", at]]);
   }));
 
 Deno.test("what comes together is written together, and one that cannot be written keeps no other from it", () =>
