@@ -2,7 +2,7 @@
 import type { Client } from "@connectrpc/connect";
 import type { Moment, MonotonicTime, Pod, VolumeMount } from "@k3ts/model/objects";
 import type { ImageService } from "@k3ts/proto";
-import { change, type FileStep, makeDirectory, mount, unmountBelow } from "../file_steps.ts";
+import { change, type FileStep, makeDirectory, mount, removeTree, unmountBelow } from "../file_steps.ts";
 import { exists, readTextIfThere } from "../files.ts";
 import { ConfigError } from "../pods/config_error.ts";
 import { expand } from "../pods/expand.ts";
@@ -112,10 +112,13 @@ export class Volumes {
     return place;
   }
 
-  /** Takes every mount below the pod's volumes away, deepest first. The files go with the pod's directory. */
+  /**
+   * Takes every mount below the pod's volumes away, deepest first, and what the pod has kept in them: nothing of it runs
+   * any more, and the server may not be able to hear of that before there is room on the disk.
+   */
   async release(paths: PodPaths): Promise<void> {
     for (const file of this.#held.keys()) if (file.startsWith(`${paths.volumes}/`)) this.#held.delete(file);
-    await change(this.#native, [unmountBelow(paths.volumes)]);
+    await change(this.#native, [unmountBelow(paths.volumes), removeTree(paths.volumes)]);
   }
 }
 
