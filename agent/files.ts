@@ -1,5 +1,6 @@
 /** Files that are either whole or not there. */
 import { randomBytes } from "node:crypto";
+import { lstatSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Writes beside the target, syncs, renames: a reader sees the old or the new content, also after a crash. */
@@ -66,6 +67,11 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
+/** As {@linkcode exists}, without waiting: for what is asked with every pod, where handing it on costs more than it. */
+export function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
 /** The names in a folder, sorted; none when there is no such folder. */
 export async function namesIn(directory: string): Promise<string[]> {
   const names: string[] = [];
@@ -75,4 +81,13 @@ export async function namesIn(directory: string): Promise<string[]> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   return names.sort();
+}
+
+/** A small file of the machine's own, such as /etc/hosts; empty where it has none. Read without waiting. */
+export function readHostFile(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
 }

@@ -4,6 +4,7 @@
  * Rules and names are planned anew when something has changed and put in place only where they differ; changes that
  * come together are one.
  */
+import { createHash } from "node:crypto";
 import { toBinary } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 import { delay } from "@k3ts/client";
@@ -11,6 +12,7 @@ import { explain, type Log } from "@k3ts/client/telemetry";
 import type { EndpointSlice, Service } from "@k3ts/model/objects";
 import { type DnsService, DnsSnapshotSchema, type NetworkService } from "@k3ts/proto";
 import { type Files, writeWhole } from "../file_steps.ts";
+import { readHostFile } from "../files.ts";
 import { parseResolvConf } from "../runtime/pod_files.ts";
 import { Addresses, gatewayOf } from "./addresses.ts";
 import { planDns } from "./dns.ts";
@@ -253,7 +255,7 @@ export class NodeNetwork {
   }
 
   async #syncNames(): Promise<void> {
-    const host = parseResolvConf(await Deno.readTextFile("/etc/resolv.conf").catch(() => ""));
+    const host = parseResolvConf(readHostFile("/etc/resolv.conf"));
     const plan = planDns({
       services: this.#sources.services(),
       slices: this.#sources.slices(),
@@ -263,7 +265,7 @@ export class NodeNetwork {
       version: "",
     });
     const content = toBinary(DnsSnapshotSchema, plan);
-    const version = await hash(content);
+    const version = createHash("sha256").update(content).digest("hex").slice(0, 24);
     if (version === this.#names) return;
     plan.version = version;
     const snapshot = toBinary(DnsSnapshotSchema, plan);
@@ -278,9 +280,4 @@ export class NodeNetwork {
 
 function withPort(address: string): string {
   return address.includes(":") ? `[${address}]:53` : `${address}:53`;
-}
-
-async function hash(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return digest.subarray(0, 12).toHex();
 }

@@ -10,7 +10,7 @@ import {
   type Pod,
 } from "@k3ts/model/objects";
 import { makeDirectory, removeTree, unmountBelow, writeWhole } from "../file_steps.ts";
-import { exists } from "../files.ts";
+import { isThere } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { runExec } from "../runtime/exec.ts";
 import {
@@ -85,10 +85,10 @@ export class PodMachine implements Machine {
       momentOf(this.#parts.clock),
     );
     await this.#parts.table.refresh(uid);
-    if (this.#sandbox === "unread") this.#sandbox = await readSandbox(this.#parts, uid);
+    if (this.#files === "unread") this.#files = isThere(paths.directory) || isThere(paths.sandbox);
+    if (this.#sandbox === "unread") this.#sandbox = this.#files ? await readSandbox(this.#parts, uid) : undefined;
     // Somebody may have unmounted them: nothing could ever join what is gone.
     if (this.#sandbox !== undefined && !isPinned(this.#sandbox)) this.#sandbox = undefined;
-    if (this.#files === "unread") this.#files = await exists(paths.directory) || await exists(paths.sandbox);
     if (this.#volumes === "unread") {
       // What an agent before this one mounted is looked through again, so that it is current.
       const { targets } = this.#files ? await this.#parts.mounts.listMounts({ path: paths.volumes }) : NONE;

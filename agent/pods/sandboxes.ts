@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import type { Pod, WallTime } from "@k3ts/model/objects";
 import { type FileStep, makeDirectory, mount, removeTree, unmount, writeInPlace, writeWhole } from "../file_steps.ts";
-import { readJsonIfThere } from "../files.ts";
+import { readHostFile, readJsonIfThere } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { podCgroupsPathOf } from "../runtime/cgroups.ts";
 import { hostsFile, kernelHostnameOf, resolvConf, withAliases } from "../runtime/pod_files.ts";
@@ -111,15 +111,6 @@ function planPodFiles(parts: Parts, pod: Pod, address: string, hostname: string)
     writeInPlace(paths.hostname, `${hostname}\n`, { mode: 0o644 }),
     writeInPlace(paths.resolvConf, resolving, { mode: 0o644 }),
   ];
-}
-
-/** Empty where the machine has none. Small, and in memory: it is read without waiting. */
-function readHostFile(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
-  }
 }
 
 function sysctlsOf(pod: Pod): Record<string, string> {

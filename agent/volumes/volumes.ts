@@ -3,7 +3,7 @@ import type { Client } from "@connectrpc/connect";
 import type { Moment, MonotonicTime, Pod, VolumeMount } from "@k3ts/model/objects";
 import type { ImageService } from "@k3ts/proto";
 import { change, type FileStep, makeDirectory, mount, removeTree, unmountBelow } from "../file_steps.ts";
-import { exists, readTextIfThere } from "../files.ts";
+import { isThere, readTextIfThere } from "../files.ts";
 import { ConfigError } from "../pods/config_error.ts";
 import { expand } from "../pods/expand.ts";
 import type { PodPaths } from "../paths.ts";
@@ -49,7 +49,7 @@ export class Volumes {
     const plans = planVolumes(pod, input);
     if (plans.length === 0) return {};
     // Where nothing is, nothing is mounted either: to list that is costly.
-    const isNew = !await exists(paths.volumes);
+    const isNew = !isThere(paths.volumes);
     const mounted = new Set(isNew ? [] : (await this.#native.listMounts({ path: paths.volumes })).targets);
     let refreshAt: MonotonicTime | undefined;
     for (const plan of plans) {
@@ -62,7 +62,7 @@ export class Volumes {
       const isMounted = mounted.has(directory);
       const steps = plan.kind === "image"
         ? isMounted ? [] : planImage(plan, directory, this.#layersOf(plan.reference))
-        : planFolder(plan, { directory, isThere: !isNew && await exists(directory), isMounted, owner });
+        : planFolder(plan, { directory, isMade: !isNew && isThere(directory), isMounted, owner });
       if (plan.kind !== "files") {
         await change(this.#native, steps);
         continue;
@@ -125,16 +125,16 @@ export class Volumes {
 /** Makes the folder of a volume, empty; nothing where it is. Pure. */
 function planFolder(
   plan: Extract<VolumePlan, { kind: "files" | "empty" }>,
-  { directory, isThere, isMounted, owner }: {
+  { directory, isMade, isMounted, owner }: {
     directory: string;
-    isThere: boolean;
+    isMade: boolean;
     isMounted: boolean;
     owner: Owner;
   },
 ): FileStep[] {
   const { gid = 0 } = owner;
   const mode = (plan.kind === "empty" ? 0o777 : 0o755) | (owner.gid === undefined ? 0 : SET_GROUP);
-  const steps = isThere ? [] : [makeDirectory(directory, mode, gid)];
+  const steps = isMade ? [] : [makeDirectory(directory, mode, gid)];
   if (!plan.inMemory || isMounted) return steps;
   // As /tmp is: what somebody writes others cannot remove.
   const inMemory = plan.kind === "empty" && owner.gid === undefined ? mode | STICKY : mode;
