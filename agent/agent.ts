@@ -20,7 +20,8 @@ import { type OpenNode, openNode } from "./open_node.ts";
 import type { Paths } from "./paths.ts";
 import { collectImages } from "./images/collection.ts";
 import { containersOf } from "./pods/container_rules.ts";
-import { watchDiskLimits } from "./pods/disk_limits.ts";
+import { type DiskParts, watchDiskLimits } from "./pods/disk_limits.ts";
+import { watchDiskPressure } from "./pods/disk_pressure.ts";
 import { rotateLogs } from "./pods/log_rotation.ts";
 import { openSaved, type Saved } from "./saved.ts";
 import { serve } from "./serve/http.ts";
@@ -102,19 +103,21 @@ export async function runAgent(given: AgentParts): Promise<void> {
     now: parts.clock.wall,
     signal: parts.signal,
   });
+  const disk: DiskParts = {
+    ...parts,
+    native: parts.images,
+    table: node.table,
+    pods: () => node.manager.pods(),
+    evict: (uid, why) => node.manager.evict(uid, why),
+  };
   const watching = Promise.all([
     watchRuntime(parts, node),
     parts.keepAddress(() => node.manager.addressChanged()),
     node.network.keep(parts.signal),
     node.routes.keep(parts.signal),
     rotateLogs(parts.paths, node.table, parts.clock.wall, parts.log, parts.signal),
-    watchDiskLimits({
-      ...parts,
-      native: parts.images,
-      table: node.table,
-      pods: () => node.manager.pods(),
-      evict: (uid, why) => node.manager.evict(uid, why),
-    }),
+    watchDiskLimits(disk),
+    watchDiskPressure(disk),
     collectImages({
       ...parts,
       images: saved.images,

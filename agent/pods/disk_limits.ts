@@ -88,7 +88,7 @@ export async function watchDiskLimits(parts: DiskParts): Promise<void> {
       const limits = diskLimitsOf(pod);
       if (limits === undefined || signal.aborted) continue;
       try {
-        const message = exceeded(limits, await measure(parts, pod));
+        const message = exceeded(limits, await measureDiskUse(parts, pod));
         if (message !== undefined) parts.evict(pod.metadata.uid, { reason: "Evicted", message });
       } catch (error) {
         log.error("Cannot measure what a pod has on the disk", error, { pod: podName(pod) });
@@ -99,7 +99,7 @@ export async function watchDiskLimits(parts: DiskParts): Promise<void> {
 }
 
 /** Volumes on disk; of each container what it has written to its root, and its log. */
-async function measure({ paths, native, table }: DiskParts, pod: Pod): Promise<DiskUse> {
+export async function measureDiskUse({ paths, native, table }: DiskParts, pod: Pod): Promise<DiskUse> {
   const { uid } = pod.metadata;
   const own = podPathsOf(paths, uid);
   const volumes = (pod.spec?.volumes ?? []).filter(({ emptyDir }) => emptyDir && emptyDir.medium !== "Memory")
