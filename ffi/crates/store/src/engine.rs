@@ -1,10 +1,12 @@
 //! What keeps the rows: one of two engines. Which one a folder has is told by what lies in it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use k3ts_frames::{RpcError, ServerStream};
 use k3ts_proto::v1::{ScanRequest, ScanResponse, StoreEngine};
 
+use crate::folder::HeldFolder;
 use crate::operations::Operation;
 use crate::slatedb::SlateDb;
 use crate::sqlite::Sqlite;
@@ -16,10 +18,10 @@ pub enum Engine {
 }
 
 impl Engine {
-    pub async fn open(kind: StoreEngine, path: &Path) -> Result<Self, RpcError> {
-        match of_folder(path, kind)?.unwrap_or(StoreEngine::Slatedb) {
-            StoreEngine::Sqlite => Ok(Self::Sqlite(Sqlite::open(path).await?)),
-            _ => Ok(Self::SlateDb(SlateDb::open(path).await?)),
+    pub async fn open(kind: StoreEngine, folder: &Arc<HeldFolder>) -> Result<Self, RpcError> {
+        match of_folder(&folder.path, kind)?.unwrap_or(StoreEngine::Slatedb) {
+            StoreEngine::Sqlite => Ok(Self::Sqlite(Sqlite::open(&folder.path).await?)),
+            _ => Ok(Self::SlateDb(SlateDb::open(folder).await?)),
         }
     }
 

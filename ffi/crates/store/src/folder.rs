@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use k3ts_frames::{ErrorContext, RpcError};
 
+use crate::log::Tenure;
+
 /// Beside the engine's own folder.
 const LOCK_FILE: &str = "LOCK";
 
@@ -32,6 +34,7 @@ pub struct Folders {
 /// Held by the process until it is dropped.
 pub struct HeldFolder {
     pub path: PathBuf,
+    pub log: Tenure,
     _lock: File,
 }
 
@@ -57,6 +60,7 @@ impl Folders {
         let folder = Arc::new(HeldFolder {
             _lock: lock(&path)?,
             path: path.clone(),
+            log: Tenure::default(),
         });
         held.insert(path, Arc::downgrade(&folder));
         Ok(folder)

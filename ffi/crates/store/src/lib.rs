@@ -6,6 +6,8 @@
 mod engine;
 mod errors;
 mod folder;
+mod log;
+mod log_place;
 mod operations;
 mod pages;
 mod slatedb;

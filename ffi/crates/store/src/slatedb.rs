@@ -9,13 +9,17 @@ use k3ts_frames::{Code, ErrorContext, RpcError, ServerStream};
 use k3ts_proto::v1::{ScanRequest, ScanResponse};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+use slatedb::admin::AdminBuilder;
 use slatedb::config::{
     CloseOptions, CompactionWorkerOptions, CompactorOptions, DbReaderOptions, DurabilityLevel, FlushOptions, FlushType,
-    ScanOptions, Settings,
+    GarbageCollectorDirectoryOptions, GarbageCollectorOptions, ScanOptions, Settings,
 };
-use slatedb::{Db, DbReadOps, DbReader, DbReaderMode, WriteBatch};
+use slatedb::{Db, DbBuilder, DbReadOps, DbReader, DbReaderMode, GarbageCollectorBuilder, WriteBatch};
 
 use crate::errors;
+use crate::folder::HeldFolder;
+use crate::log::{Collector, Disk, Folder, Reader, Tenant};
+use crate::log_place;
 use crate::operations::Operation;
 use crate::pages::Page;
 
@@ -28,27 +32,46 @@ const RETRIES_MAX: u32 = 3;
 /// By the scheduler for what there is to compact, and by the worker for what the scheduler says.
 const COMPACTION_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Segments of the log are small beside the tables that they have gone into.
+const LOG_COLLECTION_INTERVAL: Duration = Duration::from_secs(60);
+/// For as long a reader may look for what it has seen to be there.
+const LOG_AGE_MIN: Duration = Duration::from_secs(60);
+
 pub struct SlateDb {
     path: PathBuf,
     db: Db,
 }
 
 impl SlateDb {
-    pub async fn open(path: &Path) -> Result<Self, RpcError> {
-        let db = Db::builder(NAME, object_store(path)?)
-            .with_settings(settings())
-            // What is read is read once, at start: the registry above is the cache.
-            .with_db_cache_disabled()
+    pub async fn open(folder: &Arc<HeldFolder>) -> Result<Self, RpcError> {
+        let path = folder.path.clone();
+        let action = || format!("Cannot open the store in {}", path.display());
+        let origin = match log_place::origin(&path).doing(action)? {
+            Some(origin) => origin,
+            None => take_over(&path).await?,
+        };
+        let disk = Arc::new(Folder::make(&path.join(log_place::FOLDER)).doing(action)?);
+        Self::open_with(folder, disk, origin).await
+    }
+
+    /// Its log is on this disk.
+    async fn open_with(folder: &Arc<HeldFolder>, disk: Arc<dyn Disk>, origin: u64) -> Result<Self, RpcError> {
+        let path = folder.path.clone();
+        let action = format!("Cannot open the store in {}", path.display());
+        let collector = GarbageCollectorBuilder::new(NAME, object_store(&path)?)
+            .with_options(collection())
+            .with_wal_gc(Arc::new(Collector { disk: disk.clone() }));
+        let db = builder(&path)?
+            .with_gc_builder(collector)
+            .with_wal_writer(Box::new(Tenant {
+                disk,
+                origin,
+                folder: folder.clone(),
+            }))
             .build()
             .await
-            .map_err(errors::of_engine(&format!(
-                "Cannot open the store in {}",
-                path.display()
-            )))?;
-        Ok(Self {
-            path: path.to_owned(),
-            db,
-        })
+            .map_err(errors::of_engine(&action))?;
+        Ok(Self { path, db })
     }
 
     /// Into the engine's log together, and from there to the disk by one flush.
@@ -79,6 +102,35 @@ impl SlateDb {
             .await
             .map_err(errors::of_engine("Cannot close the store"))
     }
+}
+
+/// Moves what is in the engine's own log into tables, so that ours can go on behind it.
+async fn take_over(path: &Path) -> Result<u64, RpcError> {
+    let action = || format!("Cannot open the store in {}", path.display());
+    let message = action();
+    let failed = errors::of_engine(&message);
+    let mut origin = 1;
+    if log_place::has_engines_log(path).doing(action)? {
+        let db = builder(path)?.build().await.map_err(&failed)?;
+        let flush = FlushOptions {
+            flush_type: FlushType::MemTable,
+        };
+        let flushed = db.flush_with_options(flush).await;
+        db.close().await.map_err(&failed)?;
+        flushed.map_err(&failed)?;
+        let admin = AdminBuilder::new(NAME, object_store(path)?).build();
+        let manifest = admin.read_manifest(None).await.map_err(&failed)?;
+        origin = manifest.map_or(origin, |manifest| manifest.next_wal_sst_id());
+    }
+    log_place::begin(path, origin).doing(action)?;
+    Ok(origin)
+}
+
+fn builder(path: &Path) -> Result<DbBuilder<&'static str>, RpcError> {
+    Ok(Db::builder(NAME, object_store(path)?)
+        .with_settings(settings())
+        // What is read is read once, at start: the registry above is the cache.
+        .with_db_cache_disabled())
 }
 
 fn batch_of(operations: Vec<Operation>) -> WriteBatch {
@@ -148,16 +200,16 @@ async fn open_reader(path: &Path) -> Result<DbReader, RpcError> {
         object_store_max_retries: Some(RETRIES_MAX),
         ..DbReaderOptions::default()
     };
-    DbReader::builder(NAME, object_store(path)?)
+    let action = || format!("Cannot read the store in {}", path.display());
+    let mut builder = DbReader::builder(NAME, object_store(path)?)
         .with_reader_mode(DbReaderMode::FollowLatest)
         .with_options(options)
-        .with_db_cache_disabled()
-        .build()
-        .await
-        .map_err(errors::of_engine(&format!(
-            "Cannot read the store in {}",
-            path.display()
-        )))
+        .with_db_cache_disabled();
+    if let Some(origin) = log_place::origin(path).doing(action)? {
+        let disk = Arc::new(Folder::at(&path.join(log_place::FOLDER)));
+        builder = builder.with_wal_reader(Arc::new(Reader { disk, origin }));
+    }
+    builder.build().await.map_err(errors::of_engine(&action()))
 }
 
 fn object_store(path: &Path) -> Result<Arc<dyn ObjectStore>, RpcError> {
@@ -166,6 +218,20 @@ fn object_store(path: &Path) -> Result<Arc<dyn ObjectStore>, RpcError> {
     })?;
     // Files and their folders are on the disk before a write is acknowledged.
     Ok(Arc::new(files.with_fsync(true)))
+}
+
+fn collection() -> GarbageCollectorOptions {
+    GarbageCollectorOptions {
+        wal_options: Some(GarbageCollectorDirectoryOptions {
+            interval: Some(LOG_COLLECTION_INTERVAL),
+            min_age: LOG_AGE_MIN,
+            dry_run: false,
+        }),
+        // The engine's own log has them, ours has none.
+        wal_fence_options: None,
+        object_store_max_retries: Some(RETRIES_MAX),
+        ..GarbageCollectorOptions::default()
+    }
 }
 
 fn settings() -> Settings {
@@ -200,5 +266,196 @@ fn compaction_worker() -> CompactionWorkerOptions {
         max_fetch_tasks: 2,
         bytes_to_fetch: 1024 * 1024,
         ..CompactionWorkerOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use k3ts_proto::v1::{StoreFenced, StoreFull};
+    use slatedb::wal::WalGc;
+
+    use super::*;
+    use crate::folder::Folders;
+    use crate::log::simulated::{Fault, SimulatedDisk};
+
+    fn put(key: &str, value: &str) -> Vec<Operation> {
+        let (key, value) = (key.to_owned().into(), value.to_owned().into());
+        vec![Operation::Put { key, value }]
+    }
+
+    async fn all(engine: &(impl DbReadOps + Sync)) -> String {
+        let mut rows = engine.scan(..).await.unwrap();
+        let mut all = String::new();
+        while let Some(row) = rows.next().await.unwrap() {
+            all += std::str::from_utf8(&[&row.key[..], b"=", &row.value[..], b" "].concat()).unwrap();
+        }
+        all
+    }
+
+    async fn seen_by_reader(path: &Path) -> String {
+        let reader = open_reader(path).await.unwrap();
+        let seen = all(&reader).await;
+        reader.close().await.unwrap();
+        seen
+    }
+
+    /// As the program before wrote it, without this log.
+    async fn write_without_log(path: &Path, rows: &[(&str, &str)]) {
+        let db = builder(path).unwrap().build().await.unwrap();
+        for (key, value) in rows {
+            db.put(key.as_bytes(), value.as_bytes()).await.unwrap();
+            let flush = FlushOptions {
+                flush_type: FlushType::Wal,
+            };
+            db.flush_with_options(flush).await.unwrap();
+        }
+        let options = CloseOptions::default().with_flush_type(Some(FlushType::Wal));
+        db.close_with_options(options).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_store_with_the_engines_own_log_goes_on_with_ours_and_is_closed_to_who_does_not_know_it() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folders::default().hold(place.path()).unwrap();
+        write_without_log(&folder.path, &[("a", "1"), ("b", "2")]).await;
+        assert_eq!(seen_by_reader(&folder.path).await, "a=1 b=2 ");
+
+        let engine = SlateDb::open(&folder).await.unwrap();
+        assert_eq!(all(&engine.db).await, "a=1 b=2 ");
+        engine.commit(vec![put("b", "3"), put("c", "4")]).await.unwrap();
+        assert_eq!(seen_by_reader(&folder.path).await, "a=1 b=3 c=4 ");
+        engine.close().await.unwrap();
+
+        let refusal = builder(&folder.path).unwrap().build().await.err().unwrap();
+        assert!(refusal.to_string().contains("Not a directory"), "{refusal}");
+        let engine = SlateDb::open(&folder).await.unwrap();
+        assert_eq!(all(&engine.db).await, "a=1 b=3 c=4 ");
+        engine.close().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_change_of_the_log_that_was_cut_short_is_made_again() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folders::default().hold(place.path()).unwrap();
+        write_without_log(&folder.path, &[("a", "1")]).await;
+        // Opened and closed: numbers are used up by which nothing was written.
+        write_without_log(&folder.path, &[]).await;
+        let engine = folder.path.join(NAME);
+        std::fs::write(engine.join("wal.coming"), "half").unwrap();
+        std::fs::rename(engine.join("wal"), engine.join("wal.leaving")).unwrap();
+        for expected in ["a=1 ", "a=1 b=2 "] {
+            let engine = SlateDb::open(&folder).await.unwrap();
+            assert_eq!(all(&engine.db).await, expected);
+            engine.commit(vec![put("b", "2")]).await.unwrap();
+            engine.close().await.unwrap();
+        }
+        assert!(!engine.join("wal.leaving").exists() && !engine.join("wal.coming").exists());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_full_disk_ends_the_writer_and_the_next_has_all_that_was_acknowledged() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folders::default().hold(place.path()).unwrap();
+        log_place::begin(&folder.path, 1).unwrap();
+        let disk = SimulatedDisk::new(1);
+        let mut expected = String::new();
+        for (round, kind) in [ErrorKind::StorageFull, ErrorKind::Other].into_iter().enumerate() {
+            let engine = SlateDb::open_with(&folder, Arc::new(disk.clone()), 1).await.unwrap();
+            assert_eq!(all(&engine.db).await, expected);
+            engine.commit(vec![put(&format!("a{round}"), "1")]).await.unwrap();
+            // The write itself, so that nothing of it can be there.
+            disk.fail_after(0, Fault::Error(kind));
+            let error = engine.commit(vec![put(&format!("b{round}"), "2")]).await.unwrap_err();
+            assert_eq!(
+                error.detail::<StoreFull>().is_some(),
+                kind == ErrorKind::StorageFull,
+                "{error:?}"
+            );
+            // The disk works again, the writer does not.
+            assert!(engine.commit(vec![put(&format!("c{round}"), "3")]).await.is_err());
+            engine.close().await.unwrap();
+            expected += &format!("a{round}=1 ");
+        }
+        let engine = SlateDb::open_with(&folder, Arc::new(disk), 1).await.unwrap();
+        assert_eq!(all(&engine.db).await, expected);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_a_writer_is_told_before_another_comes_is_there_and_nothing_after() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folders::default().hold(place.path()).unwrap();
+        let mut before = SlateDb::open(&folder).await.unwrap();
+        let mut acknowledged = 0;
+        for round in 0..8 {
+            let writes = async {
+                let mut told = 0;
+                loop {
+                    match before
+                        .commit(vec![put("count", &(acknowledged + told + 1).to_string())])
+                        .await
+                    {
+                        Ok(()) => told += 1,
+                        Err(error) => break (told, error),
+                    }
+                }
+            };
+            let comes = async {
+                tokio::time::sleep(Duration::from_millis(round * 3)).await;
+                SlateDb::open(&folder).await.unwrap()
+            };
+            let ((told, error), next) = tokio::join!(writes, comes);
+            assert!(error.detail::<StoreFenced>().is_some(), "{error:?}");
+            acknowledged += told;
+            let found = next
+                .db
+                .get(b"count")
+                .await
+                .unwrap()
+                .map_or(0, |count| std::str::from_utf8(&count).unwrap().parse().unwrap());
+            assert!(
+                found == acknowledged || found == acknowledged + 1,
+                "{found} of {acknowledged}"
+            );
+            acknowledged = found;
+            before = next;
+        }
+        assert!(acknowledged > 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn segments_go_when_what_they_hold_is_in_tables() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folders::default().hold(place.path()).unwrap();
+        let log = folder.path.join(log_place::FOLDER);
+        let value = "v".repeat(1024 * 1024);
+        let engine = SlateDb::open(&folder).await.unwrap();
+        for number in 0..24 {
+            engine.commit(vec![put(&format!("{number:02}"), &value)]).await.unwrap();
+        }
+        engine
+            .db
+            .flush_with_options(FlushOptions {
+                flush_type: FlushType::MemTable,
+            })
+            .await
+            .unwrap();
+        let segments = || std::fs::read_dir(&log).unwrap().count();
+        let before = segments();
+        let in_tables = engine.db.manifest().replay_after_wal_id();
+        let collector = Collector {
+            disk: Arc::new(Folder::at(&log)),
+        };
+        let collect = |min_age| collector.collect(vec![(in_tables..).into()], min_age, false);
+        collect(LOG_AGE_MIN).await.unwrap();
+        assert_eq!(segments(), before);
+        collect(Duration::ZERO).await.unwrap();
+        assert!(before > 4 && segments() == 1, "{before} segments, then {}", segments());
+        engine.commit(vec![put("99", "last")]).await.unwrap();
+        engine.close().await.unwrap();
+        let engine = SlateDb::open(&folder).await.unwrap();
+        assert_eq!(all(&engine.db).await.len(), 24 * (value.len() + 4) + "99=last ".len());
+        engine.close().await.unwrap();
     }
 }

@@ -41,7 +41,7 @@ pub struct Writer {
 impl Writer {
     pub async fn open(folders: &Folders, kind: StoreEngine, path: &Path) -> Result<Self, RpcError> {
         let folder = folders.hold(path)?;
-        let engine = Arc::new(Engine::open(kind, &folder.path).await?);
+        let engine = Arc::new(Engine::open(kind, &folder).await?);
         let (commands, waiting) = mpsc::channel(WAITING_MAX);
         tokio::spawn(
             Committer {
