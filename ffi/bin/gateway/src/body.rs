@@ -1,30 +1,19 @@
-//! Bodies: that of a request is carried to the server by a task of its own, so that an early answer ends it instead of
-//! waiting for it; that of a response ends, with its last byte, everything that belongs to the exchange.
+//! What clients are sent, and why what they send may be refused. A body ends, with its last byte, everything that belongs
+//! to the exchange.
 
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
-use tokio::time::timeout;
 
 use crate::connect_stream::EndedStream;
 use crate::fanout::{Followed, FollowedBody};
-use crate::gathered::{ALL_REQUESTS, Gathered, Pace};
 use crate::grpc::GrpcWebToGrpc;
-use crate::limits::{BODY_PROGRESS, BODY_WHOLE, BodyRule};
-
-/// How long the beginning of a stream is waited for, as it may also be its end.
-const BEGINNING: Duration = Duration::from_millis(2);
-/// Pieces of a request's body between the client and the server.
-const PIECES_MAX: usize = 4;
+use crate::http1::AnswerBody;
+use crate::limits::{BODY_PROGRESS, BODY_WHOLE};
 
 /// Why a request's body was not carried to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,148 +39,6 @@ impl fmt::Display for Broken {
 
 impl Error for Broken {}
 
-/// A part of a request's body; None is its end, so that a pump that was stopped is never taken for a body that ended.
-type Piece = Result<Option<Bytes>, Broken>;
-
-/// What the server is sent.
-pub enum RequestBody {
-    Empty,
-    Whole(Bytes),
-    Pumped {
-        pieces: mpsc::Receiver<Piece>,
-        size: SizeHint,
-    },
-}
-
-/// The task that carries a body. Dropped, it stops.
-pub struct Pump {
-    task: AbortHandle,
-    broken: Arc<OnceLock<Broken>>,
-}
-
-impl Pump {
-    /// Receives a client's body: a small one whole, of a larger one the beginning, and a task carries the rest.
-    ///
-    /// What can be sent in one piece is, as Deno's server only notices that its client has gone when the request came
-    /// with one read.
-    pub async fn start(mut body: Incoming, rule: BodyRule) -> Result<(RequestBody, Option<Pump>), Broken> {
-        let pace = Pace::of(rule);
-        let mut begun = Gathered::of(&ALL_REQUESTS);
-        let whole = match rule {
-            BodyRule::Bounded(_) => begun.gather(&mut body, pace).await?,
-            BodyRule::Stream => match timeout(BEGINNING, begun.gather(&mut body, pace)).await {
-                Ok(gathered) => gathered?,
-                Err(_) => false,
-            },
-        };
-        let begun = begun.take();
-        if whole {
-            let body = if begun.is_empty() {
-                RequestBody::Empty
-            } else {
-                RequestBody::Whole(begun)
-            };
-            return Ok((body, None));
-        }
-        let rest = body.size_hint();
-        let size = rest.exact().map_or(SizeHint::default(), |rest| {
-            SizeHint::with_exact(rest + begun.len() as u64)
-        });
-        let (sender, pieces) = mpsc::channel(PIECES_MAX);
-        let broken = Arc::new(OnceLock::new());
-        let noted = broken.clone();
-        let task = tokio::spawn(async move {
-            if let Err(reason) = carry(begun, body, &sender, rule, pace).await {
-                let _ = noted.set(reason);
-                // Fails when nobody wants it any more.
-                let _ = sender.send(Err(reason)).await;
-            }
-        });
-        let pump = Pump {
-            task: task.abort_handle(),
-            broken,
-        };
-        Ok((RequestBody::Pumped { pieces, size }, Some(pump)))
-    }
-
-    pub fn broken(&self) -> Option<Broken> {
-        self.broken.get().copied()
-    }
-
-    pub fn is_done(&self) -> bool {
-        self.task.is_finished()
-    }
-}
-
-impl Drop for Pump {
-    fn drop(&mut self) {
-        // With the task goes the client's stream: over HTTP/2 it is told to send no more.
-        self.task.abort();
-    }
-}
-
-async fn carry(
-    begun: Bytes,
-    mut body: Incoming,
-    sender: &mpsc::Sender<Piece>,
-    rule: BodyRule,
-    pace: Pace,
-) -> Result<(), Broken> {
-    let mut total = begun.len() as u64;
-    let mut piece = Some(begun);
-    loop {
-        let last = piece.is_none();
-        // Fails when nobody wants it any more.
-        if sender.send(Ok(piece)).await.is_err() || last {
-            return Ok(());
-        }
-        piece = pace.next(&mut body).await?;
-        total += piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        match rule {
-            BodyRule::Bounded(limit) if total > limit => return Err(Broken::TooLarge(limit)),
-            _ => {}
-        }
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let pieces = match &mut *self {
-            RequestBody::Empty => return Poll::Ready(None),
-            RequestBody::Whole(bytes) => {
-                let bytes = std::mem::take(bytes);
-                *self = RequestBody::Empty;
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
-            }
-            RequestBody::Pumped { pieces, .. } => pieces,
-        };
-        match ready!(pieces.poll_recv(context)) {
-            Some(Ok(Some(piece))) => Poll::Ready(Some(Ok(Frame::data(piece)))),
-            Some(Ok(None)) => {
-                *self = RequestBody::Empty;
-                Poll::Ready(None)
-            }
-            Some(Err(reason)) => Poll::Ready(Some(Err(reason))),
-            None => Poll::Ready(Some(Err(Broken::Aborted))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, RequestBody::Empty)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            RequestBody::Empty => SizeHint::with_exact(0),
-            RequestBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            RequestBody::Pumped { size, .. } => *size,
-        }
-    }
-}
-
 /// What a client is sent.
 pub struct ReplyBody {
     content: Content,
@@ -201,10 +48,10 @@ pub struct ReplyBody {
 
 enum Content {
     Whole(Option<Bytes>),
-    Passed(Incoming),
-    Connect(EndedStream<Incoming>),
-    Grpc(GrpcWebToGrpc<Incoming>),
-    Followed(FollowedBody<Incoming>),
+    Passed(AnswerBody),
+    Connect(EndedStream<AnswerBody>),
+    Grpc(GrpcWebToGrpc<AnswerBody>),
+    Followed(FollowedBody<AnswerBody>),
 }
 
 impl ReplyBody {
@@ -212,15 +59,15 @@ impl ReplyBody {
         Self::of(Content::Whole(Some(bytes.into())))
     }
 
-    pub fn passed(body: Incoming) -> Self {
+    pub fn passed(body: AnswerBody) -> Self {
         Self::of(Content::Passed(body))
     }
 
-    pub fn connect_stream(body: Incoming) -> Self {
+    pub fn connect_stream(body: AnswerBody) -> Self {
         Self::of(Content::Connect(EndedStream::new(body)))
     }
 
-    pub fn grpc(body: Incoming) -> Self {
+    pub fn grpc(body: AnswerBody) -> Self {
         Self::of(Content::Grpc(GrpcWebToGrpc::new(body)))
     }
 
@@ -279,47 +126,6 @@ impl Body for ReplyBody {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Content::Passed(body) => body.size_hint(),
             Content::Connect(_) | Content::Grpc(_) | Content::Followed(_) => SizeHint::default(),
-        }
-    }
-}
-
-/// Ends the connection to the server along with the response when the request was not carried to its end: what is left
-/// of it must not be taken for the beginning of the next one.
-pub struct CutShort {
-    pub pump: Option<Pump>,
-    pub connection: AbortHandle,
-}
-
-impl Drop for CutShort {
-    fn drop(&mut self) {
-        if self.pump.as_ref().is_some_and(|pump| !pump.is_done()) {
-            self.connection.abort();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http_body_util::BodyExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_pump_that_was_stopped_is_no_end() {
-        for (sent, whole) in [
-            (vec![Ok(Some(Bytes::from("a"))), Ok(None)], true),
-            (vec![Ok(Some(Bytes::from("a")))], false),
-        ] {
-            let (sender, pieces) = mpsc::channel(PIECES_MAX);
-            for piece in sent {
-                sender.send(piece).await.unwrap();
-            }
-            drop(sender);
-            let body = RequestBody::Pumped {
-                pieces,
-                size: SizeHint::default(),
-            };
-            assert_eq!(body.collect().await.is_ok(), whole);
         }
     }
 }

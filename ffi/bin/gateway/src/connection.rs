@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Request;
@@ -20,13 +21,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::activity::{Activity, Verdict};
+use crate::batched::batched;
 use crate::identity;
 use crate::limits;
 use crate::places::{Client, Place, Places};
 use crate::proxy::{Gateway, Peer};
+use crate::tcp::Tcp;
 use crate::tls::Certificates;
+use crate::tunnel;
 use crate::watched::Watched;
-use crate::{tcp, tunnel};
+use crate::workers::Workers;
 
 /// After a failed accept, which fails again at once while the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -47,6 +51,7 @@ pub struct Front {
     pub gateway: Arc<Gateway>,
     pub certificates: Arc<Certificates>,
     pub places: Places,
+    pub workers: Workers,
     pub connections: TaskTracker,
     pub draining: CancellationToken,
 }
@@ -58,13 +63,13 @@ impl Front {
             let Some(free) = self.places.free().await else { return };
             let accepted = tokio::select! {
                 () = self.draining.cancelled() => return,
-                accepted = listener.accept() => accepted,
+                accepted = self.workers.accept(&listener) => accepted,
             };
             match accepted {
-                Ok((stream, remote)) => match self.places.admit(free, remote.ip()) {
+                Ok((stream, remote, seat)) => match self.places.admit(free, remote.ip()) {
                     Some(place) => {
                         let front = self.clone();
-                        self.connections.spawn(front.serve(stream, remote, place));
+                        seat.spawn(&self.connections, front.serve(stream, remote, place));
                     }
                     None => self.gateway.metrics.refused_by_address.add(1),
                 },
@@ -74,9 +79,8 @@ impl Front {
     }
 
     async fn serve(self, stream: TcpStream, remote: SocketAddr, mut place: Place) {
-        tcp::prepare(&stream);
         let tls = self.certificates.current();
-        let handshake = TlsAcceptor::from(tls.config.clone()).accept(stream);
+        let handshake = TlsAcceptor::from(tls.config.clone()).accept(Tcp::prepare(stream));
         let metrics = &self.gateway.metrics;
         let stream = match timeout(limits::HANDSHAKE, handshake).await {
             Ok(Ok(stream)) => stream,
@@ -116,7 +120,7 @@ impl Front {
         }
     }
 
-    async fn serve_http1(&self, stream: TlsStream<TcpStream>, peer: Arc<Peer>) {
+    async fn serve_http1(&self, stream: TlsStream<Tcp>, peer: Arc<Peer>) {
         let activity = peer.activity.clone();
         let io = Watched::new(stream, &self.gateway.metrics).for_http1(activity.clone(), peer.clone());
         let mut builder = http1::Builder::new();
@@ -131,6 +135,7 @@ impl Front {
             .with_upgrades();
         watch(
             pin!(connection),
+            |connection, context| connection.poll(context).map(drop),
             |connection| connection.graceful_shutdown(),
             &activity,
             async {
@@ -142,9 +147,9 @@ impl Front {
         .await;
     }
 
-    async fn serve_http2(&self, stream: TlsStream<TcpStream>, peer: Arc<Peer>) {
+    async fn serve_http2(&self, stream: TlsStream<Tcp>, peer: Arc<Peer>) {
         let activity = peer.activity.clone();
-        let io = Watched::new(stream, &self.gateway.metrics);
+        let (io, driver) = batched(Watched::new(stream, &self.gateway.metrics));
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -160,6 +165,7 @@ impl Front {
         let connection = builder.serve_connection(TokioIo::new(io), service(&self.gateway, peer));
         watch(
             pin!(connection),
+            |connection, context| driver.poll(connection, context),
             |connection| connection.graceful_shutdown(),
             &activity,
             async {
@@ -195,6 +201,7 @@ fn service(
 /// Drives a connection to its end, which comes early when it is slow, or soon when it is idle or `told` to end.
 async fn watch<C: Future>(
     mut connection: Pin<&mut C>,
+    poll: impl Fn(Pin<&mut C>, &mut Context<'_>) -> Poll<()>,
     shut_down: impl Fn(Pin<&mut C>),
     activity: &Activity,
     told: impl Future<Output = ()>,
@@ -205,7 +212,7 @@ async fn watch<C: Future>(
     loop {
         tokio::select! {
             // Its errors are the peer's affair.
-            _ = connection.as_mut() => return,
+            () = std::future::poll_fn(|context| poll(connection.as_mut(), context)) => return,
             () = &mut told, if !ending => {
                 ending = true;
                 shut_down(connection.as_mut());

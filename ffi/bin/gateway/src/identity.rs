@@ -23,9 +23,13 @@ const RESERVED: [&str; 5] = ["k3ts-identity", "k3ts-splice", "k3ts-ask", "k3ts-f
 /// Removes what would let a client speak for somebody else, also spelt with underscores, which some readers take for
 /// dashes.
 pub fn strip(headers: &mut HeaderMap) {
+    let begins = |name: &[u8], prefix: &[u8]| {
+        let same = |(a, b): (&u8, &u8)| a == b || (*a == b'_' && *b == b'-');
+        name.len() >= prefix.len() && name.iter().zip(prefix).all(same)
+    };
     let reserved = |name: &&HeaderName| {
-        let name = name.as_str().replace('_', "-");
-        RESERVED.iter().any(|prefix| name.starts_with(prefix))
+        let name = name.as_str().as_bytes();
+        RESERVED.iter().any(|prefix| begins(name, prefix.as_bytes()))
     };
     let names: Vec<HeaderName> = headers.keys().filter(reserved).cloned().collect();
     for name in names {

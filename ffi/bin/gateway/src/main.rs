@@ -7,6 +7,7 @@
 //! to the gateway of the server open, through which the server's reaches the agent.
 
 mod activity;
+mod batched;
 mod body;
 mod client_certificates;
 mod connect_stream;
@@ -16,6 +17,7 @@ mod credential_files;
 mod fanout;
 mod gathered;
 mod grpc;
+mod http1;
 mod identity;
 mod limits;
 mod metrics;
@@ -28,11 +30,12 @@ mod splice;
 mod tcp;
 mod tls;
 mod tunnel;
-mod unix_io;
 mod upgrade;
 mod upstream;
 mod watched;
+mod workers;
 
+use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -61,17 +64,13 @@ use crate::splice::Nodes;
 use crate::tls::Certificates;
 use crate::tunnel::{ServerUrl, Tunnels};
 use crate::upstream::Upstream;
+use crate::workers::Workers;
 
 const PROGRAM: &str = "k3ts-gateway";
 const SERVER: &str = "--server";
-/// More would only wait for each other at the server's single thread.
-const THREADS_MAX: usize = 4;
 
 fn main() -> ExitCode {
-    let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS_MAX));
-    let mut runtime = Builder::new_multi_thread();
-    runtime.worker_threads(threads);
-    start::run(PROGRAM, &[SERVER], runtime, run)
+    start::run(PROGRAM, &[SERVER], Builder::new_current_thread(), run)
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
@@ -99,7 +98,8 @@ async fn serve(data: &Path, listeners: Vec<HandedSocket>, signals: &mut EndSigna
     };
     let ending = CancellationToken::new();
     let server = Socket::new(data.join("run/server.sock"));
-    let front = front(data, &server, certificates.clone(), &ending);
+    let workers = Workers::start(std::thread::available_parallelism().map_or(1, NonZero::get))?;
+    let front = front(data, &server, certificates.clone(), workers, &ending);
     tokio::spawn(front.gateway.fanout.clone().run());
     for listener in listeners {
         tokio::spawn(front.clone().accept(listener.into_tcp()?));
@@ -161,7 +161,13 @@ async fn join(data: &Path, server: ServerUrl, signals: &mut EndSignals) -> Resul
 }
 
 /// What all connections share. They drain when `ending` is cancelled.
-fn front(data: &Path, server: &Arc<Socket>, certificates: Arc<Certificates>, ending: &CancellationToken) -> Front {
+fn front(
+    data: &Path,
+    server: &Arc<Socket>,
+    certificates: Arc<Certificates>,
+    workers: Workers,
+    ending: &CancellationToken,
+) -> Front {
     let metrics = Arc::default();
     let gateway = Gateway {
         server: Upstream::socket(server.clone()),
@@ -177,6 +183,7 @@ fn front(data: &Path, server: &Arc<Socket>, certificates: Arc<Certificates>, end
         gateway: Arc::new(gateway),
         certificates,
         places: Places::new(),
+        workers,
         connections: TaskTracker::new(),
         draining: ending.clone(),
     }

@@ -11,8 +11,9 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use crate::activity::Activity;
-use crate::body::{Broken, CutShort, Pump, ReplyBody, RequestBody};
+use crate::body::{Broken, ReplyBody};
 use crate::fanout::Fanout;
+use crate::http1::{AnswerBody, RequestBody};
 use crate::limits::{self, BodyRule, body_rule};
 use crate::metrics::{Counted, Metrics};
 use crate::places::Place;
@@ -63,12 +64,6 @@ struct Asked {
     upgrade: Option<OnUpgrade>,
 }
 
-/// An answer, with what must last as long as it does.
-struct Answer {
-    response: Response<Incoming>,
-    cut_short: CutShort,
-}
-
 impl Gateway {
     pub async fn handle(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<ReplyBody> {
         let begun = Instant::now();
@@ -115,13 +110,13 @@ impl Gateway {
         let (mut unsent, mut answer) = if asks_first {
             (
                 Some(body),
-                send(&self.server, &splice::question(&head), RequestBody::Empty, None).await?,
+                send(&self.server, &splice::question(&head), RequestBody::Empty).await?,
             )
         } else {
-            let (body, pump) = Pump::start(body, rule).await.map_err(broken)?;
-            (None, send(&self.server, &head, body, pump).await?)
+            let body = RequestBody::receive(body, rule).await.map_err(broken)?;
+            (None, send(&self.server, &head, body).await?)
         };
-        if let Some(target) = splice::target(&mut answer.response) {
+        if let Some(target) = splice::target(&mut answer) {
             let target = target.map_err(bad_gateway)?;
             if unsent.is_none() && !bodyless {
                 return Err(bad_gateway(
@@ -130,29 +125,22 @@ impl Gateway {
             }
             drop(answer);
             let agent = self.nodes.agent(&target.node);
-            let (body, pump) = match unsent.take() {
-                Some(body) => Pump::start(body, rule).await.map_err(broken)?,
-                None => (RequestBody::Empty, None),
+            let body = match unsent.take() {
+                Some(body) => RequestBody::receive(body, rule).await.map_err(broken)?,
+                None => RequestBody::Empty,
             };
-            answer = send(
-                &agent,
-                &Head {
-                    target: target.path,
-                    ..head
-                },
-                body,
-                pump,
-            )
-            .await
-            .map_err(Refusal::of_node)?;
+            let target = target.path;
+            answer = send(&agent, &Head { target, ..head }, body)
+                .await
+                .map_err(Refusal::of_node)?;
         }
-        if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let client =
                 upgrade.ok_or_else(|| bad_gateway("Cannot upgrade as the client must have asked for it".to_owned()))?;
             let upgraded = self.metrics.count(|metrics| &metrics.upgraded);
-            return Ok(upgrade::switch(client, answer.response, (kept, upgraded)));
+            return Ok(upgrade::switch(client, answer, (kept, upgraded)));
         }
-        let is_early = unsent.is_some() || answer.cut_short.pump.as_ref().is_some_and(|pump| !pump.is_done());
+        let is_early = unsent.is_some() || answer.body().is_early();
         // A body that nobody wanted is kept to the answer's end, so that the client hears the answer before the reset.
         let mut response = pass(answer, dialect);
         if is_early {
@@ -283,39 +271,23 @@ fn renew(parts: Parts, identity: &HeaderValue, upgrade: Option<HeaderValue>, dia
     }
 }
 
-async fn send(to: &Arc<Upstream>, head: &Head, body: RequestBody, pump: Option<Pump>) -> Result<Answer, Refusal> {
-    match to.send(head, body).await {
-        Ok(answered) => {
-            let cut_short = CutShort {
-                pump,
-                connection: answered.connection,
-            };
-            Ok(Answer {
-                response: answered.response,
-                cut_short,
-            })
-        }
-        Err(SendError::Away(reason)) => {
-            let message = format!("Cannot pass the request on as {reason}");
-            Err(Refusal {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                message,
-            })
-        }
-        Err(SendError::Broken(error)) => match pump.and_then(|pump| pump.broken()) {
-            Some(reason) => Err(broken(reason)),
-            // It may have been acted on, so it is not sent again.
-            None => Err(bad_gateway(format!(
-                "Cannot answer as the connection to the process that was asked ended: {error}"
-            ))),
+async fn send(to: &Arc<Upstream>, head: &Head, body: RequestBody) -> Result<Response<AnswerBody>, Refusal> {
+    to.send(head, body).await.map_err(|error| match error {
+        SendError::Away(reason) => Refusal {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            message: format!("Cannot pass the request on as {reason}"),
         },
-    }
+        SendError::Request(reason) => broken(reason),
+        // It may have been acted on, so it is not sent again.
+        SendError::Broken(reason) => bad_gateway(format!(
+            "Cannot answer as the connection to the process that was asked ended: {reason}"
+        )),
+    })
 }
 
 /// The answer as the client is sent it.
-fn pass(answer: Answer, dialect: Dialect) -> Response<ReplyBody> {
-    let Answer { response, cut_short } = answer;
-    let (mut parts, body) = response.into_parts();
+fn pass(answer: Response<AnswerBody>, dialect: Dialect) -> Response<ReplyBody> {
+    let (mut parts, body) = answer.into_parts();
     upgrade::renew_connection(&mut parts.headers, None);
     if dialect != Dialect::Grpc {
         let stream = connect_stream::is_stream(&parts.headers) && !parts.headers.contains_key(header::CONTENT_LENGTH);
@@ -324,7 +296,7 @@ fn pass(answer: Answer, dialect: Dialect) -> Response<ReplyBody> {
         } else {
             ReplyBody::passed(body)
         };
-        return Response::from_parts(parts, body.with(cut_short));
+        return Response::from_parts(parts, body);
     }
     if !grpc::is_grpc_web(&parts.headers) {
         return refuse(
@@ -334,7 +306,7 @@ fn pass(answer: Answer, dialect: Dialect) -> Response<ReplyBody> {
         );
     }
     grpc::to_grpc(&mut parts.headers);
-    Response::from_parts(parts, ReplyBody::grpc(body).with(cut_short))
+    Response::from_parts(parts, ReplyBody::grpc(body))
 }
 
 fn broken(reason: Broken) -> Refusal {

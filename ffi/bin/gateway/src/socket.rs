@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::limits::{SERVER_WAIT, WAITING_MAX};
-use crate::unix_io::{Observer, UnixIo};
 
 /// Between two attempts to connect.
 const ATTEMPTS: Duration = Duration::from_millis(20);
@@ -37,8 +37,8 @@ impl Socket {
     }
 
     /// Fails when the process stays away, or too many wait for it already.
-    pub async fn connect(&self, deadline: Instant) -> Result<(UnixIo, Observer), String> {
-        match UnixIo::connect(&self.path).await {
+    pub async fn connect(&self, deadline: Instant) -> Result<UnixStream, String> {
+        match UnixStream::connect(&self.path).await {
             Err(error) if is_away(&error) => {}
             outcome => return outcome.map_err(|error| self.away(&error.to_string())),
         }
@@ -48,7 +48,7 @@ impl Socket {
         let attempts = async {
             let _turn = self.turn.lock().await;
             loop {
-                match UnixIo::connect(&self.path).await {
+                match UnixStream::connect(&self.path).await {
                     Err(error) if is_away(&error) => tokio::time::sleep(ATTEMPTS).await,
                     outcome => return outcome,
                 }

@@ -1,22 +1,22 @@
 //! Connections that become something else: WebSocket or SPDY, which carry exec, attach and port-forward.
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
 use crate::body::ReplyBody;
+use crate::http1::AnswerBody;
 
 /// Header fields that speak about one connection only.
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
 ];
 
 /// What a connection may become.
@@ -51,7 +51,10 @@ pub fn renew_connection(headers: &mut HeaderMap, upgrade: Option<HeaderValue>) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(',').map(|name| name.trim().to_ascii_lowercase()))
         .collect();
-    for name in named.iter().map(String::as_str).chain(HOP_BY_HOP) {
+    for name in named {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP {
         headers.remove(name);
     }
     if let Some(upgrade) = upgrade {
@@ -63,19 +66,18 @@ pub fn renew_connection(headers: &mut HeaderMap, upgrade: Option<HeaderValue>) {
 /// Passes a 101 on, and from then on bytes both ways until both sides have ended. `kept` is given up after that.
 pub fn switch(
     client: hyper::upgrade::OnUpgrade,
-    mut response: Response<Incoming>,
+    response: Response<AnswerBody>,
     kept: impl Send + Sync + 'static,
 ) -> Response<ReplyBody> {
-    let server = hyper::upgrade::on(&mut response);
-    let (mut parts, _) = response.into_parts();
+    let (mut parts, server) = response.into_parts();
     let upgrade = parts.headers.get(header::UPGRADE).cloned();
     renew_connection(&mut parts.headers, upgrade);
     parts.status = StatusCode::SWITCHING_PROTOCOLS;
     parts.version = Version::HTTP_11;
     tokio::spawn(async move {
         // Either side may have gone before it came to this, and may go at any time.
-        if let Ok((client, server)) = tokio::try_join!(client, server) {
-            let _ = copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(server)).await;
+        if let (Ok(client), Some(mut server)) = (client.await, server.into_joined()) {
+            let _ = copy_bidirectional(&mut TokioIo::new(client), &mut server).await;
         }
         drop(kept);
     });

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
@@ -14,15 +13,15 @@ use crate::activity::Activity;
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::proxy::Peer;
+use crate::tcp::Tcp;
 
 /// Read at a time of what nobody wants.
 const DISCARDED_BYTES: usize = 16 * 1024;
 
-/// Counts what passes and tells when bytes arrive. It has them acknowledged at once: a client that gathers small writes
-/// (Nagle) sends the rest of a request only then, and Linux would let it wait for 40 ms.
+/// Counts what passes and tells when bytes arrive.
 pub struct Watched {
     /// Until it lingers.
-    stream: Option<TlsStream<TcpStream>>,
+    stream: Option<TlsStream<Tcp>>,
     metrics: Arc<Metrics>,
     /// None where bytes need not be the beginning of a request: HTTP/2 has frames of other kinds, and ends its streams
     /// one by one.
@@ -32,7 +31,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    pub fn new(stream: TlsStream<TcpStream>, metrics: &Arc<Metrics>) -> Self {
+    pub fn new(stream: TlsStream<Tcp>, metrics: &Arc<Metrics>) -> Self {
         Self {
             stream: Some(stream),
             metrics: metrics.clone(),
@@ -49,7 +48,7 @@ impl Watched {
     }
 
     /// There until the drop.
-    fn stream(&mut self) -> io::Result<Pin<&mut TlsStream<TcpStream>>> {
+    fn stream(&mut self) -> io::Result<Pin<&mut TlsStream<Tcp>>> {
         self.stream
             .as_mut()
             .map(Pin::new)
@@ -66,8 +65,6 @@ impl AsyncRead for Watched {
         let before = buffer.filled().len();
         let stream = self.stream()?;
         let polled = stream.poll_read(context, buffer);
-        // Holds for a while only. It fails on a socket that is gone, which whoever reads is told anyway.
-        let _ = self.stream()?.get_ref().0.set_quickack(true);
         let count = buffer.filled().len() - before;
         if count > 0 {
             self.metrics.received_bytes.add(count as u64);

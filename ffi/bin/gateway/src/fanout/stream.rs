@@ -10,9 +10,9 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 
 use super::{Fanout, frames};
+use crate::http1::AnswerBody;
 
 /// What may wait for one client: this much, as long as clients have little waiting all together…
 const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -187,7 +187,7 @@ impl Followed {
     }
 
     /// What the server writes itself, and then what it publishes.
-    pub fn after(self, own: Incoming) -> FollowedBody<Incoming> {
+    pub fn after(self, own: AnswerBody) -> FollowedBody<AnswerBody> {
         FollowedBody {
             own: Some(own),
             followed: self,

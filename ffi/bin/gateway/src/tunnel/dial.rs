@@ -16,9 +16,9 @@ use tokio_rustls::rustls::crypto::ring;
 use super::{ALPN, CONNECTION_WINDOW, HEADER_BYTES_MAX, SEND_BUFFER, STREAM_WINDOW, STREAMS_MAX};
 use crate::credential_files::CredentialFiles;
 use crate::limits;
-use crate::tcp;
+use crate::tcp::Tcp;
 
-pub type Dialled = Connection<TlsStream<TcpStream>, Bytes>;
+pub type Dialled = Connection<TlsStream<Tcp>, Bytes>;
 
 const HTTPS_PORT: u16 = 443;
 
@@ -62,9 +62,8 @@ pub async fn dial(server: &ServerUrl, files: &CredentialFiles) -> Result<Dialled
         let stream = TcpStream::connect((server.host.as_str(), server.port))
             .await
             .map_err(|error| failed(format!("it must accept connections: {error}")))?;
-        tcp::prepare(&stream);
         let stream = TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
+            .connect(name, Tcp::prepare(stream))
             .await
             .map_err(|error| failed(format!("both sides must have certificates of the cluster: {error}")))?;
         if stream.get_ref().1.alpn_protocol() != Some(ALPN) {

@@ -211,7 +211,7 @@ impl Streams {
             _ = std::future::poll_fn(|context| respond.poll_reset(context)) => return,
         };
         let mut socket = match connected {
-            Ok((socket, _)) => socket,
+            Ok(socket) => socket,
             Err(reason) => return refuse(&mut respond, StatusCode::SERVICE_UNAVAILABLE, &reason),
         };
         // Fails when nobody wants it any more.
