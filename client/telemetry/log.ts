@@ -74,6 +74,8 @@ export function levelOf(text: string): Level {
 
 /** Of causes of causes; they may go round in circles. */
 const CAUSES_MAX = 8;
+/** What Connect puts before the message of an error. */
+const CODE = /^\[[a-z_]+\] /;
 
 /** An error's message followed by those of its causes, as far as they say more. */
 export function explain(error: unknown): string {
@@ -81,7 +83,10 @@ export function explain(error: unknown): string {
   for (let one: unknown = error, depth = 0; one !== undefined && depth < CAUSES_MAX; depth++) {
     const message = one instanceof Error ? one.message : String(one);
     // One that wraps another often says what that has said: in its own words after a colon, or no more than it.
-    if (!messages.some((said) => hasWords(said, message))) messages.push(message);
+    const words = message.replace(CODE, "");
+    const last = messages.at(-1);
+    if (last !== undefined && words !== last && hasWords(words, last)) messages[messages.length - 1] = message;
+    else if (!messages.some((said) => hasWords(said, words))) messages.push(message);
     one = one instanceof Error ? one.cause : undefined;
   }
   return messages.join(": ");

@@ -30,6 +30,12 @@ Deno.test("an error is explained by its causes, and what one of them has said al
     "Cannot pull: connection refused, tried 3 times",
   );
   equal(of("Cannot pull", new Error("")), "Cannot pull");
+  equal(of("connection refused", new Error("[unavailable] connection refused")), "connection refused");
+  // One that has all of the words before it takes their place.
+  equal(
+    of("Cannot pull: no room", new Error("[internal] Cannot pull: no room: os error 28")),
+    "[internal] Cannot pull: no room: os error 28",
+  );
   // A part of a word is another word.
   equal(of("exit 10", new Error("exit 1")), "exit 10: exit 1");
   equal(of("unable", "able"), "unable: able");
