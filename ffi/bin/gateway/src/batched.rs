@@ -144,3 +144,85 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Batched<S> {
         Pin::new(&mut inner.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Takes so many bytes, and knows the sizes of the pieces that it was given.
+    struct Sink {
+        room: Arc<Mutex<usize>>,
+        pieces: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl AsyncWrite for Sink {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            let mut room = self.room.lock().unwrap();
+            let count = bytes.len().min(*room);
+            if count == 0 {
+                return Poll::Pending;
+            }
+            *room -= count;
+            self.pieces.lock().unwrap().push(count);
+            Poll::Ready(Ok(count))
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Writes `left` bytes in pieces of a size, flushes after each of them, and goes on for ever.
+    async fn write(mut stream: Batched<Sink>, mut left: usize, size: usize) {
+        let piece = vec![1; size];
+        std::future::poll_fn(|context| {
+            while left > 0 {
+                let count = ready!(Pin::new(&mut stream).poll_write(context, &piece[..size.min(left)])).unwrap();
+                left -= count;
+                assert!(Pin::new(&mut stream).poll_flush(context).is_ready());
+            }
+            Poll::Pending::<()>
+        })
+        .await;
+    }
+
+    #[test]
+    fn what_is_written_at_a_time_goes_out_in_one_piece() {
+        let (room, pieces) = (Arc::new(Mutex::new(usize::MAX)), Arc::default());
+        let (stream, driver) = batched(Sink {
+            room,
+            pieces: Arc::clone(&pieces),
+        });
+        let mut connection = pin!(write(stream, 3000, 1000));
+        assert!(
+            driver
+                .poll(connection.as_mut(), &mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+        assert_eq!(*pieces.lock().unwrap(), [3000]);
+    }
+
+    #[test]
+    fn who_does_not_read_makes_the_connection_wait_and_then_has_all_of_it() {
+        let (room, pieces) = (Arc::new(Mutex::new(0)), Arc::<Mutex<Vec<usize>>>::default());
+        let (stream, driver) = batched(Sink {
+            room: room.clone(),
+            pieces: pieces.clone(),
+        });
+        let total = 3 * GATHERED_BYTES_MAX + 1;
+        let mut connection = pin!(write(stream, total, 1000));
+        let mut poll = || driver.poll(connection.as_mut(), &mut Context::from_waker(Waker::noop()));
+        assert!(poll().is_pending());
+        assert_eq!(locked(&driver.0).output.len(), GATHERED_BYTES_MAX);
+        for more in [1, GATHERED_BYTES_MAX, total] {
+            *room.lock().unwrap() += more;
+            assert!(poll().is_pending());
+        }
+        assert_eq!(pieces.lock().unwrap().iter().sum::<usize>(), total);
+    }
+}

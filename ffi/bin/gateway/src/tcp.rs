@@ -84,3 +84,46 @@ impl AsyncWrite for Tcp {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A client that writes what it asks in two small pieces waits before the second for the first to be acknowledged.
+    #[tokio::test]
+    async fn clients_that_gather_small_writes_do_not_wait_for_acknowledgements() {
+        const TIMES: u32 = 50;
+        /// What Linux lets them wait for at least.
+        const DELAY: Duration = Duration::from_millis(40);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.set_nodelay(false).unwrap();
+        let mut server = Tcp::prepare(listener.accept().await.unwrap().0);
+        let serve = async {
+            let mut piece = [0; 9];
+            for _ in 0..TIMES {
+                let mut count = 0;
+                while count < 2 {
+                    count += server.read(&mut piece).await.unwrap();
+                }
+                server.write_all(b"c").await.unwrap();
+            }
+        };
+        let ask = async {
+            let began = Instant::now();
+            for _ in 0..TIMES {
+                client.write_all(b"a").await.unwrap();
+                client.write_all(b"b").await.unwrap();
+                client.read_u8().await.unwrap();
+            }
+            began.elapsed()
+        };
+        let ((), took) = tokio::join!(serve, ask);
+        assert!(took < DELAY * TIMES / 2, "{took:?}");
+    }
+}

@@ -172,3 +172,106 @@ impl Upstream {
         .map_err(SendError::Away)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::BodyExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+    fn listen(name: &str) -> (UnixListener, Arc<Upstream>) {
+        let path = std::env::temp_dir().join(format!("k3ts-upstream-{name}-{}.sock", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        (UnixListener::bind(&path).unwrap(), Upstream::socket(Socket::new(path)))
+    }
+
+    async fn asked(upstream: &Arc<Upstream>, body: &'static str) -> Result<Bytes, SendError> {
+        let head = Head {
+            method: Method::POST,
+            target: Uri::from_static("/"),
+            headers: HeaderMap::new(),
+        };
+        let body = match body {
+            "" => RequestBody::Empty,
+            body => RequestBody::Whole(Bytes::from_static(body.as_bytes())),
+        };
+        let response = upstream.send(&head, body).await?;
+        Ok(response.into_body().collect().await.unwrap().to_bytes())
+    }
+
+    async fn accept(listener: &UnixListener) -> UnixStream {
+        listener.accept().await.unwrap().0
+    }
+
+    async fn answer(stream: &mut UnixStream, answer: &[u8]) {
+        assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+        stream.write_all(answer).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_serves_one_request_after_the_other() {
+        let (listener, upstream) = listen("kept");
+        let serve = async {
+            let mut stream = accept(&listener).await;
+            answer(&mut stream, ANSWER).await;
+            // In pieces, as a chunked body.
+            answer(&mut stream, b"HTTP/1.1 200 OK\r\ntransfer-enc").await;
+            for piece in [&b"oding: chunked\r\n\r\n1\r\no"[..], b"\r\n1\r\nk\r\n0\r\n", b"\r\n"] {
+                tokio::task::yield_now().await;
+                stream.write_all(piece).await.unwrap();
+            }
+            answer(&mut stream, b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nok").await;
+            drop(stream);
+            answer(&mut accept(&listener).await, ANSWER).await;
+        };
+        let ask = async {
+            for body in ["", "body", "", "body"] {
+                assert_eq!(asked(&upstream, body).await.unwrap(), "ok");
+            }
+        };
+        tokio::join!(serve, ask);
+    }
+
+    #[tokio::test]
+    async fn a_request_is_sent_again_only_when_it_was_not_read() {
+        let (listener, upstream) = listen("again");
+        let serve = async {
+            // Left unread.
+            accept(&listener).await.readable().await.unwrap();
+            answer(&mut accept(&listener).await, ANSWER).await;
+            // What has a body may have been begun with.
+            accept(&listener).await.readable().await.unwrap();
+            assert!(accept(&listener).await.read(&mut [0; 1024]).await.unwrap() > 0);
+        };
+        let ask = async {
+            assert_eq!(asked(&upstream, "").await.unwrap(), "ok");
+            for body in ["body", ""] {
+                assert!(matches!(asked(&upstream, body).await, Err(SendError::Broken(_))));
+            }
+        };
+        tokio::join!(serve, ask);
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_that_was_closed_or_speaks_is_not_used() {
+        let (listener, upstream) = listen("closed");
+        let ask = async || assert_eq!(asked(&upstream, "body").await.unwrap(), "ok");
+        for last_word in [&b""[..], b"x"] {
+            let serve = async {
+                let mut stream = accept(&listener).await;
+                answer(&mut stream, ANSWER).await;
+                stream
+            };
+            let (mut stream, ()) = tokio::join!(serve, ask());
+            stream.write_all(last_word).await.unwrap();
+            drop(stream);
+        }
+        let last = async { answer(&mut accept(&listener).await, ANSWER).await };
+        tokio::join!(last, ask());
+    }
+}
