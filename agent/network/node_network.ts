@@ -45,6 +45,8 @@ export interface NetworkSources {
 
 /** Services may change together a lot: what is planned waits this long for the rest. */
 const GATHER_MS = 10;
+/** The same, where all that changes is the name that a pod's address has by itself. */
+const GATHER_NAMES_MS = 500;
 const RETRY_MS = 2_000;
 /** How long the end of a pod waits for the rules to leave it out. */
 const LEAVE_MS_MAX = 2_000;
@@ -71,6 +73,8 @@ export class NodeNetwork {
   #names = "";
   #syncing: Promise<void> | undefined;
   #again = false;
+  /** Of what may wait. */
+  #later: ReturnType<typeof setTimeout> | undefined;
   /** Of the next time that rules and names are up to date. */
   #synced = Promise.withResolvers<void>();
 
@@ -169,7 +173,7 @@ export class NodeNetwork {
     await this.#links.detach(podUid);
     await this.addresses.free(podUid);
     if (address !== undefined) this.#leaving.delete(address);
-    this.changed();
+    this.podChanged(false);
   }
 
   /**
@@ -210,8 +214,19 @@ export class NodeNetwork {
     return this.#syncing = this.#syncAll();
   }
 
+  /** A pod has got or lost its address. @param hasPorts some of the host's lead there: that is not to wait */
+  podChanged(hasPorts: boolean): void {
+    if (hasPorts) this.changed();
+    else if (this.#later === undefined) {
+      this.#later = setTimeout(() => this.changed(), GATHER_NAMES_MS);
+      Deno.unrefTimer(this.#later);
+    }
+  }
+
   async #syncAll(): Promise<void> {
     do {
+      clearTimeout(this.#later);
+      this.#later = undefined;
       await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
       this.#again = false;
       // One that fails must not keep the other from being done.

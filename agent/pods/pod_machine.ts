@@ -11,6 +11,7 @@ import {
 } from "@k3ts/model/objects";
 import { makeDirectory, removeTree, unmountBelow, writeWhole } from "../file_steps.ts";
 import { isThere } from "../files.ts";
+import { hostPortsOf } from "../network/service_ports.ts";
 import { podPathsOf } from "../paths.ts";
 import { runExec } from "../runtime/exec.ts";
 import {
@@ -166,11 +167,10 @@ export class PodMachine implements Machine {
         await this.#makeFiles(desired);
         this.#sandboxIsGone = false;
         this.#sandbox = await createSandbox(parts, pod);
-        // The pod's name in DNS, and its hosts file, are known now.
-        parts.network.changed();
+        parts.network.podChanged(hasHostPorts(pod));
         return;
       case "removeSandbox":
-        await this.#removeSandbox();
+        await this.#removeSandbox(pod);
         this.#sandbox = undefined;
         return;
       case "mountVolumes":
@@ -209,14 +209,15 @@ export class PodMachine implements Machine {
       case "removeFiles":
         for (const record of parts.table.of(uid)) await removeContainer(parts, record);
         // What was begun and never became whole, or was of another boot.
-        if (!this.#sandboxIsGone) await this.#removeSandbox();
+        if (!this.#sandboxIsGone) await this.#removeSandbox(pod);
         await this.#removeFolder();
         return;
     }
   }
 
-  async #removeSandbox(): Promise<void> {
+  async #removeSandbox(pod: Pod): Promise<void> {
     await removeSandbox(this.#parts, this.#uid);
+    if (hasHostPorts(pod)) this.#parts.network.podChanged(true);
     this.#sandboxIsGone = true;
   }
 
@@ -392,4 +393,8 @@ export class PodMachine implements Machine {
   warn({ pod }: DesiredPod, reason: string, message: string, container?: string): void {
     this.#parts.events.tell(pod, "Warning", reason, message, container);
   }
+}
+
+function hasHostPorts(pod: Pod): boolean {
+  return hostPortsOf(pod, "").length > 0;
 }
