@@ -69,7 +69,7 @@ export const NETWORK_DEFAULTS: NetworkOptions = {
 /** Megabytes. A small young generation gives back after a burst what the burst needed, at no cost to a request. */
 const V8_FLAGS = {
   server: ["--max-old-space-size=2048", "--max-semi-space-size=4"],
-  agent: ["--max-old-space-size=256"],
+  agent: ["--max-old-space-size=256", "--max-semi-space-size=4"],
 };
 /** glibc is to keep few arenas, for the same reason. */
 const ENVIRONMENT = { MALLOC_ARENA_MAX: "2", DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };

@@ -4,6 +4,7 @@
  * whose server is away for some minutes (0: none).
  */
 import { parseArgs } from "node:util";
+import { delay } from "@k3ts/client";
 import { positiveNumber, wholeNumber } from "@k3ts/tools/options";
 import { memoryOf } from "@k3ts/tools/processes";
 import { TestCluster } from "../e2e/cluster.ts";
@@ -15,6 +16,9 @@ import { turn } from "./loop.ts";
 import { allRounds, PROCESSES, shuffled } from "./matrix.ts";
 
 const SAMPLE_EVERY_MS = 10_000;
+/** At a steady pace: the server keeps what changed in the last minutes, which is more after minutes of more turns. */
+const TURN_EVERY_MS = 1_000;
+const TELL_EVERY_MS = 60_000;
 /** All is to be managed again within this time of coming back. */
 const MANAGED_MS_MAX = 5_000;
 
@@ -67,15 +71,22 @@ async function killAll(): Promise<void> {
 async function useUntil(): Promise<Map<string, number[]>> {
   const samples = new Map<string, number[]>(PROCESSES.map((name) => [name, []]));
   let next = Date.now();
+  let told = Date.now();
   let turns = 0;
   while (Date.now() < until) {
+    const pause = delay(TURN_EVERY_MS);
     await turn(cluster, turns++);
+    await pause;
     if (Date.now() < next) continue;
     next = Date.now() + SAMPLE_EVERY_MS;
     for (const [name, sizes] of samples) {
       // What is shared counts for less where more clusters run on the machine.
       sizes.push((await memoryOf(await cluster.pidOf(name as typeof PROCESSES[number]))).unique);
     }
+    if (Date.now() < told + TELL_EVERY_MS) continue;
+    told = Date.now();
+    const held = [...samples].map(([name, sizes]) => `${name} ${sizes.at(-1)!.toFixed(1)}`);
+    console.log(`after ${turns} turns, MB: ${held.join(", ")}`);
   }
   console.log(`${turns} turns of apply, get, exec, logs, delete`);
   return samples;
