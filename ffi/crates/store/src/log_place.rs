@@ -62,7 +62,12 @@ pub fn begin(store: &Path, origin: u64) -> io::Result<()> {
     }
     fs::rename(engine.join(COMING), engine.join(LOG_OF_ENGINE))?;
     File::open(&engine)?.sync_all()?;
-    match fs::remove_dir_all(engine.join(LEAVING)) {
+    finish(store)
+}
+
+/// Takes away the engine's log when it has left.
+pub fn finish(store: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(store.join(NAME).join(LEAVING)) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

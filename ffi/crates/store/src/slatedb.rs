@@ -29,8 +29,9 @@ pub const NAME: &str = "db";
 /// The engine's own choice is to try for ever, which hangs every write on a full disk.
 const RETRIES_MAX: u32 = 3;
 
-/// By the scheduler for what there is to compact, and by the worker for what the scheduler says.
-const COMPACTION_POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// By the scheduler for what there is to compact, and by the worker for what the scheduler says. What a busy server
+/// writes in twice this time has room in `l0_max_ssts`; an idle one is woken by little else.
+const COMPACTION_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Segments of the log are small beside the tables that they have gone into.
 const LOG_COLLECTION_INTERVAL: Duration = Duration::from_secs(60);
@@ -47,7 +48,10 @@ impl SlateDb {
         let path = folder.path.clone();
         let action = || format!("Cannot open the store in {}", path.display());
         let origin = match log_place::origin(&path).doing(action)? {
-            Some(origin) => origin,
+            Some(origin) => {
+                log_place::finish(&path).doing(action)?;
+                origin
+            }
             None => take_over(&path).await?,
         };
         let disk = Arc::new(Folder::make(&path.join(log_place::FOLDER)).doing(action)?);
@@ -239,13 +243,13 @@ fn settings() -> Settings {
         // Flushed by the writer, group by group.
         flush_interval: None,
         object_store_max_retries: Some(RETRIES_MAX),
-        l0_sst_size_bytes: 16 * 1024 * 1024,
+        // In memory until then, beside what the registry has.
+        l0_sst_size_bytes: 8 * 1024 * 1024,
         // With the engine's own choices compaction falls behind, and writes stall for seconds.
         l0_max_ssts: 32,
         l0_max_ssts_per_key: 32,
         l0_flush_parallelism: 1,
         max_unflushed_bytes: 64 * 1024 * 1024,
-        max_wal_flushes_before_l0_flush: 4096,
         compactor_options: Some(CompactorOptions {
             poll_interval: COMPACTION_POLL_INTERVAL,
             max_concurrent_compactions: 1,
@@ -350,7 +354,10 @@ mod tests {
             assert_eq!(all(&engine.db).await, expected);
             engine.commit(vec![put("b", "2")]).await.unwrap();
             engine.close().await.unwrap();
+            // As if it had been cut short at the very end.
+            std::fs::create_dir(folder.path.join(NAME).join("wal.leaving")).unwrap();
         }
+        SlateDb::open(&folder).await.unwrap().close().await.unwrap();
         assert!(!engine.join("wal.leaving").exists() && !engine.join("wal.coming").exists());
     }
 
@@ -380,6 +387,29 @@ mod tests {
         }
         let engine = SlateDb::open_with(&folder, Arc::new(disk), 1).await.unwrap();
         assert_eq!(all(&engine.db).await, expected);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_damaged_log_keeps_the_store_closed_and_says_why() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folders::default().hold(place.path()).unwrap();
+        let engine = SlateDb::open(&folder).await.unwrap();
+        for key in ["a", "b", "c"] {
+            engine.commit(vec![put(key, "1")]).await.unwrap();
+        }
+        engine.close().await.unwrap();
+        let log = std::fs::read_dir(folder.path.join(log_place::FOLDER)).unwrap().next();
+        let segment = log.unwrap().unwrap().path();
+        let mut bytes = std::fs::read(&segment).unwrap();
+        bytes[20] ^= 1;
+        std::fs::write(&segment, &bytes).unwrap();
+        let error = SlateDb::open(&folder).await.err().unwrap();
+        assert_eq!(error.code, Code::DataLoss);
+        assert!(
+            error.message.ends_with("it is damaged, as 2 behind it is whole"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(&segment).unwrap(), bytes);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
