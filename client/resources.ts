@@ -25,7 +25,7 @@ import type {
   WriteOptions,
 } from "./types.ts";
 
-/** Objects a page, so that a page of large ones is still one message. */
+/** Objects a page. The server ends a page of large ones earlier. */
 const PAGE_SIZE = 500;
 /** How often a list begins again as its next page has expired. */
 const LIST_TRIES_MAX = 3;

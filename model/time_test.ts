@@ -42,6 +42,7 @@ Deno.test("an age is as exact as is of use", () => {
   ];
   for (const [ms, text] of ages) assertEquals(formatAge(ms), text);
   assertEquals(ageOf(undefined, NOW), "<unknown>");
+  assertEquals(ageOf(null, NOW), "<unknown>");
 });
 
 Deno.test("whatever the moment, writing and reading it loses no whole second", () => {

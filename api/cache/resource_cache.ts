@@ -90,12 +90,18 @@ export class ResourceCache {
    * One page.
    * @param revision of the newest visible state
    * @param exact show this revision instead
+   * @param bytesMax a page that has a limit ends before the object whose JSON would exceed it, but never empty
    * @throws {StatusError} 410 when the revision is forgotten, with a token to go on from the newest state
    */
   page(
     scope: Scope,
     revision: Revision,
-    { limit = 0, token, exact }: { limit?: number; token?: ContinueToken; exact?: Revision },
+    { limit = 0, token, exact, bytesMax = Infinity }: {
+      limit?: number;
+      token?: ContinueToken;
+      exact?: Revision;
+      bytesMax?: number;
+    },
   ): ListPage {
     const wanted = token !== undefined && token.revision > 0 ? token.revision : exact ?? revision;
     const all = wanted >= revision ? this.newest(scope) : this.asOf(scope, wanted);
@@ -103,14 +109,27 @@ export class ResourceCache {
     const from = token === undefined ? 0 : all.findIndex((object) => compareObjects(object, token.start) >= 0);
     const rest = from === -1 ? [] : from === 0 ? all : all.slice(from);
     const of = Math.min(wanted, revision);
-    if (limit <= 0 || rest.length <= limit) return { objects: rest, revision: of };
+    const count = limit <= 0 ? rest.length : fitting(rest, limit, bytesMax);
+    if (count === rest.length) return { objects: rest, revision: of };
     return {
-      objects: rest.slice(0, limit),
+      objects: rest.slice(0, count),
       revision: of,
-      continue: formatContinue({ revision: of, start: rest[limit]! }),
-      ...(scope.filter === undefined && { remaining: rest.length - limit }),
+      continue: formatContinue({ revision: of, start: rest[count]! }),
+      ...(scope.filter === undefined && { remaining: rest.length - count }),
     };
   }
+}
+
+/** How many of the first objects make a page. */
+function fitting(objects: readonly StoredObject[], limit: number, bytesMax: number): number {
+  const most = Math.min(limit, objects.length);
+  if (bytesMax === Infinity) return most;
+  let count = 0;
+  for (let bytes = 0; count < most; count++) {
+    bytes += objects[count]!.json.length;
+    if (bytes > bytesMax && count > 0) break;
+  }
+  return count;
 }
 
 function select(objects: Iterable<StoredObject>, { name, filter }: Scope): StoredObject[] {

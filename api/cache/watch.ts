@@ -176,7 +176,12 @@ export class Watch {
     const reader = this.#group?.reader ?? this;
     if (revision <= Math.max(this.#told, reader.#told)) return;
     if (reader.#sequence < this.#cache.history.end || this.#sink.room() <= 0) return;
-    this.#sendBookmark(revision, {});
+    try {
+      this.#sendBookmark(revision, {});
+    } catch (error) {
+      // A timer called: there is nobody to tell but the watcher.
+      this.#break(error);
+    }
   }
 
   /** @returns whether anything may follow at once */

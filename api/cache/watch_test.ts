@@ -169,6 +169,41 @@ Deno.test("bookmarks come only to those who ask, and tell the newest revision", 
   deepEqual([asked.seen(), silent.seen()], [[["BOOKMARK", "", "1"]], []]);
 });
 
+Deno.test("a bookmark that cannot be shown ends its watch, not the timer's process", async () => {
+  const { registry, clock } = await opened();
+  const sink = new ListSink();
+  const form = {
+    ...JSON_FORM,
+    encode: () => {
+      throw new TypeError("there is no such form");
+    },
+  };
+  const scope = { namespace: "other" };
+  registry.cache.watch(things, { ...from(0, scope), form, bookmarks: true }, sink).resume();
+  await registry.insert(things, thing("a"));
+  clock.advance(61_000);
+  deepEqual([sink.seen().map(([type]) => type), sink.ended], [["ERROR"], true]);
+});
+
+Deno.test("a page of large objects ends before its limit, and is never empty", async () => {
+  const { registry } = await opened();
+  for (const name of ["a", "b", "c", "d"]) await registry.insert(things, thing(name, "x".repeat(1000)));
+  const cache = registry.cache.of(things);
+  const names: string[][] = [];
+  for (let token: string | undefined, bytesMax = 2800; names.length < 4; bytesMax = 10) {
+    const page = cache.page({}, registry.cache.revision, {
+      limit: 3,
+      bytesMax,
+      ...(token !== undefined && { token: parseContinue(token) }),
+    });
+    names.push(page.objects.map(({ name }) => name));
+    deepEqual(page.remaining ?? 0, 4 - names.flat().length);
+    token = page.continue;
+    if (token === undefined) break;
+  }
+  deepEqual(names, [["a", "b"], ["c"], ["d"]]);
+});
+
 Deno.test("later pages of a list are of the first page's revision", async () => {
   const { registry } = await opened();
   const objects = [];

@@ -40,6 +40,8 @@ const encoder = new TextEncoder();
 
 /** Bytes of an object or a patch. */
 const OBJECT_BYTES_MAX = 3 * 1024 * 1024;
+/** A page is one message, which plugins take at up to 16 MiB. */
+const PAGE_BYTES_MAX = 4 * 1024 * 1024;
 
 const PATCH_TYPES: Readonly<Record<number, PatchType>> = {
   [PatchTypeMessage.JSON]: "json",
@@ -98,6 +100,7 @@ function reading(
           labelSelector,
           fieldSelector,
           limit: Number(message.limit),
+          pageBytesMax: PAGE_BYTES_MAX,
           continue: message.continue,
           resourceVersion,
           resourceVersionMatch,

@@ -26,6 +26,7 @@ export async function list(request: ListRequest, verbs: Verbs): Promise<Reply> {
     limit,
     ...(token !== undefined && { token }),
     ...(exact !== undefined && { exact }),
+    ...(request.pageBytesMax !== undefined && { bytesMax: request.pageBytesMax }),
   });
   return { type: "list", resource, page };
 }

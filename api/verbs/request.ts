@@ -31,6 +31,8 @@ export interface Selection {
 export interface ListRequest extends Request, Selection {
   /** 0: everything. */
   limit: number;
+  /** Of the objects' JSON: a page that has a limit may have fewer objects. @default as many as it takes */
+  pageBytesMax?: number;
   continue: string;
   resourceVersion: string;
   resourceVersionMatch: string;

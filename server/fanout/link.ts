@@ -57,7 +57,9 @@ export class Link {
     return this.#closed ? 0 : WAITING_BYTES_MAX - this.#waitingBytes;
   }
 
+  /** To a connection that has gone nothing is attached: its owner hears of that at once. */
   attach(stream: number, channel: number, owner: StreamOwner): void {
+    if (this.#closed) return owner.gone();
     this.#streams.set(stream, owner);
     this.#say(Say.attach, stream, [numberBytes(channel)]);
   }

@@ -114,6 +114,18 @@ Deno.test("frames are read wherever they are cut, and what is none is refused", 
 });
 
 /** Keeps what is written, so much at a time. */
+Deno.test("a stream that is attached when the gateway has gone ends", async () => {
+  const wire = new Wire();
+  wire.broken = true;
+  const link = new Link(wire);
+  const channel = link.publisher(lines).open(() => {});
+  channel.send([event("a")]);
+  await link.flushed();
+  let gone = 0;
+  link.attach(7, channel.id, { attached() {}, gone: () => gone++ });
+  deepEqual([wire.closed, gone], [1, 1]);
+});
+
 class Wire implements Conversation {
   take = Infinity;
   broken = false;

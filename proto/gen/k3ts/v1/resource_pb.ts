@@ -249,7 +249,7 @@ export type ListRequest = Message<"k3ts.v1.ListRequest"> & {
   fieldSelector: string;
 
   /**
-   * Most objects in the reply. 0: all.
+   * Most objects in the reply, which may have fewer and be continued all the same: one message holds it. 0: all.
    *
    * @generated from field: int64 limit = 5;
    */

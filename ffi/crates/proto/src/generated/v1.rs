@@ -2906,7 +2906,7 @@ pub struct ListRequest {
     pub label_selector: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub field_selector: ::prost::alloc::string::String,
-    /// Most objects in the reply. 0: all.
+    /// Most objects in the reply, which may have fewer and be continued all the same: one message holds it. 0: all.
     #[prost(int64, tag = "5")]
     pub limit: i64,
     #[prost(string, tag = "6")]
