@@ -49,7 +49,7 @@ export function formatAge(ms: number): string {
   return `${years}y`;
 }
 
-/** The age of something, or `<unknown>`: bookmarks have a time of creation of null. @param now ms since the epoch */
+/** The age of something, or `<unknown>`. @param now ms since the epoch */
 export function ageOf(timestamp: string | null | undefined, now: number): string {
   return timestamp === undefined || timestamp === null || timestamp === ""
     ? "<unknown>"

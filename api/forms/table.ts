@@ -31,9 +31,14 @@ export function tableOf(
     columnDefinitions: strategy.columns,
     rows: objects.map((stored) => {
       const object = parseObject<ApiObject>(stored);
-      const cells = strategy.row(object, now);
+      // A bookmark is no object: there is nothing that columns could tell of it.
+      const cells = stored.uid === "" ? strategy.columns.map(blank) : strategy.row(object, now);
       if (include === "None") return { cells };
       return { cells, object: include === "Object" ? object : partialMetadata(object) };
     }),
   };
+}
+
+function blank({ type }: Column): Cell {
+  return type === "integer" ? 0 : "";
 }

@@ -139,6 +139,22 @@ Deno.test("a watch for people sends Tables of one row", async () => {
   await reader.cancel();
 });
 
+Deno.test("every resource that can be watched has a bookmark in every form", async () => {
+  await using api = await serve();
+  const query = "watch=true&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan";
+  for (const as of ["Table", "PartialObjectMetadata"]) {
+    for (const { facts, apiVersion } of api.server.resources.stored) {
+      const root = facts.group === "" ? "api" : "apis";
+      const accept = `application/json;as=${as};v=v1;g=meta.k8s.io`;
+      const path = `/${root}/${apiVersion}/${facts.resource}?${query}&fieldSelector=metadata.name%3Dno-such-object`;
+      const reader = (await api.fetch("GET", path, { headers: { accept } })).body!.getReader();
+      const event = JSON.parse(new TextDecoder().decode((await reader.read()).value));
+      deepEqual([event.type, event.object.kind], ["BOOKMARK", as], path);
+      await reader.cancel();
+    }
+  }
+});
+
 Deno.test("a watch from the past is told 410 by an event", async () => {
   await using api = await serve({ registry: { historyLimits: { changesMax: 4, bytesMax: 1e9, ageMsMax: 1e9 } } });
   for (let index = 0; index < 12; index++) await api.send("POST", MAPS, { metadata: { name: `m${index}` } });
