@@ -14,12 +14,14 @@ use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, Permissions};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown, fchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Only root's until the content is there.
@@ -156,39 +158,60 @@ fn remove(parent: &OwnedFd, name: &OsStr, below: bool) -> nix::Result<()> {
         removed => return removed,
     }
     let root = open_own(parent, name)?;
-    // What lies too deep is put right below the root, and found there by the next round.
-    while !empty(&root, &root, 0)? {}
+    if !empty(&root, &root, 0)? {
+        return Err(Errno::ENOTEMPTY);
+    }
     unlinkat(parent, name, UnlinkatFlags::RemoveDir)
 }
 
-/// Removes all that is in a directory. False when something of it is in the root now.
+/// Removes all that is in a directory, name by name: containers make as many as they like. False when something stays
+/// though it was tried.
 fn empty(root: &OwnedFd, directory: &OwnedFd, depth: usize) -> nix::Result<bool> {
-    let mut is_gone = true;
-    for name in names_in(directory)? {
-        match unlinkat(directory, name.as_os_str(), UnlinkatFlags::NoRemoveDir) {
-            // What others remove meanwhile is gone as well.
-            Ok(()) | Err(Errno::ENOENT) => continue,
-            Err(Errno::EISDIR) => {}
-            Err(error) => return Err(error),
-        }
-        if depth == DEPTH_MAX {
-            static COUNT: AtomicU32 = AtomicU32::new(0);
-            let fresh = format!(".deep-{:x}", COUNT.fetch_add(1, Ordering::Relaxed));
-            match renameat(directory, name.as_os_str(), root, fresh.as_str()) {
-                // A name that a container has thought of: the next number is another.
-                Ok(()) | Err(Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) => is_gone = false,
-                Err(error) => return Err(error),
+    loop {
+        let (mut gone, mut left) = (0_u64, 0_u64);
+        for entry in Dir::openat(directory, ".", DIRECTORY, Mode::empty())?.iter() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
             }
-            continue;
+            match take(root, directory, OsStr::from_bytes(name.to_bytes()), depth)? {
+                true => gone += 1,
+                false => left += 1,
+            }
         }
-        is_gone &= empty(root, &open_own(directory, &name)?, depth + 1)?;
-        match unlinkat(directory, name.as_os_str(), UnlinkatFlags::RemoveDir) {
-            Ok(()) => {}
-            Err(Errno::ENOTEMPTY) => is_gone = false,
-            Err(error) => return Err(error),
+        // What is removed while a directory is read may hide the rest: the next round begins anew.
+        if gone == 0 {
+            return Ok(left == 0);
         }
     }
-    Ok(is_gone)
+}
+
+/// True when the directory has that name no more.
+fn take(root: &OwnedFd, directory: &OwnedFd, name: &OsStr, depth: usize) -> nix::Result<bool> {
+    match unlinkat(directory, name, UnlinkatFlags::NoRemoveDir) {
+        // What others remove meanwhile is gone as well.
+        Ok(()) | Err(Errno::ENOENT) => return Ok(true),
+        Err(Errno::EISDIR) => {}
+        Err(error) => return Err(error),
+    }
+    if depth == DEPTH_MAX {
+        // Right below the root a later round finds it.
+        return renameat(directory, name, root, fresh_name().as_str()).map(|()| true);
+    }
+    empty(root, &open_own(directory, name)?, depth + 1)?;
+    match unlinkat(directory, name, UnlinkatFlags::RemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(true),
+        Err(Errno::ENOTEMPTY) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// One that no container can have thought of.
+fn fresh_name() -> String {
+    static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!(".deep-{:x}", SECRET.hash_one(COUNT.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// The kernel refuses to go where something is mounted, also where that is of the same file system.
@@ -197,18 +220,6 @@ fn open_own(parent: &OwnedFd, name: &OsStr) -> nix::Result<OwnedFd> {
         .flags(DIRECTORY | OFlag::O_NOFOLLOW)
         .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_XDEV);
     openat2(parent, name, how)
-}
-
-/// All of them before one goes: what is removed while a directory is read may hide the rest.
-fn names_in(directory: &OwnedFd) -> nix::Result<Vec<OsString>> {
-    let mut found = Vec::new();
-    for entry in Dir::openat(directory, ".", DIRECTORY, Mode::empty())?.iter() {
-        let name = entry?.file_name().to_bytes().to_vec();
-        if name != b"." && name != b".." {
-            found.push(OsString::from_vec(name));
-        }
-    }
-    Ok(found)
 }
 
 fn unmount_below(step: &UnmountBelow) -> Result<(), RpcError> {

@@ -50,14 +50,16 @@ struct Walk {
 impl Walk {
     fn below(&mut self, mut directory: Dir, depth: usize) {
         let mut below: Vec<CString> = Vec::new();
-        let names: Vec<CString> = directory
-            .iter()
-            .flatten()
-            .map(|entry| entry.file_name().to_owned())
-            .filter(|name| !matches!(name.to_bytes(), b"." | b".."))
-            .collect();
-        for name in names {
-            let Ok(found) = fstatat(directory.as_fd(), name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW) else {
+        let Ok(own) = directory.as_fd().try_clone_to_owned() else {
+            return;
+        };
+        // One by one: containers make as many as they like.
+        for entry in directory.iter().flatten() {
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let Ok(found) = fstatat(&own, name, AtFlags::AT_SYMLINK_NOFOLLOW) else {
                 continue;
             };
             if found.st_dev != self.device {
@@ -65,9 +67,10 @@ impl Walk {
             }
             self.count(&found);
             if is_directory(&found) {
-                below.push(name);
+                below.push(name.to_owned());
             }
         }
+        drop(own);
         if depth == 0 {
             return;
         }
