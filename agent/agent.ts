@@ -112,6 +112,7 @@ export async function runAgent(given: AgentParts): Promise<void> {
   };
   const watching = Promise.all([
     watchRuntime(parts, node),
+    node.table.endLost(parts.signal),
     parts.keepAddress(() => node.manager.addressChanged()),
     node.network.keep(parts.signal),
     node.routes.keep(parts.signal),

@@ -57,6 +57,28 @@ export async function readJsonIfThere<T>(path: string): Promise<T | undefined> {
   }
 }
 
+/**
+ * As {@linkcode readJsonIfThere}, for what is had again or can be done without: a file that was cut short counts as
+ * none. A loss of power leaves it where the content was not on disk yet.
+ *
+ * @param torn is told of such a file
+ */
+export async function readJsonIfWhole<T extends object>(
+  path: string,
+  torn: (error: Error) => void,
+): Promise<T | undefined> {
+  const text = await readTextIfThere(path);
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null) return value as T;
+    throw new Error("it holds no object");
+  } catch (cause) {
+    torn(new Error(`Cannot read "${path}" as it must be JSON that is whole`, { cause }));
+    return undefined;
+  }
+}
+
 export async function exists(path: string): Promise<boolean> {
   try {
     await Deno.lstat(path);

@@ -45,6 +45,7 @@ export async function openNode(
     parts.images,
     (record, code) => readTerminationMessage(paths, table, saved.pods.list(), record, code),
     clock,
+    log,
   );
   await table.open();
   const routes = await NodeRoutes.open({

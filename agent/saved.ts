@@ -18,9 +18,9 @@ export interface Saved {
 /** Reads it all from disk. */
 export async function openSaved(paths: Paths, native: ImageNative & Files, log: Log): Promise<Saved> {
   const saved: Saved = {
-    pods: new SavedObjects(`${paths.state}/pods`, native),
-    services: new SavedObjects(`${paths.state}/services`, native),
-    slices: new SavedObjects(`${paths.state}/endpointslices`, native),
+    pods: new SavedObjects(`${paths.state}/pods`, native, log),
+    services: new SavedObjects(`${paths.state}/services`, native, log),
+    slices: new SavedObjects(`${paths.state}/endpointslices`, native, log),
     references: new ReferenceWatch(`${paths.state}/references`, log),
     images: new Images(paths.images, native, paths.registries),
   };

@@ -7,7 +7,7 @@ import { delay, type Informer } from "@k3ts/client";
 import type { Log } from "@k3ts/client/telemetry";
 import type { Node } from "@k3ts/model/objects";
 import type { NetworkService } from "@k3ts/proto";
-import { readJsonIfThere, writeAtomically } from "../files.ts";
+import { readJsonIfWhole, writeAtomically } from "../files.ts";
 import { type OwnPlace, planRoutes, type Route } from "./routes.ts";
 
 const LOOK_MS = 60_000;
@@ -37,7 +37,10 @@ export class NodeRoutes {
   /** With those that were saved. */
   static async open(options: NodeRoutesOptions): Promise<NodeRoutes> {
     const routes = new NodeRoutes(options);
-    const file = await readJsonIfThere<File>(options.file);
+    const file = await readJsonIfWhole<File>(
+      options.file,
+      (error) => options.log.error("The routes to other nodes are lost, and found again with the nodes", error),
+    );
     if (file?.version === 1) routes.#routes = file.routes;
     return routes;
   }

@@ -4,10 +4,12 @@
  */
 import { createHash } from "node:crypto";
 import type { Client } from "@connectrpc/connect";
+import { delay } from "@k3ts/client";
+import type { Log } from "@k3ts/client/telemetry";
 import { type Clock, momentOf, monotonicOf, type MonotonicTime, type WallTime } from "@k3ts/model/objects";
 import { type ContainerState, ContainerStatus, type RuntimeService } from "@k3ts/proto";
-import { type Files, type FileStep, makeDirectory, removeTree, writeWhole } from "../file_steps.ts";
-import { namesIn, readJsonIfThere } from "../files.ts";
+import { type Files, type FileStep, makeDirectory, removeTree, unmountBelow, writeWhole } from "../file_steps.ts";
+import { namesIn, readJsonIfWhole } from "../files.ts";
 import type { ContainerExit, ContainerRecord, ObservedContainer } from "./observed.ts";
 
 /** `record.json` in a container's directory. */
@@ -37,34 +39,42 @@ interface Entry {
   exit?: ContainerExit;
 }
 
+export type TableRuntime = Pick<Client<typeof RuntimeService>, "listContainers" | "deleteContainer">;
+
 /** Where the shim's exit code is not known: as if killed. */
 const EXIT_UNKNOWN = 137;
 /** It was never made: the agent ended in between. */
 const EXIT_NEVER_MADE = 128;
+const LOST_RETRY_MS = 10_000;
 
 /** Reads the last words of a container that has ended. */
 export type ReadMessage = (record: ContainerRecord, code: number) => Promise<string | undefined>;
 
 export class ContainerTable {
   readonly #directory: string;
-  readonly #runtime: Pick<Client<typeof RuntimeService>, "listContainers">;
+  readonly #runtime: TableRuntime;
   readonly #files: Files;
   readonly #readMessage: ReadMessage;
   readonly #clock: Clock;
+  readonly #log: Log;
+  /** Directories of which no record tells, until they are gone. */
+  readonly #lost = new Set<string>();
   readonly #entries = new Map<string, Entry>();
 
   constructor(
     directory: string,
-    runtime: Pick<Client<typeof RuntimeService>, "listContainers">,
+    runtime: TableRuntime,
     files: Files,
     readMessage: ReadMessage,
     clock: Clock,
+    log: Log,
   ) {
     this.#directory = directory;
     this.#runtime = runtime;
     this.#files = files;
     this.#readMessage = readMessage;
     this.#clock = clock;
+    this.#log = log;
   }
 
   /** Named shortly, by a hash of the id: sockets lie in it, and their paths have at most 107 bytes. */
@@ -72,13 +82,60 @@ export class ContainerTable {
     return `${this.#directory}/${createHash("sha256").update(id).digest("hex").slice(0, 16)}`;
   }
 
+  /** Reads the records. What has none that is whole, as after a loss of power, is ended: nobody could look after it. */
   async open(): Promise<void> {
     await Deno.mkdir(this.#directory, { recursive: true, mode: 0o700 });
     for (const name of await namesIn(this.#directory)) {
-      const stored = await readJsonIfThere<StoredRecord>(`${this.#directory}/${name}/record.json`);
-      if (stored?.version === 1) this.#entries.set(stored.id, this.#found(stored));
+      const directory = `${this.#directory}/${name}`;
+      const path = `${directory}/record.json`;
+      const stored = await readJsonIfWhole<StoredRecord>(
+        path,
+        (error) => this.#log.error("What is known of a container is lost", error),
+      );
+      if (stored === undefined) {
+        this.#lost.add(directory);
+        continue;
+      }
+      if (stored.version !== 1) {
+        throw new Error(`Cannot read "${path}" as its version must be 1: it is ${stored.version}`);
+      }
+      this.#entries.set(stored.id, this.#found(stored));
     }
+    const { containers } = await this.#runtime.listContainers({});
+    for (const { id } of containers) if (!this.#entries.has(id)) this.#lost.add(this.directoryOf(id));
+    await this.#removeLost();
     await this.refresh();
+  }
+
+  /** Until nothing is left of what no record tells of, or the signal fires. */
+  async endLost(signal: AbortSignal): Promise<void> {
+    while (this.#lost.size > 0 && !signal.aborted) {
+      await delay(LOST_RETRY_MS, signal).catch(() => {}); // the end
+      if (!signal.aborted) await this.#removeLost();
+    }
+  }
+
+  async #removeLost(): Promise<void> {
+    if (this.#lost.size === 0) return;
+    try {
+      const { containers } = await this.#runtime.listContainers({});
+      const ids = new Map(containers.map(({ id }) => [this.directoryOf(id), id]));
+      for (const directory of [...this.#lost]) await this.#removeOneLost(directory, ids.get(directory));
+    } catch (error) {
+      this.#log.error("Cannot find containers of which no record tells", error);
+    }
+  }
+
+  /** @param id of its container, if the runtime knows one */
+  async #removeOneLost(directory: string, id: string | undefined): Promise<void> {
+    try {
+      if (id !== undefined) await this.#runtime.deleteContainer({ id });
+      await this.#files.changeFiles({ steps: [unmountBelow(directory), removeTree(directory)] });
+      this.#lost.delete(directory);
+      this.#log.warn("Ended what no record tells of", { directory, ...(id !== undefined && { container: id }) });
+    } catch (error) {
+      this.#log.error("Cannot end a container of which no record tells", error, { directory });
+    }
   }
 
   #found(stored: StoredRecord): Entry {
@@ -174,7 +231,11 @@ export class ContainerTable {
   /** Before anything of it is made, so that nothing is made that nobody knows of. */
   async add(record: ContainerRecord, then: readonly FileStep[] = []): Promise<void> {
     const stored: StoredRecord = { version: 1, ...record };
-    const directory = makeDirectory(this.directoryOf(record.id), 0o700);
+    const path = this.directoryOf(record.id);
+    if (this.#lost.has(path)) {
+      throw new Error(`Cannot make container "${record.id}" as nothing must be left in ${path}: the one before is`);
+    }
+    const directory = makeDirectory(path, 0o700);
     await this.#files.changeFiles({ steps: [directory, this.#write(stored), ...then] });
     this.#entries.set(record.id, { stored, making: true });
   }

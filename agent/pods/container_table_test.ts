@@ -1,7 +1,14 @@
 import { deepEqual as assertEquals, equal, rejects } from "node:assert/strict";
+import { createLog } from "@k3ts/client/telemetry";
 import { FakeClock } from "@k3ts/model/testing";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { ContainerStateSchema, ContainerStatus, ListContainersResponseSchema } from "@k3ts/proto";
+import {
+  ContainerStateSchema,
+  ContainerStatus,
+  DeleteContainerResponseSchema,
+  ListContainersResponseSchema,
+} from "@k3ts/proto";
+import { exists } from "../files.ts";
 import { makeDirectory, removeTree, renameFile } from "../file_steps.ts";
 import { inDirectory } from "../testing/in_directory.ts";
 import { ContainerTable } from "./container_table.ts";
@@ -26,13 +33,21 @@ function withTable(
     say: (...states: State[]) => void,
     again: () => Promise<ContainerTable>,
     clock: FakeClock,
+    deleted: string[],
+    said: string[],
   ) => Promise<void>,
 ): Promise<void> {
   return inDirectory(async (directory, files) => {
     const clock = new FakeClock(10_000);
     let states: State[] = [];
+    const deleted: string[] = [];
+    const lines: string[] = [];
     const runtime = {
       listContainers: () => Promise.resolve(create(ListContainersResponseSchema, { containers: states })),
+      deleteContainer: ({ id = "" }) => {
+        deleted.push(id);
+        return Promise.resolve(create(DeleteContainerResponseSchema));
+      },
     };
     const make = async () => {
       const table = new ContainerTable(
@@ -41,11 +56,12 @@ function withTable(
         files,
         (_, code) => Promise.resolve(code === 0 ? undefined : "last words"),
         clock,
+        createLog((line) => lines.push(line), () => 0),
       );
       await table.open();
       return table;
     };
-    await task(await make(), (...said) => states = said, make, clock);
+    await task(await make(), (...said) => states = said, make, clock, deleted, lines);
   });
 }
 
@@ -171,4 +187,37 @@ Deno.test("what one held is given back before it counts as retired, and with its
     assertEquals([...Deno.readDirSync(table.directoryOf("a"))].map(({ name }) => name), ["record.json"]);
     await table.remove("a");
     assertEquals((await again()).of("u"), []);
+  }));
+
+for (
+  const [what, content] of [["empty", ""], ["torn", '{"version":1,"id'], ["all zeros", "\0\0\0"], [
+    "missing",
+    null,
+  ]] as const
+) {
+  Deno.test(`a container whose record is ${what} is ended, with all it held, and the others go on`, () =>
+    withTable(async (table, say, again, _, deleted, said) => {
+      for (const id of ["a", "b"]) {
+        await table.add(record(id), [makeDirectory(`${table.directoryOf(id)}/upper`, 0o755)]);
+        table.markMade(id);
+      }
+      say({ id: "a", status: ContainerStatus.RUNNING }, { id: "b", status: ContainerStatus.RUNNING });
+      const path = `${table.directoryOf("a")}/record.json`;
+      if (content === null) await Deno.remove(path);
+      else await Deno.writeTextFile(path, content);
+      const found = await again();
+      assertEquals(found.all().map(({ id, state }) => `${id} ${state}`), ["b running"]);
+      assertEquals([deleted, await exists(table.directoryOf("a"))], [["a"], false]);
+      assertEquals(said.filter((line) => line.includes("is lost")).length, content === null ? 0 : 1);
+      say({ id: "b", status: ContainerStatus.RUNNING });
+      await found.add(record("a"));
+      assertEquals((await again()).all().length, 2);
+    }));
+}
+
+Deno.test("a container that runs without a record or a directory is ended", () =>
+  withTable(async (_, say, again, _clock, deleted) => {
+    say({ id: "a", status: ContainerStatus.RUNNING });
+    assertEquals((await again()).all(), []);
+    assertEquals(deleted, ["a"]);
   }));

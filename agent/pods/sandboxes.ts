@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import type { Pod, WallTime } from "@k3ts/model/objects";
 import { type FileStep, makeDirectory, mount, removeTree, unmount, writeInPlace, writeWhole } from "../file_steps.ts";
-import { readHostFile, readJsonIfThere } from "../files.ts";
+import { readHostFile, readJsonIfWhole } from "../files.ts";
 import { podPathsOf } from "../paths.ts";
 import { podCgroupsPathOf } from "../runtime/cgroups.ts";
 import { hostsFile, kernelHostnameOf, resolvConf, withAliases } from "../runtime/pod_files.ts";
@@ -21,9 +21,15 @@ export interface Sandbox {
 
 type Parts = Pick<NodeParts, "paths" | "runtime" | "mounts" | "network" | "node" | "table" | "clock">;
 
-/** Undefined where there is none that still lives. */
-export async function readSandbox(parts: Parts, uid: string): Promise<Sandbox | undefined> {
-  const file = await readJsonIfThere<Sandbox>(`${podPathsOf(parts.paths, uid).sandbox}/sandbox.json`);
+/** Undefined where there is none that still lives, or that is not whole. */
+export async function readSandbox(
+  parts: Pick<NodeParts, "paths" | "node" | "log">,
+  uid: string,
+): Promise<Sandbox | undefined> {
+  const file = await readJsonIfWhole<Sandbox>(
+    `${podPathsOf(parts.paths, uid).sandbox}/sandbox.json`,
+    (error) => parts.log.error("What is known of a pod's namespaces is lost: they are made again", error),
+  );
   return file?.version === 1 && file.bootId === parts.node.bootId ? file : undefined;
 }
 

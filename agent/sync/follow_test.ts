@@ -1,16 +1,19 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { delay } from "@k3ts/client";
+import { createLog } from "@k3ts/client/telemetry";
 import type { Pod } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
 import { inDirectory } from "../testing/in_directory.ts";
 import { saver } from "./follow.ts";
 import { SavedObjects } from "./saved_objects.ts";
 
+const LOG = createLog(() => {}, () => 0);
+
 Deno.test("what cannot be saved is saved as soon as it can, as the server has it by then", () =>
   inDirectory(async (directory, files) => {
     const ended = new AbortController();
     try {
-      const saved = new SavedObjects<Pod>(`${directory}/pods`, files);
+      const saved = new SavedObjects<Pod>(`${directory}/pods`, files, LOG);
       await saved.open();
       const onServer = new Map<string, Pod>();
       const failures: unknown[] = [];
@@ -42,7 +45,7 @@ Deno.test("what cannot be saved is saved as soon as it can, as the server has it
       await Deno.rename(`${directory}/away`, `${directory}/pods`);
       changed("b");
       while (!versions().includes("a 5") || versions().length > 1) await delay(1);
-      const again = new SavedObjects<Pod>(`${directory}/pods`, files);
+      const again = new SavedObjects<Pod>(`${directory}/pods`, files, LOG);
       await again.open();
       equal(again.list()[0]?.metadata.resourceVersion, "5");
     } finally {

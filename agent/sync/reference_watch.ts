@@ -5,7 +5,7 @@
 import { Informer, type ResourceClients } from "@k3ts/client";
 import { explain, type Log } from "@k3ts/client/telemetry";
 import { type ConfigMap, type Pod, resources, type Secret } from "@k3ts/model/objects";
-import { namesIn, readJsonIfThere, removeIfThere, writeAtomically } from "../files.ts";
+import { namesIn, readJsonIfWhole, removeIfThere, writeAtomically } from "../files.ts";
 import { keyOf, type Known, type Reference, References, referencesOf } from "./references.ts";
 
 interface File {
@@ -40,7 +40,11 @@ export class ReferenceWatch {
   async open(): Promise<void> {
     await Deno.mkdir(this.#directory, { recursive: true, mode: 0o700 });
     for (const name of await namesIn(this.#directory)) {
-      const file = name.endsWith(".json") ? await readJsonIfThere<File>(`${this.#directory}/${name}`) : undefined;
+      if (!name.endsWith(".json")) continue;
+      const file = await readJsonIfWhole<File>(
+        `${this.#directory}/${name}`,
+        (error) => this.#log.error("What the server has said of a reference is lost, and asked for again", error),
+      );
       if (file?.version === 1) this.#known.set(keyOf(file.reference), file.object);
     }
   }

@@ -5,9 +5,10 @@
  * in memory is what is read.
  */
 import type { KubernetesObject } from "@k3ts/client";
+import type { Log } from "@k3ts/client/telemetry";
 import { equalJson } from "@k3ts/model/objects";
 import { change, type Files, type FileStep, removeFile, writeWhole } from "../file_steps.ts";
-import { namesIn, readJsonIfThere, removeIfThere } from "../files.ts";
+import { namesIn, readJsonIfWhole, removeIfThere } from "../files.ts";
 
 export type SavedChange<T> = { type: "saved"; object: T; old?: T } | { type: "removed"; object: T };
 
@@ -40,6 +41,7 @@ interface Task<T> {
 export class SavedObjects<T extends KubernetesObject> {
   readonly #directory: string;
   readonly #files: Files;
+  readonly #log: Log;
   readonly #objects = new Map<string, T>();
   /** Keys of those whose status has changed since they were written. */
   readonly #late = new Set<string>();
@@ -49,12 +51,13 @@ export class SavedObjects<T extends KubernetesObject> {
   readonly #tasks: Task<T>[] = [];
   #isWorking = false;
 
-  constructor(directory: string, files: Files) {
+  constructor(directory: string, files: Files, log: Log) {
     this.#directory = directory;
     this.#files = files;
+    this.#log = log;
   }
 
-  /** Reads what is on disk. */
+  /** Reads what is on disk. What cannot be read goes, as the server says it again. */
   async open(): Promise<void> {
     await Deno.mkdir(this.#directory, { recursive: true, mode: 0o700 });
     for (const name of await namesIn(this.#directory)) {
@@ -63,10 +66,16 @@ export class SavedObjects<T extends KubernetesObject> {
         await removeIfThere(`${this.#directory}/${name}`);
         continue;
       }
-      const file = await readJsonIfThere<File<T>>(`${this.#directory}/${name}`);
-      if (file?.version !== 1) {
-        throw new Error(`Cannot read "${this.#directory}/${name}" as its version must be 1: it is ${file?.version}`);
+      const path = `${this.#directory}/${name}`;
+      const file = await readJsonIfWhole<File<T>>(
+        path,
+        (error) => this.#log.error("What the server has said of an object is lost", error),
+      );
+      if (file === undefined) {
+        await removeIfThere(path);
+        continue;
       }
+      if (file.version !== 1) throw new Error(`Cannot read "${path}" as its version must be 1: it is ${file.version}`);
       this.#objects.set(keyOf(file.object), file.object);
     }
   }

@@ -1,24 +1,27 @@
 import { deepEqual as assertEquals, equal, rejects } from "node:assert/strict";
+import { createLog } from "@k3ts/client/telemetry";
 import type { Pod } from "@k3ts/model/objects";
 import { aPod } from "@k3ts/model/testing";
 import type { Files } from "../file_steps.ts";
 import { inDirectory } from "../testing/in_directory.ts";
 import { SavedObjects } from "./saved_objects.ts";
 
+const LOG = createLog(() => {}, () => 0);
+
 Deno.test("what was saved is there after a restart", () =>
   inDirectory(async (directory, files) => {
-    const saved = new SavedObjects<Pod>(directory, files);
+    const saved = new SavedObjects<Pod>(directory, files, LOG);
     await saved.open();
     await saved.put(aPod({ name: "a", namespace: "x" }));
     await saved.put(aPod({ name: "a", namespace: "y" }));
-    const again = new SavedObjects<Pod>(directory, files);
+    const again = new SavedObjects<Pod>(directory, files, LOG);
     await again.open();
     assertEquals(again.list().map((pod) => pod.metadata.namespace), ["x", "y"]);
   }));
 
 Deno.test("a change is on disk before anyone hears of it", () =>
   inDirectory(async (directory, files) => {
-    const saved = new SavedObjects<Pod>(directory, files);
+    const saved = new SavedObjects<Pod>(directory, files, LOG);
     await saved.open();
     const found: boolean[] = [];
     saved.onChange(() => found.push([...Deno.readDirSync(directory)].some((entry) => entry.name === "default_a.json")));
@@ -31,7 +34,7 @@ Deno.test("a change is on disk before anyone hears of it", () =>
 
 Deno.test("a whole answer ends what it lacks", () =>
   inDirectory(async (directory, files) => {
-    const saved = new SavedObjects<Pod>(directory, files);
+    const saved = new SavedObjects<Pod>(directory, files, LOG);
     await saved.open();
     const [a, b] = [aPod({ name: "a" }), aPod({ name: "b" })];
     await saved.put(a);
@@ -42,18 +45,18 @@ Deno.test("a whole answer ends what it lacks", () =>
 
 Deno.test("a write that was cut short leaves what was there", () =>
   inDirectory(async (directory, files) => {
-    const saved = new SavedObjects<Pod>(directory, files);
+    const saved = new SavedObjects<Pod>(directory, files, LOG);
     await saved.open();
     await saved.put(aPod({ name: "a" }));
     await Deno.writeTextFile(`${directory}/default_a.json.0011.new`, "{");
-    const again = new SavedObjects<Pod>(directory, files);
+    const again = new SavedObjects<Pod>(directory, files, LOG);
     await again.open();
     equal(again.list().length, 1);
   }));
 
 Deno.test("statuses are written once for many changes, and what is wanted at once", () =>
   inDirectory(async (directory, files) => {
-    const saved = new SavedObjects<Pod>(directory, files);
+    const saved = new SavedObjects<Pod>(directory, files, LOG);
     await saved.open();
     const onDisk = async () =>
       (JSON.parse(await Deno.readTextFile(`${directory}/default_a.json`)) as { object: Pod }).object;
@@ -78,7 +81,7 @@ Deno.test("a full disk keeps a pod from beginning, and not from ending", () =>
       changeFiles: (request) =>
         isFull ? Promise.reject(new Error("No space left on device")) : files.changeFiles(request),
     };
-    const saved = new SavedObjects<Pod>(directory, full);
+    const saved = new SavedObjects<Pod>(directory, full, LOG);
     await saved.open();
     const pod = aPod({ name: "a" });
     await saved.put(pod);
@@ -93,7 +96,7 @@ Deno.test("a full disk keeps a pod from beginning, and not from ending", () =>
     assertEquals(told, [at]);
     isFull = false;
     await saved.flush();
-    const again = new SavedObjects<Pod>(directory, files);
+    const again = new SavedObjects<Pod>(directory, files, LOG);
     await again.open();
     assertEquals(again.list().map(({ metadata }) => [metadata.name, metadata.deletionTimestamp]), [["a", at]]);
   }));
@@ -107,7 +110,7 @@ Deno.test("what comes together is written together, and one that cannot be writt
         return files.changeFiles(request);
       },
     };
-    const saved = new SavedObjects<Pod>(directory, counted);
+    const saved = new SavedObjects<Pod>(directory, counted, LOG);
     await saved.open();
     const names = Array.from({ length: 10 }, (_, at) => `pod-${at}`);
     await Promise.all(names.map((name) => saved.put(aPod({ name }))));
@@ -120,7 +123,24 @@ Deno.test("what comes together is written together, and one that cannot be writt
     ]);
     assertEquals(results.map(({ status }) => status), ["rejected", "fulfilled", "fulfilled"]);
     await Deno.remove(`${directory}/default_taken.json`);
-    const again = new SavedObjects<Pod>(directory, files);
+    const again = new SavedObjects<Pod>(directory, files, LOG);
     await again.open();
     assertEquals(again.list().map(({ metadata }) => metadata.name), ["free", ...names.slice(1)]);
+  }));
+
+Deno.test("an object whose file a loss of power has cut short is had from the server again", () =>
+  inDirectory(async (directory, files) => {
+    const saved = new SavedObjects<Pod>(directory, files, LOG);
+    await saved.open();
+    const pod = aPod({ name: "a" });
+    for (const one of [pod, aPod({ name: "b" })]) await saved.put(one);
+    for (const content of ["", '{"version":1,"obj', "\0\0"]) {
+      await Deno.writeTextFile(`${directory}/default_a.json`, content);
+      const again = new SavedObjects<Pod>(directory, files, LOG);
+      await again.open();
+      assertEquals(again.list().map(({ metadata }) => metadata.name), ["b"]);
+      assertEquals([...Deno.readDirSync(directory)].map(({ name }) => name), ["default_b.json"]);
+      await again.put(pod);
+      equal(again.list().length, 2);
+    }
   }));
