@@ -154,7 +154,8 @@ fn process_of(record: &Record) -> Option<OwnedFd> {
 pub fn delete(settings: &Settings, id: &str) -> Result<(), RpcError> {
     let doing = || format!("Cannot delete container {id:?}");
     let Some(record) = Record::read(settings, id)? else {
-        return oci_runtime::delete(settings, id);
+        oci_runtime::delete(settings, id)?;
+        return Record::remove(settings, id);
     };
     let cgroup = oci_runtime::cgroup_path(settings, id, &record);
     if let Some(process) = process_of(&record) {

@@ -15,8 +15,10 @@ pub fn list(settings: &Settings, ids: Vec<String>) -> Result<Vec<ContainerState>
             continue;
         }
         // One that was removed meanwhile is none.
-        if let Some(record) = Record::read(settings, &id)? {
-            states.push(state(settings, id, &record));
+        match Record::read(settings, &id)? {
+            Some(record) => states.push(state(settings, id, &record)),
+            None if Record::is_there(settings, &id) => states.push(lost(id)),
+            None => {}
         }
     }
     Ok(states)
@@ -51,6 +53,16 @@ pub fn state(settings: &Settings, id: String, record: &Record) -> ContainerState
         state.set_status(ContainerStatus::Lost);
     }
     state.id = id;
+    state
+}
+
+/// Nothing is known of it but that it was to be.
+fn lost(id: String) -> ContainerState {
+    let mut state = ContainerState {
+        id,
+        ..ContainerState::default()
+    };
+    state.set_status(ContainerStatus::Lost);
     state
 }
 

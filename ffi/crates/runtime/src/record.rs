@@ -38,16 +38,21 @@ pub fn check_id(id: &str) -> Result<(), RpcError> {
 }
 
 impl Record {
+    /// None also where it was cut short, as a loss of power leaves what was not written to the disk: no process that it
+    /// tells of can have outlived that.
     pub fn read(settings: &Settings, id: &str) -> Result<Option<Record>, RpcError> {
         check_id(id)?;
         let path = path_of(settings, id);
         match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| {
-                RpcError::internal(format!("Cannot read {} as it must be a record", path.display())).caused_by(&error)
-            }),
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).doing(|| format!("Cannot read {}", path.display())),
         }
+    }
+
+    /// Also one that cannot be read.
+    pub fn is_there(settings: &Settings, id: &str) -> bool {
+        path_of(settings, id).exists()
     }
 
     /// The record of a container that must be there.

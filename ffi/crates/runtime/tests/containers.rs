@@ -54,6 +54,21 @@ fn nothing_is_left_of_a_container_that_was_deleted_while_it_ran() {
 }
 
 #[test]
+fn a_record_that_was_cut_short_is_one_of_a_container_that_is_lost_and_can_be_deleted() {
+    let node = Node::new();
+    let container = node.container("a", &["sleep", "1000"]);
+    container.run();
+    let record = node.path("state/containers").join(format!("{}.json", container.id()));
+    fs::write(&record, "").unwrap();
+    assert_eq!(container.status(), Some(ContainerStatus::Lost));
+    container.delete();
+    assert_eq!(container.state(), None);
+    assert!(!record.exists());
+    container.run();
+    assert_eq!(container.status(), Some(ContainerStatus::Running));
+}
+
+#[test]
 fn a_container_that_cannot_be_made_says_why_and_leaves_nothing() {
     let node = Node::new();
     let container = node.container("a", &["/nowhere"]);
