@@ -18,7 +18,7 @@ import { PressureWatch, readHeadroom } from "./node/pressure.ts";
 import { NodeMetrics } from "./node_metrics.ts";
 import { type OpenNode, openNode } from "./open_node.ts";
 import type { Paths } from "./paths.ts";
-import { collectImages } from "./images/collection.ts";
+import { ImageCollector } from "./images/collection.ts";
 import { containersOf } from "./pods/container_rules.ts";
 import { type DiskParts, watchDiskLimits } from "./pods/disk_limits.ts";
 import { watchDiskPressure } from "./pods/disk_pressure.ts";
@@ -103,6 +103,12 @@ export async function runAgent(given: AgentParts): Promise<void> {
     now: parts.clock.wall,
     signal: parts.signal,
   });
+  const collector = new ImageCollector({
+    ...parts,
+    images: saved.images,
+    directory: parts.paths.images,
+    used: () => usedImages(saved, node),
+  });
   const disk: DiskParts = {
     ...parts,
     native: parts.images,
@@ -118,13 +124,8 @@ export async function runAgent(given: AgentParts): Promise<void> {
     node.routes.keep(parts.signal),
     rotateLogs(parts.paths, node.table, parts.clock.wall, parts.log, parts.signal),
     watchDiskLimits(disk),
-    watchDiskPressure(disk),
-    collectImages({
-      ...parts,
-      images: saved.images,
-      directory: parts.paths.images,
-      used: () => usedImages(saved, node),
-    }),
+    watchDiskPressure({ ...disk, clock: parts.clock, makeRoom: () => collector.makeRoom() }),
+    collector.keep(),
   ]);
   // From here on the server is needed; all above goes on without it.
   const cluster = await greeted;

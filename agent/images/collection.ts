@@ -26,6 +26,9 @@ export const LIMITS: CollectionLimits = {
   ageMsMax: Infinity,
 };
 
+/** For a disk that needs room at once: whatever nobody uses goes. */
+const ALL: CollectionLimits = { ...LIMITS, ageMsMax: -1 };
+
 export interface CollectedImage {
   id: string;
   sizeBytes: number;
@@ -86,30 +89,51 @@ export interface CollectionParts {
   signal: AbortSignal;
 }
 
-/** Runs until the signal fires. */
-export async function collectImages(parts: CollectionParts): Promise<void> {
-  const { images, clock, lookMs = LOOK_MS, log, signal } = parts;
+export class ImageCollector {
+  readonly #parts: CollectionParts;
   /** Not kept: after a restart an image counts as used then, and stays a while longer. */
-  const known = new Map<string, { usedAt: MonotonicTime; seenAt: MonotonicTime }>();
-  while (!signal.aborted) {
-    try {
-      const used = parts.used();
-      const seen = look(images.index.list(), used, known, clock.monotonic());
-      const { blocks, bavail, bsize } = await statfs(parts.directory);
-      const disk = { capacityBytes: blocks * bsize, availableBytes: bavail * bsize };
-      const { remove, missingBytes } = planCollection(seen, disk, clock.monotonic());
-      if (remove.length > 0) {
-        // Whoever has come to use one meanwhile keeps it.
-        const again = parts.used();
-        const ids = remove.filter((id) => !again.has(id));
-        log.info("Removing images that nobody uses", { images: ids.length });
-        await images.remove(new Set(ids));
-      }
-      if (missingBytes > 0) log.warn("Images that nobody uses make too little room", { missingBytes });
-    } catch (error) {
-      log.error("Cannot remove images that nobody uses", error);
+  readonly #known = new Map<string, { usedAt: MonotonicTime; seenAt: MonotonicTime }>();
+  /** One look at a time. */
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(parts: CollectionParts) {
+    this.#parts = parts;
+  }
+
+  /** Looks now and then until the signal fires. */
+  async keep(): Promise<void> {
+    const { lookMs = LOOK_MS, signal } = this.#parts;
+    while (!signal.aborted) {
+      await this.#look(LIMITS);
+      await delay(lookMs, signal).catch(() => {});
     }
-    await delay(lookMs, signal).catch(() => {});
+  }
+
+  /** Removes at once whatever nobody uses, but for what has just come. */
+  makeRoom(): Promise<void> {
+    return this.#look(ALL);
+  }
+
+  #look(limits: CollectionLimits): Promise<void> {
+    return this.#looking = this.#looking.then(() => this.#remove(limits)).catch((error) => {
+      this.#parts.log.error("Cannot remove images that nobody uses", error);
+    });
+  }
+
+  async #remove(limits: CollectionLimits): Promise<void> {
+    const { images, clock, log } = this.#parts;
+    const seen = look(images.index.list(), this.#parts.used(), this.#known, clock.monotonic());
+    const { blocks, bavail, bsize } = await statfs(this.#parts.directory);
+    const disk = { capacityBytes: blocks * bsize, availableBytes: bavail * bsize };
+    const { remove, missingBytes } = planCollection(seen, disk, clock.monotonic(), limits);
+    if (remove.length > 0) {
+      // Whoever has come to use one meanwhile keeps it.
+      const again = this.#parts.used();
+      const ids = remove.filter((id) => !again.has(id));
+      log.info("Removing images that nobody uses", { images: ids.length });
+      await images.remove(new Set(ids));
+    }
+    if (missingBytes > 0 && limits !== ALL) log.warn("Images that nobody uses make too little room", { missingBytes });
   }
 }
 

@@ -1,7 +1,7 @@
 import { deepEqual as assertEquals, equal, ok as assert } from "node:assert/strict";
 import { createLog } from "@k3ts/client/telemetry";
 import fc from "fast-check";
-import { type CollectedImage, collectImages, type CollectionParts, LIMITS, planCollection } from "./collection.ts";
+import { type CollectedImage, type CollectionParts, ImageCollector, LIMITS, planCollection } from "./collection.ts";
 
 const NOW = 1_000_000_000;
 const image = (id: string, over: Partial<CollectedImage> = {}): CollectedImage => ({
@@ -75,7 +75,7 @@ Deno.test({
       let passed = 0;
       let looks = 0;
       const removed = Promise.withResolvers<string[]>();
-      const collecting = collectImages({
+      const collecting = new ImageCollector({
         images: {
           index: { list: () => mine.map((id) => ({ id, sizeBytes: 60_000 })) },
           remove: (ids: ReadonlySet<string>) => Promise.resolve(removed.resolve([...ids])),
@@ -87,7 +87,7 @@ Deno.test({
         lookMs: 5,
         log: createLog(() => {}, () => 0),
         signal: ending.signal,
-      });
+      }).keep();
       assertEquals(await removed.promise, ["old"]);
       ending.abort();
       await collecting;
@@ -97,4 +97,32 @@ Deno.test({
       await Deno.remove(directory);
     }
   },
+});
+
+Deno.test("where room is needed at once, all goes that nobody uses and that has not just come", async () => {
+  const directory = await Deno.makeTempDir();
+  let now = NOW;
+  const removed: string[] = [];
+  const mine = ["a", "b", "used"];
+  const collector = new ImageCollector({
+    images: {
+      index: { list: () => mine.map((id) => ({ id, sizeBytes: 1 })) },
+      remove: (ids: ReadonlySet<string>) => Promise.resolve(void removed.push(...ids)),
+    } as unknown as CollectionParts["images"],
+    directory,
+    used: () => new Set(["used"]),
+    clock: { monotonic: () => now },
+    log: createLog(() => {}, () => 0),
+    signal: new AbortController().signal,
+  });
+  await collector.makeRoom();
+  assertEquals(removed, []);
+  mine.push("fresh");
+  now += LIMITS.ageMsMin - 1;
+  await collector.makeRoom();
+  assertEquals(removed, []);
+  now += 1;
+  await collector.makeRoom();
+  assertEquals(removed, ["a", "b"]);
+  await Deno.remove(directory);
 });

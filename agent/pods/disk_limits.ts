@@ -27,6 +27,8 @@ export interface DiskLimits {
 export interface DiskUse {
   volumes: ReadonlyMap<string, number>;
   containers: ReadonlyMap<string, number>;
+  /** Of all of them. */
+  inodes: number;
 }
 
 /** Undefined for a pod that has no limit. Pure. */
@@ -50,7 +52,7 @@ export function diskLimitsOf(pod: Pod): DiskLimits | undefined {
 }
 
 /** Why the pod must go, in the kubelet's words; undefined when it need not. Pure. */
-export function exceeded(limits: DiskLimits, use: DiskUse): string | undefined {
+export function exceeded(limits: DiskLimits, use: Omit<DiskUse, "inodes">): string | undefined {
   for (const { name, limit } of limits.volumes) {
     if ((use.volumes.get(name) ?? 0) > amountOf(limit)) {
       return `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}". `;
@@ -116,7 +118,8 @@ export async function measureDiskUse({ paths, native, table }: DiskParts, pod: P
   }));
   const all = [...volumes, ...roots, ...logs];
   const { usages } = await native.measureDisk({ paths: all.map((one) => one.path) });
-  const use = { volumes: new Map<string, number>(), containers: new Map<string, number>() };
+  const inodes = usages.reduce((sum, usage) => sum + Number(usage.inodes), 0);
+  const use = { volumes: new Map<string, number>(), containers: new Map<string, number>(), inodes };
   for (const [at, { kind, name }] of all.entries()) {
     use[kind].set(name, (use[kind].get(name) ?? 0) + Number(usages[at]?.bytes ?? 0));
   }

@@ -17,9 +17,14 @@ export function graceOf(plan: Draft): number {
 
 /** Stops what runs, gives back what it held, keeps records and logs until the object is deleted. */
 export function planRest(plan: Draft): void {
-  const atOnce = plan.observed.evicted !== undefined;
-  if (stopAll(plan, atOnce ? 0 : graceOf(plan))) return;
+  if (stopAll(plan, graceOfEnd(plan))) return;
   releaseAll(plan);
+}
+
+/** The node needs at once what it has put a pod out for, also when that was ending already. */
+function graceOfEnd(plan: Draft): number {
+  if (plan.observed.evicted !== undefined) return 0;
+  return plan.desired.gone ? GRACE_SECONDS_GONE : graceOf(plan);
 }
 
 /** Leave the Services, hooks, SIGTERM, grace, SIGKILL, clean up, tell the server. */
@@ -30,7 +35,7 @@ export function planEnd(plan: Draft): void {
     plan.actions.push({ do: "leaveServices" });
     return;
   }
-  if (stopAll(plan, desired.gone ? GRACE_SECONDS_GONE : graceOf(plan))) return;
+  if (stopAll(plan, graceOfEnd(plan))) return;
   if (releaseAll(plan)) return;
   if (!desired.gone) {
     if (!observed.forgotten && plan.heldBack("forget") === undefined) plan.actions.push({ do: "forget" });

@@ -198,3 +198,19 @@ Deno.test("what keeps a container from starting is said also while it is tried a
   assertEquals(plan.actions.map((one) => one.do), ["start"]);
   equal(plan.status.containerStatuses?.[0]?.state?.waiting?.reason, "CreateContainerError");
 });
+
+Deno.test("a pod that is put out while it ends slowly is killed at once", () => {
+  const evicted = { reason: "Evicted", message: "the disk" };
+  const ending = desired({ terminationGracePeriodSeconds: 86_400 }, { deleted: "2026-01-02T00:00:00Z" });
+  const does = (gone: boolean, over: Partial<ObservedPod>) =>
+    planPod({ ...ending, gone }, {
+      ...READY,
+      containers: [running("main", { stoppingSince: NOW - 1000, askedAt: NOW - 1000 })],
+      ...over,
+    }).actions.map((one) => one.do === "signal" && one.signal);
+  assertEquals(does(false, {}), []);
+  assertEquals(does(false, { evicted }), ["kill"]);
+  assertEquals(does(true, { evicted }), ["kill"]);
+  const fresh = planPod(ending, { ...READY, evicted, containers: [running("main")] });
+  assertEquals(fresh.actions.map((one) => one.do === "stop" && one.graceSeconds), [0]);
+});
