@@ -8,7 +8,7 @@ import { eachLine } from "@k3ts/tools/lines";
 import { ROOT } from "@k3ts/tools/paths";
 import { end } from "@k3ts/tools/run";
 import { Clock, ensureTestPrograms } from "./native.ts";
-import { cgroupOf, folderOf, hasEnded, mountsBelow, mustRun, networkOf } from "./sweep.ts";
+import { cgroupOf, folderOf, hasEnded, kill, mountsBelow, mustRun, networkOf, processesOf } from "./sweep.ts";
 
 export { ROOT };
 
@@ -256,7 +256,7 @@ export class TestMachine {
     throw new Error(`No container of pod ${uid} runs on ${this.name}`);
   }
 
-  /** Of the containers' own processes. */
+  /** Of the containers' own processes, those that live. */
   containerPids(): Promise<number[]> {
     return this.#pidFiles("pid");
   }
@@ -268,9 +268,12 @@ export class TestMachine {
   async #pidFiles(file: string): Promise<number[]> {
     const pids: number[] = [];
     for await (const { name } of Deno.readDir(`${this.dataDir}/node/containers`)) {
-      pids.push(parseInt(await Deno.readTextFile(`${this.dataDir}/node/containers/${name}/${file}`)));
+      const text = await readTextIfThere(`${this.dataDir}/node/containers/${name}/${file}`);
+      if (text !== undefined) pids.push(parseInt(text));
     }
-    return pids;
+    // The number of one that has ended may be somebody else's by now.
+    const own = new Set(await processesOf(this.test, this.name));
+    return pids.filter((pid) => own.has(pid));
   }
 
   /** What is mounted below the data directory, the innermost first. */
@@ -285,11 +288,14 @@ export class TestMachine {
     return names.filter((name) => name !== "lo" && name !== "eth0");
   }
 
-  /** As a loss of power: all processes, mounts, links, routes and rules end at once, and the kernel's boot is another. */
-  async losePower(): Promise<void> {
+  /**
+   * As a loss of power: all processes, mounts, links, routes and rules end at once, and the kernel's boot is another.
+   * @param options `torn`: of what was written without waiting for the disk nothing but the names is there
+   */
+  async losePower(options: { torn?: boolean } = {}): Promise<void> {
     const pids = [...await this.pids(), ...await this.containerPids(), ...await this.shimPids()];
     await this.killUp();
-    for (const pid of pids) if (!await hasEnded(pid)) Deno.kill(pid, "SIGKILL");
+    for (const pid of pids) kill(pid);
     await eventually(async () => {
       const left = (await Promise.all(pids.map(async (pid) => await hasEnded(pid) ? [] : [pid]))).flat();
       if (left.length > 0) throw new Error(`The processes ${left.join(", ")} live on`);
@@ -301,6 +307,10 @@ export class TestMachine {
     const boot = (await Deno.readTextFile("/proc/sys/kernel/random/boot_id")).trim();
     const replace = `grep -rlIF ${boot} "$1/run" "$1/node" | xargs -r sed -i s/${boot}/${crypto.randomUUID()}/`;
     succeeded(["sed"], await this.run(["sh", "-c", replace, "sh", this.dataDir]));
+    if (options.torn !== true) return;
+    const folders = ["node/containers", "node/sandboxes", "node/pods", "run/runtime/containers"];
+    const files = folders.map((folder) => `${this.dataDir}/${folder}`);
+    await mustRun(["find", ...files, "-maxdepth", "2", "-name", "*.json", "-exec", "truncate", "--size=0", "{}", "+"]);
   }
 
   /** The ends of all logs, for a failure's message. */
@@ -322,6 +332,15 @@ export class TestMachine {
       await this.#ended();
     }
     await this.run(this.k3tsCommand("down", "--data-dir", this.dataDir, "--containers"));
+  }
+}
+
+async function readTextIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 

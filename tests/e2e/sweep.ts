@@ -118,11 +118,12 @@ export async function processesOf(name: string, machine?: string): Promise<numbe
   return found;
 }
 
-function kill(pid: number): void {
+/** What has ended by itself meanwhile is no error. */
+export function kill(pid: number): void {
   try {
     Deno.kill(pid, "SIGKILL");
   } catch (error) {
-    ignoreMissing(error); // it has ended by itself
+    ignoreMissing(error);
   }
 }
 
