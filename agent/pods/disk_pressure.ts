@@ -43,11 +43,17 @@ export interface Holder {
   use: DiskUse;
 }
 
+export interface Eviction {
+  uid: string;
+  /** For people. */
+  message: string;
+}
+
 type Resource = keyof Disk;
 
-/** What there is too little of; room for data first. Pure. */
-export function shortageOf(disk: Disk): Resource | undefined {
-  return (["bytes", "inodes"] as const).find((one) => disk[one].available < thresholdOf(disk, one));
+/** What there is too little of, room for data first. Pure. */
+export function shortagesOf(disk: Disk): Resource[] {
+  return (["bytes", "inodes"] as const).filter((one) => disk[one].available < thresholdOf(disk, one));
 }
 
 function thresholdOf(disk: Disk, resource: Resource): number {
@@ -63,9 +69,15 @@ function thresholdOf(disk: Disk, resource: Resource): number {
 export function chooseEviction(
   holders: readonly Holder[],
   disk: Disk,
-): { uid: string; message: string } | undefined {
-  const resource = shortageOf(disk);
-  if (resource === undefined) return undefined;
+): Eviction | undefined {
+  for (const resource of shortagesOf(disk)) {
+    const chosen = chooseFor(resource, holders, disk);
+    if (chosen !== undefined) return chosen;
+  }
+  return undefined;
+}
+
+function chooseFor(resource: Resource, holders: readonly Holder[], disk: Disk): Eviction | undefined {
   const { capacity, available } = disk[resource];
   const threshold = thresholdOf(disk, resource);
   const all = holders.map(({ pod, use }) => ({
@@ -133,14 +145,14 @@ async function relieve(parts: PressureParts, evicted: Map<string, MonotonicTime>
   const { paths, table, clock, log } = parts;
   const pods = parts.pods();
   for (const uid of evicted.keys()) if (!pods.some(({ metadata }) => metadata.uid === uid)) evicted.delete(uid);
-  if (shortageOf(await readDisk(paths.dataDir)) === undefined) return;
+  if (shortagesOf(await readDisk(paths.dataDir)).length === 0) return;
   const leaves = ([uid, since]: [string, MonotonicTime]) =>
     clock.monotonic() - since < LEAVE_MS_MAX &&
     (table.of(uid).some(({ state }) => state !== "retired") || isThere(podPathsOf(paths, uid).volumes));
   if ([...evicted].some(leaves)) return;
   await parts.makeRoom();
   const disk = await readDisk(paths.dataDir);
-  if (shortageOf(disk) === undefined) return;
+  if (shortagesOf(disk).length === 0) return;
   const holders: Holder[] = [];
   for (const pod of pods.filter(({ metadata: { uid } }) => !evicted.has(uid) && table.of(uid).some(isRunning))) {
     holders.push({ pod, use: await measureDiskUse(parts, pod) });

@@ -75,6 +75,8 @@ Deno.test("where inodes are short who has the most files goes, whatever it has a
   equal(chosen?.uid, "files");
   equal(chosen?.message, "The node was low on resource: inodes. Threshold quantity: 50000, available: 49000. ");
   equal(chooseEviction([data, files], { ...disk, inodes: { capacity: 0, available: 0 } }), undefined);
+  // Of the data nobody holds enough.
+  equal(chooseEviction([files], { ...disk, bytes: FULL.bytes })?.uid, "files");
 });
 
 /** Pods "a" and "b" on a disk of 1 MiB that is full, but for what the test makes of it. */
