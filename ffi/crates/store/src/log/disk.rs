@@ -4,7 +4,6 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// One folder of files.
 pub trait Disk: Send + Sync + 'static {
@@ -13,7 +12,8 @@ pub trait Disk: Send + Sync + 'static {
     /// Makes a file that must not be there.
     fn create(&self, name: &str) -> io::Result<Box<dyn LogFile>>;
     fn open(&self, name: &str) -> io::Result<Box<dyn LogFile>>;
-    fn modified(&self, name: &str) -> io::Result<SystemTime>;
+    /// What others wrote to a file is on the disk when it returns. Asks for no right to write.
+    fn sync_file(&self, name: &str) -> io::Result<()>;
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Which files there are is on the disk when it returns.
     fn sync_folder(&self) -> io::Result<()>;
@@ -64,8 +64,8 @@ impl Disk for Folder {
         Ok(Box::new(OpenOptions::new().write(true).open(self.0.join(name))?))
     }
 
-    fn modified(&self, name: &str) -> io::Result<SystemTime> {
-        fs::metadata(self.0.join(name))?.modified()
+    fn sync_file(&self, name: &str) -> io::Result<()> {
+        File::open(self.0.join(name))?.sync_data()
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -88,5 +88,20 @@ impl LogFile for File {
 
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_must_not_be_written_to_is_synced() {
+        // Nobody may open a running program for writing, whatever his rights.
+        let program = std::env::current_exe().unwrap();
+        let folder = Folder::at(program.parent().unwrap());
+        let name = program.file_name().unwrap().to_str().unwrap();
+        assert!(folder.open(name).is_err());
+        folder.sync_file(name).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use slatedb::wal::{
@@ -125,9 +125,20 @@ impl WalIterator for Replay {
     }
 }
 
-/// Takes segments away whose frames are all in tables.
+/// Takes segments away whose frames have all been in tables for a while: a reader may have begun before they were.
 pub struct Collector {
-    pub disk: Arc<dyn Disk>,
+    disk: Arc<dyn Disk>,
+    /// What was needed by a round before, from this number on, and when that was.
+    before: Arc<Mutex<Option<(Instant, u64)>>>,
+}
+
+impl Collector {
+    pub fn new(disk: Arc<dyn Disk>) -> Self {
+        Self {
+            disk,
+            before: Arc::default(),
+        }
+    }
 }
 
 #[async_trait]
@@ -136,17 +147,20 @@ impl WalGc for Collector {
         let Some(Some(first)) = needed.iter().map(|range| first_of(&range.0)).min() else {
             return Ok(());
         };
-        let disk = self.disk.clone();
+        let (disk, before) = (self.disk.clone(), self.before.clone());
         blocking(move || {
-            let names = recovery::segments(&*disk)?;
-            for pair in names.windows(2) {
-                let name = pair[0].to_string();
-                // A reader may have looked for it a moment ago. A clock that was set back only lets it stay for longer.
-                let is_old = || Ok::<_, LogError>(disk.modified(&name)?.elapsed().is_ok_and(|age| age > min_age));
-                if pair[1].first <= first && !dry_run && is_old()? {
-                    disk.remove(&name)?;
+            let mut before = before.lock().unwrap_or_else(PoisonError::into_inner);
+            let unneeded = match *before {
+                None => 0,
+                Some((since, _)) if since.elapsed() < min_age => return Ok(()),
+                Some((_, first)) => first,
+            };
+            for pair in recovery::segments(&*disk)?.windows(2) {
+                if pair[1].first <= unneeded && !dry_run {
+                    disk.remove(&pair[0].to_string())?;
                 }
             }
+            *before = Some((Instant::now(), first));
             Ok(())
         })
         .await

@@ -23,3 +23,5 @@ pub mod simulated;
 
 pub use disk::{Disk, Folder};
 pub use engine::{Collector, Reader, Tenant, Tenure};
+pub use segment::Name;
+pub use writer::FRAMES_OUT_OF_TABLES_MAX;

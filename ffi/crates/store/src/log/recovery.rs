@@ -76,7 +76,7 @@ pub fn segments(disk: &dyn Disk) -> Result<Vec<Name>, LogError> {
 pub fn look(disk: &dyn Disk, origin: u64, in_tables: u64) -> Result<Frames, LogError> {
     let walked = walk(disk, origin, in_tables, |name| {
         let bytes = disk.read(name)?;
-        disk.open(name)?.sync()?;
+        disk.sync_file(name)?;
         Ok(bytes)
     })?;
     Ok(walked.frames(in_tables))

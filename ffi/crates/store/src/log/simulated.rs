@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::SystemTime;
 
 use crate::log::disk::{Disk, LogFile};
 
@@ -257,8 +256,8 @@ impl Disk for SimulatedDisk {
         }))
     }
 
-    fn modified(&self, _: &str) -> io::Result<SystemTime> {
-        Ok(SystemTime::UNIX_EPOCH)
+    fn sync_file(&self, name: &str) -> io::Result<()> {
+        self.open(name)?.sync()
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

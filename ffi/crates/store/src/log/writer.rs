@@ -21,7 +21,7 @@ const GATHERED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Frames after which the engine is asked to move what they hold into tables, however little that is: it is in memory
 /// until then.
-const FRAMES_OUT_OF_TABLES_MAX: u64 = 4096;
+pub const FRAMES_OUT_OF_TABLES_MAX: u64 = 4096;
 
 type Outcome = Result<(), WalError>;
 
@@ -285,8 +285,14 @@ impl WalObserver for Observer {
 
     fn subscribe(&self, listener: WalStatusListener) -> Outcome {
         let mut state = self.0.lock();
-        state.open()?;
-        state.listeners.push(listener);
+        if state.closed.is_none() {
+            state.listeners.push(listener);
+            return Ok(());
+        }
+        // Another writer may have come already. The engine takes an error here for a fault of its own.
+        let status = state.status();
+        drop(state);
+        listener(WalEvent::WalClosed(status));
         Ok(())
     }
 }
@@ -303,4 +309,33 @@ fn status(shared: &Shared) -> Result<WalStatus, WalStatus> {
 fn answer(done: oneshot::Sender<Outcome>, outcome: Outcome) {
     // Whoever flushed may have gone.
     let _ = done.send(outcome);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::simulated::SimulatedDisk;
+
+    #[test]
+    fn who_listens_when_another_writer_has_come_is_told_so() {
+        let appender = Appender::new(Arc::new(SimulatedDisk::new(1)), 1, 1, u64::MAX);
+        let shared = Shared::start(appender, 0, ()).unwrap();
+        shared.end(WalError::Fenced);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let listener = {
+            let (told, shared) = (told.clone(), shared.clone());
+            Arc::new(move |event| {
+                // Not under the lock, or this would wait for ever.
+                drop(shared.lock());
+                told.lock().unwrap().push(event);
+            })
+        };
+        Observer(shared.clone()).subscribe(listener).unwrap();
+        shared.join();
+        let told = told.lock().unwrap();
+        let [WalEvent::WalClosed(status)] = &told[..] else {
+            panic!("{told:?}");
+        };
+        assert!(matches!(status.closed_reason, Some(WalError::Fenced)), "{status:?}");
+    }
 }
