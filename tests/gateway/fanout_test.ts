@@ -1,6 +1,8 @@
 /** Watches that the gateway tells of what the server publishes once. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { until } from "../supervisor/supervised.ts";
+import { serve, splice } from "./backend.ts";
+import { Gateway } from "./gateway.ts";
 import { MAPS, Published, type Watching } from "./published.ts";
 
 const MIB = 1024 * 1024;
@@ -117,6 +119,39 @@ Deno.test("hundreds of watches hear of everything", async () => {
   await Promise.all(watches.map((watching) => watching.leave()));
 });
 
+Deno.test("who reads is not broken off, however much is published to how many at once", async () => {
+  await using published = await Published.start();
+  using client = published.client(false);
+  const names = Array.from({ length: 300 }, (_, index) => `m${index}`);
+  for (const name of names) await published.put(name, "x".repeat(4096));
+  const { revision } = published.list();
+  const watches = await Promise.all(
+    Array.from({ length: 400 }, () => published.stream(client, `resourceVersion=${revision}`)),
+  );
+  await until("all are told by the gateway", async () => await published.told() === watches.length);
+  const heard = watches.map((stream) => linesOf(stream, names.length));
+  await Promise.all(names.map((name) => published.remove(name)));
+  deepEqual((await Promise.all(heard)).filter((lines) => lines !== names.length), []);
+  deepEqual([await published.told(), await published.gateway.metric("k3ts_gateway_watches_slow_total")], [400, 0]);
+  await Promise.all(watches.map((stream) => stream.cancel()));
+});
+
+Deno.test("a client that does not read is ended though little waits for it, and those who read hear of all", async () => {
+  await using published = await Published.start();
+  using client = published.client(true);
+  const { revision } = published.list();
+  const silent = await published.stream(client, `resourceVersion=${revision}`);
+  const fast = await published.watch(client, `resourceVersion=${revision}`);
+  await until("both are told by the gateway", async () => await published.told() === 2);
+  const data = "x".repeat(MIB / 4);
+  for (let index = 0; index < 12; index++) await published.put("a", `${index}${data}`);
+  await until("the other one has heard of all", () => fast.events.length === 12);
+  await until("the silent one is ended", async () => await published.told() === 1);
+  equal(await published.gateway.metric("k3ts_gateway_watches_slow_total"), 1);
+  await silent.cancel().catch(() => {});
+  await fast.leave();
+});
+
 Deno.test("a bookmark comes in its place, and a watch ends when its time is over", async () => {
   await using published = await Published.start();
   using client = published.client(true);
@@ -208,6 +243,37 @@ Deno.test("nobody from outside says what is published to whom", async () => {
   equal(await published.told(), 1);
   await victim.leave();
 });
+
+Deno.test("an agent is not told by which number the gateway knows an answer", async () => {
+  await using gateway = await Gateway.start();
+  const named: (string | null)[] = [];
+  await using _server = serve(gateway.serverSocket, (request) => {
+    named.push(request.headers.get("k3ts-fanout"));
+    return splice("one", "/logs/default/web/main");
+  });
+  await using _agent = serve(gateway.agentSocket, (request) => {
+    named.push(request.headers.get("k3ts-fanout"));
+    return new Response("logs");
+  });
+  using connection = gateway.connect(gateway.admin);
+  const reply = await connection.get("/api/v1/namespaces/default/pods/web/log?watch=true");
+  deepEqual([reply.text, named.length, named[1]], ["logs", 2, null]);
+  match(named[0]!, /^[0-9a-f]{16}\/1$/);
+});
+
+/** How many of so many lines come before the end. */
+async function linesOf(stream: ReadableStream<Uint8Array>, lines: number): Promise<number> {
+  let count = 0;
+  try {
+    for await (const piece of stream.values({ preventCancel: true })) {
+      for (let at = piece.indexOf(10); at >= 0; at = piece.indexOf(10, at + 1)) count++;
+      if (count >= lines) break;
+    }
+  } catch {
+    // Broken off: it counts what has come.
+  }
+  return count;
+}
 
 /** The end of what a connection has to give. */
 async function lastOf(connection: Deno.Conn): Promise<string> {

@@ -83,9 +83,18 @@ export class Published implements AsyncDisposable {
 
   /** @param query of the watch: `resourceVersion=7` */
   async watch(client: Deno.HttpClient, query: string, headers: Record<string, string> = {}): Promise<Watching> {
+    return new Watching((await this.stream(client, query, headers)).getReader());
+  }
+
+  /** A watch that nobody reads yet. */
+  async stream(
+    client: Deno.HttpClient,
+    query: string,
+    headers: Record<string, string> = {},
+  ): Promise<ReadableStream<Uint8Array>> {
     const response = await fetch(`${this.gateway.url}${MAPS}?watch=true&${query}`, { client, headers });
     if (response.status !== 200) throw new Error(`The watch was answered with ${response.status}`);
-    return new Watching(response.body!.getReader());
+    return response.body!;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -101,7 +101,7 @@ impl Gateway {
             dialect,
             upgrade,
         } = asked;
-        let followed = match upgrade {
+        let mut followed = match upgrade {
             None => self.fanout.follow(&head.method, &head.target, &mut head.headers),
             Some(_) => None,
         };
@@ -129,6 +129,9 @@ impl Gateway {
                 Some(body) => RequestBody::receive(body, rule).await.map_err(broken)?,
                 None => RequestBody::Empty,
             };
+            // No node is told how the server reaches the gateway's clients.
+            Fanout::forget(&mut head.headers);
+            followed = None;
             let target = target.path;
             answer = send(&agent, &Head { target, ..head }, body)
                 .await

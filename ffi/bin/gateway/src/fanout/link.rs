@@ -11,11 +11,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::sleep;
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Fanout;
 use super::frames::{self, Said};
+use super::slow;
 use super::stream::Stream;
+use super::waiting::Piece;
 
 /// Between two attempts to connect. Watches that begin meanwhile are told by the server itself until then.
 const ATTEMPTS: Duration = Duration::from_millis(100);
@@ -51,14 +54,29 @@ impl Fanout {
         let writing = tokio::spawn(write(writer, receiver));
         let mut channels = Channels::default();
         let mut buffer = BytesMut::with_capacity(READ_BYTES);
+        let mut look_at = Instant::now() + slow::LOOK_EVERY;
         let outcome = loop {
             match frames::take(&mut buffer) {
-                Ok(Some(said)) => self.hear(said, &mut channels),
+                Ok(Some(said)) => {
+                    self.hear(said, &mut channels);
+                    if self.waiting.is_too_much() {
+                        self.make_room().await;
+                    }
+                }
                 Ok(None) => {
                     buffer.reserve(READ_BYTES);
-                    // Any error is an end: of the server, mostly.
-                    if !reader.read_buf(&mut buffer).await.is_ok_and(|count| count > 0) {
-                        break Ok(());
+                    tokio::select! {
+                        read = reader.read_buf(&mut buffer) => match read {
+                            // There may be more: first clients have their turn.
+                            Ok(READ_BYTES..) => yield_now().await,
+                            Ok(1..) => {}
+                            // Any error is an end: of the server, mostly.
+                            Ok(0) | Err(_) => break Ok(()),
+                        },
+                        () = sleep_until(look_at), if self.may_be_slow() => {
+                            self.break_off_slow();
+                            look_at = Instant::now() + slow::LOOK_EVERY;
+                        }
                     }
                 }
                 Err(error) => break Err(error),
@@ -75,8 +93,9 @@ impl Fanout {
     fn hear(&self, said: Said, channels: &mut Channels) {
         match said {
             Said::Publish { channel, bytes } => {
+                let piece = Piece::new(bytes, &self.waiting);
                 for stream in channels.of(channel) {
-                    stream.push(&bytes, self);
+                    stream.push(&piece);
                 }
             }
             Said::Attach { stream, channel } => match self.find(stream).filter(|stream| stream.attach(self)) {
@@ -88,7 +107,7 @@ impl Fanout {
             },
             Said::Tell { stream, bytes } => {
                 if let Some(stream) = self.find(stream) {
-                    stream.push(&bytes, self);
+                    stream.push(&Piece::new(bytes, &self.waiting));
                 }
             }
             Said::End { stream } => {
@@ -132,4 +151,72 @@ async fn write(mut writer: OwnedWriteHalf, mut frames: UnboundedReceiver<Bytes>)
         writer.write_all(&frame).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use bytes::{BufMut, Bytes};
+    use tokio::net::UnixListener;
+
+    use super::*;
+    use crate::fanout::tests::{body, followed, taken};
+
+    const ATTACH: u8 = 1;
+    const TELL: u8 = 3;
+    const STREAMS: usize = 20;
+    const MIB: usize = 1024 * 1024;
+
+    fn said(kind: u8, id: u64, bytes: &[u8]) -> Bytes {
+        let mut frame = BytesMut::new();
+        frame.put_u32(9 + bytes.len() as u32);
+        frame.put_u8(kind);
+        frame.put_u64(id);
+        frame.put_slice(bytes);
+        frame.freeze()
+    }
+
+    #[tokio::test]
+    async fn clients_that_read_hear_of_everything_however_much_comes_at_once() {
+        let path = PathBuf::from(format!("/tmp/k3ts-fanout-{}.sock", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        let fanout = Fanout::new(path.clone(), &Arc::default());
+        let running = tokio::spawn(fanout.clone().run());
+        let (mut server, _) = listener.accept().await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let followed: Vec<_> = (0..STREAMS).map(|_| followed(&fanout)).collect();
+        let ids: Vec<_> = followed.iter().map(|followed| followed.stream.id).collect();
+        // More for each, and for all, than may wait, and nobody has had the time to read.
+        let count = 10;
+        let writing = tokio::spawn(async move {
+            for id in &ids {
+                server.write_all(&said(ATTACH, *id, &1u64.to_be_bytes())).await.unwrap();
+            }
+            let told = vec![0; MIB];
+            for id in (0..count).flat_map(|_| &ids) {
+                server.write_all(&said(TELL, *id, &told)).await.unwrap();
+            }
+            server
+        });
+        while !fanout.waiting.is_too_much() {
+            yield_now().await;
+        }
+        assert!(!writing.is_finished(), "the server is held up");
+        let reading: Vec<_> = followed
+            .into_iter()
+            .map(|followed| {
+                tokio::spawn(async move {
+                    let taken = taken(&mut body(followed), count).await;
+                    taken.iter().filter(|one| matches!(one, Some(Ok(_)))).count()
+                })
+            })
+            .collect();
+        for read in reading {
+            assert_eq!(read.await.unwrap(), count);
+        }
+        assert_eq!((fanout.metrics.watches_slow.value(), fanout.waiting.bytes()), (0, 0));
+        drop(writing.await.unwrap());
+        running.abort();
+    }
 }

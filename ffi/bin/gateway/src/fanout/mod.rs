@@ -6,17 +6,20 @@
 //! body once the gateway has said that it knows. From then on the channel's events follow the body. So nothing is lost,
 //! doubled or out of order at the hand-over, whatever overtakes whatever on the two connections.
 //!
-//! Nobody waits for a slow client: what it has not taken is held up to a limit, and beyond it its answer is broken off.
-//! The connection itself is read all the time, so that the server may go by how fast it is taken off its hands.
+//! What clients have not taken is held, up to a limit for all. At the limit the connection is not read, and the server
+//! publishes no further, while clients take what waits: so those who read hear of everything, however much comes at once.
+//! Nobody waits for those who do not read: their answers are broken off (`slow`).
 
 mod frames;
 mod link;
+mod slow;
 mod stream;
+mod waiting;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -24,6 +27,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use tokio::sync::mpsc::UnboundedSender;
 
 use stream::Stream;
+use waiting::Waiting;
 
 use crate::metrics::Metrics;
 pub use stream::{Followed, FollowedBody};
@@ -40,8 +44,7 @@ pub struct Fanout {
     streams: Mutex<HashMap<u64, Arc<Stream>>>,
     /// What is told the server. Its length is bounded by the number of streams that the server has attached.
     to_server: Mutex<Option<UnboundedSender<Bytes>>>,
-    /// Bytes that wait for clients, each counted as often as somebody waits for it.
-    waiting: AtomicUsize,
+    waiting: Arc<Waiting>,
     metrics: Arc<Metrics>,
 }
 
@@ -53,7 +56,7 @@ impl Fanout {
             next: AtomicU64::new(1),
             streams: Mutex::default(),
             to_server: Mutex::default(),
-            waiting: AtomicUsize::new(0),
+            waiting: Arc::default(),
             metrics: metrics.clone(),
         })
     }
@@ -70,6 +73,11 @@ impl Fanout {
         Some(Followed::new(self.clone(), stream))
     }
 
+    /// What another than the server is sent says nothing of it.
+    pub fn forget(headers: &mut HeaderMap) {
+        headers.remove(FANOUT);
+    }
+
     fn streams(&self) -> MutexGuard<'_, HashMap<u64, Arc<Stream>>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,5 +90,39 @@ impl Fanout {
         let sender = self.to_server.lock().unwrap_or_else(PoisonError::into_inner);
         // Without a connection, or with one that has just ended, there is nobody who has to know.
         let _ = sender.as_ref().map(|sender| sender.send(frame));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Empty};
+
+    use super::*;
+
+    pub fn fanout() -> Arc<Fanout> {
+        Fanout::new(PathBuf::new(), &Arc::default())
+    }
+
+    pub fn followed(fanout: &Arc<Fanout>) -> Followed {
+        let target = Uri::from_static("/api/v1/pods?watch=1");
+        fanout.follow(&Method::GET, &target, &mut HeaderMap::new()).unwrap()
+    }
+
+    /// An answer whose own body is at its end.
+    pub fn body(followed: Followed) -> FollowedBody<Empty<Bytes>> {
+        followed.after(Empty::new())
+    }
+
+    /// What a client takes: `None` for an end, an error for a stream that is broken off.
+    pub async fn taken(body: &mut FollowedBody<Empty<Bytes>>, count: usize) -> Vec<Option<Result<Bytes, String>>> {
+        let mut taken = Vec::new();
+        for _ in 0..count {
+            taken.push(body.frame().await.map(|frame| {
+                frame
+                    .map(|frame| frame.into_data().unwrap_or_default())
+                    .map_err(|error| error.to_string())
+            }));
+        }
+        taken
     }
 }

@@ -4,23 +4,17 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
-use super::{Fanout, frames};
-use crate::http1::AnswerBody;
+use tokio::time::Instant;
 
-/// What may wait for one client: this much, as long as clients have little waiting all together…
-const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
-const WAITING_BYTES_OF_ALL: usize = 128 * 1024 * 1024;
-/// …and this much in any case.
-const WAITING_BYTES_ALWAYS: usize = 64 * 1024;
-/// Besides its bytes each piece costs something.
-const PIECE_BYTES: usize = 64;
+use super::slow::Backlog;
+use super::waiting::{Piece, Place};
+use super::{Fanout, frames};
 
 /// The client has not taken what it was sent.
 #[derive(Debug)]
@@ -39,19 +33,19 @@ pub struct Stream {
     inner: Mutex<Inner>,
 }
 
-#[derive(Default)]
 struct Inner {
     state: State,
-    pieces: VecDeque<Bytes>,
-    /// Those of the pieces, and what these cost.
+    pieces: VecDeque<Place>,
+    /// What these cost.
     waiting: usize,
+    /// When the client took something, or something began to wait for it.
+    taken: Instant,
     waker: Option<Waker>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// The server has all that is to be said.
-    #[default]
     Own,
     Attached,
     /// Nothing follows what waits.
@@ -65,7 +59,13 @@ impl Stream {
     pub fn new(id: u64) -> Self {
         Self {
             id,
-            inner: Mutex::default(),
+            inner: Mutex::new(Inner {
+                state: State::Own,
+                pieces: VecDeque::new(),
+                waiting: 0,
+                taken: Instant::now(),
+                waker: None,
+            }),
         }
     }
 
@@ -88,31 +88,51 @@ impl Stream {
         self.inner().state == State::Attached
     }
 
-    /// Gives up a stream whose client is too slow. Does nothing to one that is over.
-    pub fn push(&self, bytes: &Bytes, fanout: &Fanout) {
+    /// Does nothing to one that is over.
+    pub fn push(&self, piece: &Arc<Piece>) {
         let mut inner = self.inner();
         if inner.state != State::Attached {
             return;
         }
-        let cost = bytes.len() + PIECE_BYTES;
-        let of_all = fanout.waiting.load(Ordering::Relaxed) + cost;
-        let max = if of_all > WAITING_BYTES_OF_ALL {
-            WAITING_BYTES_ALWAYS
-        } else {
-            WAITING_BYTES_MAX
-        };
-        // A single one may be as large as it likes.
-        if !inner.pieces.is_empty() && inner.waiting + cost > max {
-            inner.clear(fanout);
-            inner.detach(State::TooSlow, fanout);
-            fanout.metrics.watches_slow.add(1);
-            fanout.tell_server(frames::gone(self.id));
-        } else {
-            inner.pieces.push_back(bytes.clone());
-            inner.waiting += cost;
-            fanout.waiting.fetch_add(cost, Ordering::Relaxed);
+        if inner.pieces.is_empty() {
+            inner.taken = Instant::now();
         }
+        inner.pieces.push_back(Place::of(piece));
+        inner.waiting += piece.cost();
         inner.wake();
+    }
+
+    /// What its client has not taken, if there is anything.
+    pub fn backlog(&self, now: Instant) -> Option<Backlog> {
+        let inner = self.inner();
+        let oldest = inner.pieces.front()?.piece().since;
+        Some(Backlog {
+            bytes: inner.waiting,
+            pieces: inner.pieces.len(),
+            idle: now.saturating_duration_since(inner.taken),
+            behind: now.saturating_duration_since(oldest),
+        })
+    }
+
+    /// Holds nothing for it any more. Its client can tell that something is missing.
+    pub fn break_off(&self, fanout: &Fanout) {
+        let mut inner = self.inner();
+        // It has taken everything after all.
+        if inner.pieces.is_empty() {
+            return;
+        }
+        if inner.detach(State::TooSlow, fanout) {
+            fanout.tell_server(frames::gone(self.id));
+        }
+        inner.state = State::TooSlow;
+        inner.clear();
+        fanout.metrics.watches_slow.add(1);
+        inner.wake();
+    }
+
+    /// The client takes what goes before.
+    fn goes_on(&self) {
+        self.inner().taken = Instant::now();
     }
 
     /// After what waits.
@@ -123,13 +143,12 @@ impl Stream {
         }
     }
 
-    fn poll_next(&self, context: &mut Context<'_>, fanout: &Fanout) -> Poll<Option<Result<Frame<Bytes>, TooSlow>>> {
+    fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TooSlow>>> {
         let mut inner = self.inner();
-        if let Some(bytes) = inner.pieces.pop_front() {
-            let cost = bytes.len() + PIECE_BYTES;
-            inner.waiting -= cost;
-            fanout.waiting.fetch_sub(cost, Ordering::Relaxed);
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        if let Some(place) = inner.pieces.pop_front() {
+            inner.waiting -= place.piece().cost();
+            inner.taken = Instant::now();
+            return Poll::Ready(Some(Ok(Frame::data(place.take()))));
         }
         match inner.state {
             State::Attached => {
@@ -143,7 +162,7 @@ impl Stream {
 
     fn leave(&self, fanout: &Fanout) {
         let mut inner = self.inner();
-        inner.clear(fanout);
+        inner.clear();
         if inner.detach(State::Gone, fanout) {
             fanout.tell_server(frames::gone(self.id));
         }
@@ -162,9 +181,8 @@ impl Inner {
         was_attached
     }
 
-    fn clear(&mut self, fanout: &Fanout) {
+    fn clear(&mut self) {
         self.pieces = VecDeque::new();
-        fanout.waiting.fetch_sub(self.waiting, Ordering::Relaxed);
         self.waiting = 0;
     }
 
@@ -178,7 +196,7 @@ impl Inner {
 /// A stream's place among those that may be attached, and the body of its answer. Dropped, it is no more.
 pub struct Followed {
     fanout: Arc<Fanout>,
-    stream: Arc<Stream>,
+    pub(super) stream: Arc<Stream>,
 }
 
 impl Followed {
@@ -187,7 +205,7 @@ impl Followed {
     }
 
     /// What the server writes itself, and then what it publishes.
-    pub fn after(self, own: AnswerBody) -> FollowedBody<AnswerBody> {
+    pub fn after<B>(self, own: B) -> FollowedBody<B> {
         FollowedBody {
             own: Some(own),
             followed: self,
@@ -220,80 +238,50 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Some(own) = &mut self.own {
             match ready!(Pin::new(own).poll_frame(context)) {
-                Some(frame) => return Poll::Ready(Some(frame.map_err(Into::into))),
+                Some(frame) => {
+                    self.followed.stream.goes_on();
+                    return Poll::Ready(Some(frame.map_err(Into::into)));
+                }
                 None => self.own = None,
             }
         }
-        let Followed { fanout, stream } = &self.followed;
-        stream.poll_next(context, fanout).map_err(Into::into)
+        self.followed.stream.poll_next(context).map_err(Into::into)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use http::{HeaderMap, Method, Uri};
-    use http_body_util::{BodyExt, Empty};
 
     use super::*;
-
-    fn fanout() -> Arc<Fanout> {
-        Fanout::new(PathBuf::new(), &Arc::default())
-    }
-
-    fn followed(fanout: &Arc<Fanout>) -> Followed {
-        let target = Uri::from_static("/api/v1/pods?watch=1");
-        fanout.follow(&Method::GET, &target, &mut HeaderMap::new()).unwrap()
-    }
-
-    /// What a client takes until nothing more is there: `None` for an end, an error for a stream that is broken off.
-    async fn taken(body: &mut FollowedBody<Empty<Bytes>>, count: usize) -> Vec<Option<Result<Bytes, String>>> {
-        let mut taken = Vec::new();
-        for _ in 0..count {
-            taken.push(body.frame().await.map(|frame| {
-                frame
-                    .map(|frame| frame.into_data().unwrap_or_default())
-                    .map_err(|error| error.to_string())
-            }));
-        }
-        taken
-    }
-
-    fn body(followed: Followed) -> FollowedBody<Empty<Bytes>> {
-        FollowedBody {
-            own: Some(Empty::new()),
-            followed,
-        }
-    }
+    use crate::fanout::FANOUT;
+    use crate::fanout::tests::{body, fanout, followed, taken};
 
     #[tokio::test]
     async fn what_was_published_since_the_stream_was_attached_follows_its_own_body() {
+        use http_body_util::BodyExt;
         let fanout = fanout();
         let followed = followed(&fanout);
         let stream = followed.stream.clone();
-        let piece = |text: &'static str| Bytes::from_static(text.as_bytes());
-        stream.push(&piece("before"), &fanout);
+        let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+        let piece = |text: &'static str| Piece::new(bytes(text), &fanout.waiting);
+        stream.push(&piece("before"));
         assert!(stream.attach(&fanout));
         assert!(!stream.attach(&fanout), "it is already");
-        stream.push(&piece("one"), &fanout);
+        stream.push(&piece("one"));
         let mut body = body(followed);
-        assert_eq!(taken(&mut body, 1).await, [Some(Ok(piece("one")))]);
-        let later = piece("two");
-        let (next, ()) = tokio::join!(biased; body.frame(), async { stream.push(&later, &fanout) });
+        assert_eq!(taken(&mut body, 1).await, [Some(Ok(bytes("one")))]);
+        let (next, ()) = tokio::join!(biased; body.frame(), async { stream.push(&piece("two")) });
         assert_eq!(
             next.unwrap().unwrap().into_data().unwrap(),
-            later,
+            bytes("two"),
             "it waits for what is to come"
         );
-        stream.push(&later, &fanout);
+        stream.push(&piece("three"));
         stream.end(&fanout);
-        stream.push(&later, &fanout);
-        assert_eq!(taken(&mut body, 2).await, [Some(Ok(later)), None]);
-        assert_eq!(
-            (fanout.waiting.load(Ordering::Relaxed), fanout.metrics.watches.value()),
-            (0, 0)
-        );
+        stream.push(&piece("after"));
+        assert_eq!(taken(&mut body, 2).await, [Some(Ok(bytes("three"))), None]);
+        assert_eq!((fanout.waiting.bytes(), fanout.metrics.watches.value()), (0, 0));
     }
 
     #[tokio::test]
@@ -304,52 +292,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_takes_nothing_is_broken_off_and_holds_nothing() {
+    async fn who_leaves_or_is_broken_off_holds_nothing() {
         let fanout = fanout();
-        let (slow, fast) = (followed(&fanout), followed(&fanout));
-        for followed in [&slow, &fast] {
+        let all: Vec<_> = (0..3).map(|_| followed(&fanout)).collect();
+        let piece = Piece::new(Bytes::from_static(b"piece"), &fanout.waiting);
+        for followed in &all {
             followed.stream.attach(&fanout);
+            followed.stream.push(&piece);
         }
-        let (slow_stream, fast_stream) = (slow.stream.clone(), fast.stream.clone());
-        let (mut slow, mut fast) = (body(slow), body(fast));
-        let piece = Bytes::from(vec![0; WAITING_BYTES_MAX / 4]);
-        for _ in 0..6 {
-            slow_stream.push(&piece, &fanout);
-            fast_stream.push(&piece, &fanout);
-            assert_eq!(taken(&mut fast, 1).await, [Some(Ok(piece.clone()))]);
-        }
-        assert_eq!(taken(&mut slow, 1).await, [Some(Err(TooSlow.to_string()))]);
-        assert_eq!(fanout.waiting.load(Ordering::Relaxed), 0);
+        drop(piece);
+        let [left, broken, ended] = all.try_into().ok().unwrap();
+        drop(left);
+        broken.stream.break_off(&fanout);
+        broken.stream.break_off(&fanout);
         assert_eq!(
-            (fanout.metrics.watches.value(), fanout.metrics.watches_slow.value()),
-            (1, 1)
+            taken(&mut body(broken), 1).await,
+            [Some(Err(TooSlow.to_string()))],
+            "it can be told from an end"
         );
-        // One event may be larger than what may wait.
-        let large = Bytes::from(vec![0; WAITING_BYTES_MAX + 1]);
-        fast_stream.push(&large, &fanout);
-        assert_eq!(taken(&mut fast, 1).await, [Some(Ok(large))]);
-    }
-
-    #[tokio::test]
-    async fn all_together_hold_what_they_may_and_each_a_little() {
-        let fanout = fanout();
-        let piece = Bytes::from(vec![0; WAITING_BYTES_ALWAYS / 16]);
-        let mut bodies = Vec::new();
-        // Enough for all of them to have far too much.
-        for _ in 0..4 * WAITING_BYTES_OF_ALL / WAITING_BYTES_MAX {
-            let followed = followed(&fanout);
-            followed.stream.attach(&fanout);
-            for _ in 0..WAITING_BYTES_MAX / (piece.len() + PIECE_BYTES) {
-                followed.stream.push(&piece, &fanout);
-            }
-            bodies.push(body(followed));
-        }
-        let most = WAITING_BYTES_OF_ALL + bodies.len() * WAITING_BYTES_ALWAYS;
-        assert!((WAITING_BYTES_OF_ALL / 2..=most).contains(&fanout.waiting.load(Ordering::Relaxed)));
-        assert!(fanout.metrics.watches_slow.value() > 0);
-        drop(bodies);
-        assert_eq!(fanout.waiting.load(Ordering::Relaxed), 0);
-        assert_eq!(fanout.metrics.watches.value(), 0);
+        // What waits for the end of one that has ended is held too.
+        ended.stream.end(&fanout);
+        ended.stream.break_off(&fanout);
+        assert_eq!(taken(&mut body(ended), 1).await, [Some(Err(TooSlow.to_string()))]);
+        assert_eq!((fanout.waiting.bytes(), fanout.metrics.watches.value()), (0, 0));
+        assert_eq!(fanout.metrics.watches_slow.value(), 2);
         assert!(fanout.streams().is_empty());
     }
 
@@ -359,7 +325,9 @@ mod tests {
         let asked = |method: Method, target: &'static str| {
             let mut headers = HeaderMap::new();
             let followed = fanout.follow(&method, &Uri::from_static(target), &mut headers);
-            assert_eq!(followed.is_some(), headers.contains_key(super::super::FANOUT));
+            assert_eq!(followed.is_some(), headers.contains_key(FANOUT));
+            Fanout::forget(&mut headers);
+            assert!(headers.is_empty());
             followed.is_some()
         };
         assert!(asked(Method::GET, "/api/v1/pods?limit=1&watch=true"));
