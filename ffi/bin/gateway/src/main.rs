@@ -173,7 +173,7 @@ fn front(
         server: Upstream::socket(server.clone()),
         nodes: Nodes {
             name_file: data.join("node/name"),
-            own: Upstream::socket(Socket::new(data.join("run/agent.sock"))),
+            own: Upstream::agent(Socket::new(data.join("run/agent.sock"))),
             tunnels: Tunnels::new(&metrics),
         },
         fanout: Fanout::new(data.join("run/fanout.sock"), &metrics),

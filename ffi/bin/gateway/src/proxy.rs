@@ -131,6 +131,7 @@ impl Gateway {
             };
             // No node is told how the server reaches the gateway's clients.
             Fanout::forget(&mut head.headers);
+            splice::forget_credentials(&mut head.headers);
             followed = None;
             let target = target.path;
             answer = send(&agent, &Head { target, ..head }, body)

@@ -62,6 +62,17 @@ fn is_proxy(path: &str) -> bool {
     matches!(resource, Some("nodes" | "pods" | "services")) && parts.nth(1) == Some("proxy")
 }
 
+/// Takes from a head what proves who asks, or says for whom: the server has looked at it, and no node is to know it.
+pub fn forget_credentials(headers: &mut HeaderMap) {
+    headers.remove(header::AUTHORIZATION);
+    headers.remove(header::PROXY_AUTHORIZATION);
+    let impersonates = |name: &&HeaderName| name.as_str().starts_with("impersonate-");
+    let names: Vec<HeaderName> = headers.keys().filter(impersonates).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
 /// The head that the server is asked about.
 pub fn question(head: &Head) -> Head {
     let mut question = head.clone();
@@ -141,6 +152,22 @@ mod tests {
         assert_eq!(target(&mut response), None);
         assert!(response.headers().is_empty());
         assert_eq!(target(&mut Response::new(())), None);
+    }
+
+    #[test]
+    fn no_node_is_told_what_proves_who_asks() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "authorization",
+            "proxy-authorization",
+            "impersonate-user",
+            "impersonate-extra-a",
+            "cookie",
+        ] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static("x"));
+        }
+        forget_credentials(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["cookie"]);
     }
 
     #[test]

@@ -51,7 +51,8 @@ pub fn renew_connection(headers: &mut HeaderMap, upgrade: Option<HeaderValue>) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(',').map(|name| name.trim().to_ascii_lowercase()))
         .collect();
-    for name in named {
+    // RFC 9110, section 7.6.1: what the receiver needs is not the connection's own.
+    for name in named.iter().filter(|name| *name != header::HOST.as_str()) {
         headers.remove(name);
     }
     for name in HOP_BY_HOP {

@@ -46,6 +46,7 @@ pub enum SendError {
 
 pub struct Upstream {
     way: Way,
+    keeps: bool,
     /// By worker, as a connection's readiness is told to the one that has made it.
     idle: [Mutex<Pool>; WORKERS_MAX],
 }
@@ -84,16 +85,22 @@ impl Pool {
 
 impl Upstream {
     pub fn socket(socket: Arc<Socket>) -> Arc<Self> {
-        Self::by(Way::Socket(socket))
+        Self::by(Way::Socket(socket), true)
+    }
+
+    /// On this machine.
+    pub fn agent(socket: Arc<Socket>) -> Arc<Self> {
+        Self::by(Way::Socket(socket), false)
     }
 
     pub fn tunnel(tunnels: Arc<Tunnels>, node: String) -> Arc<Self> {
-        Self::by(Way::Tunnel(tunnels, node))
+        Self::by(Way::Tunnel(tunnels, node), false)
     }
 
-    fn by(way: Way) -> Arc<Self> {
+    fn by(way: Way, keeps: bool) -> Arc<Self> {
         Arc::new(Self {
             way,
+            keeps,
             idle: Default::default(),
         })
     }
@@ -120,6 +127,12 @@ impl Upstream {
             Way::Socket(socket) => socket.away("it closes every connection"),
             Way::Tunnel(_, node) => format!("node \"{node}\" must answer: it closes every connection"),
         }))
+    }
+
+    /// Whether connections are used again. Those to agents are not: what pods answer comes by them, and no byte of it may
+    /// ever be taken for an answer to somebody else.
+    pub fn keeps(&self) -> bool {
+        self.keeps
     }
 
     /// Keeps a connection for the next request of this worker.

@@ -77,7 +77,7 @@ impl Exchange {
         body: RequestBody,
     ) -> Result<Response<AnswerBody>, Failure> {
         let bytes = head::encode(head, body.length());
-        let (whole, mut unsent) = match body {
+        let (mut whole, mut unsent) = match body {
             RequestBody::Whole(bytes) => (bytes, None),
             RequestBody::Empty => (Bytes::new(), None),
             carried => (Bytes::new(), Some(carried)),
@@ -101,6 +101,9 @@ impl Exchange {
             }
             while let Some(open) = &mut writer {
                 if !output.has_remaining() {
+                    // What was written is not sent again, and the answer may be long in coming.
+                    whole = Bytes::new();
+                    output = BytesMut::new().chain(Bytes::new());
                     exchange.sending = match (writer.take(), unsent.take()) {
                         (Some(writer), Some(RequestBody::Carried(upload))) => {
                             Sending::Carried(Carrier::start(*upload, writer))
@@ -123,7 +126,8 @@ impl Exchange {
         .await;
         match answer {
             Ok(answer) => {
-                exchange.keeps = answer.keeps && exchange.reader.is_of_socket();
+                // One who answers before the request's end may close rather than read the rest.
+                exchange.keeps = answer.keeps && exchange.home.keeps() && exchange.is_sent();
                 if let Some(writer) = writer {
                     exchange.sending = Sending::Halted(writer);
                 }
@@ -161,7 +165,7 @@ impl Exchange {
                 return Poll::Ready(Err(Failure::Lost(Lost::Ended)));
             }
             // A head that comes in drops is not looked at after each of them.
-            if self.input.len() >= self.look_at || self.input[before..].contains(&b'\n') {
+            if self.input.len() >= self.look_at || head::may_be_whole(&self.input, before) {
                 self.look_at = self.input.len() * 2;
                 match head::parse(&mut self.input, &asked.method) {
                     Ok(Some(head)) => return Poll::Ready(Ok(head)),

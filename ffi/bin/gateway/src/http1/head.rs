@@ -96,7 +96,16 @@ pub fn parse(input: &mut BytesMut, asked: &Method) -> Result<Option<AnswerHead>,
     }
 }
 
+/// Whether what was read from a place on may have made a head whole: they end with an empty line.
+pub fn may_be_whole(input: &[u8], from: usize) -> bool {
+    let read = &input[from.saturating_sub(2)..];
+    (0..read.len()).any(|at| read[at..].starts_with(b"\n\n") || read[at..].starts_with(b"\n\r\n"))
+}
+
 fn parse_one(input: &mut BytesMut, asked: &Method) -> Result<Option<AnswerHead>, Malformed> {
+    if matches!(input.first(), Some(b'\r' | b'\n')) {
+        return Err(Malformed("it begins with an empty line"));
+    }
     // Where in the input each field's value is.
     let mut places = [(0u32, 0u32); FIELDS_MAX];
     let mut headers = HeaderMap::new();
@@ -199,6 +208,24 @@ mod tests {
 
     fn read(text: &str) -> Result<Option<AnswerHead>, Malformed> {
         parse(&mut BytesMut::from(text), &Method::GET)
+    }
+
+    #[test]
+    fn an_answer_begins_with_its_status() {
+        for text in ["\r\n", "\nHTTP/1.1 200 OK\r\n\r\n"] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_empty_line_makes_a_head_whole() {
+        let text = b"HTTP/1.1 200 OK\r\na: b\r\n\r\n";
+        let whole = |end| may_be_whole(&text[..end], end - 1);
+        assert_eq!(
+            (1..=text.len()).filter(|end| whole(*end)).collect::<Vec<_>>(),
+            [text.len()]
+        );
+        assert!(may_be_whole(text, 0) && may_be_whole(b"a\n\n", 2));
     }
 
     fn framed(fields: &str) -> Result<Framing, Malformed> {

@@ -40,6 +40,8 @@ impl AsyncRead for StreamIo {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // One that always has more gives others their turn.
+        let turn = ready!(tokio::task::coop::poll_proceed(context));
         while self.unread.is_empty() {
             match ready!(self.receive.poll_data(context)) {
                 Some(piece) => self.unread = piece.map_err(cut)?,
@@ -51,6 +53,7 @@ impl AsyncRead for StreamIo {
         self.unread.advance(count);
         // Not before, so that a reader that stalls stops its writer. Fails on a stream that was cut, as the next read does.
         let _ = self.receive.flow_control().release_capacity(count);
+        turn.made_progress();
         Poll::Ready(Ok(()))
     }
 }
