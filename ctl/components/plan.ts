@@ -71,8 +71,17 @@ const V8_FLAGS = {
   server: ["--max-old-space-size=2048", "--max-semi-space-size=4"],
   agent: ["--max-old-space-size=256", "--max-semi-space-size=4"],
 };
-/** glibc is to keep few arenas, for the same reason. */
-const ENVIRONMENT = { MALLOC_ARENA_MAX: "2", DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
+/**
+ * glibc is to keep few arenas, for the same reason, and large buffers apart: those that come and go among small ones that
+ * stay leave holes, for which a process grows for as long as it runs. By itself it stops to do so once one was freed.
+ */
+const ENVIRONMENT = {
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: `${256 * 1024}`,
+  MALLOC_TRIM_THRESHOLD_: `${4 * 1024 * 1024}`,
+  DENO_NO_UPDATE_CHECK: "1",
+  NO_COLOR: "1",
+};
 
 export function planComponents(options: ComponentOptions): SupervisorConfig {
   const { dataDir, port, roles } = options;
