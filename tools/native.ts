@@ -3,11 +3,10 @@
  * `CACHE/native/<hash of the sources>`, and the checkout links to it.
  */
 import { createHash } from "node:crypto";
+import { inTarget, sources, WORKSPACE } from "./cargo.ts";
 import { elapsed } from "./elapsed.ts";
-import { CACHE, NATIVE_LINK, ROOT } from "./paths.ts";
-import { run } from "./run.ts";
+import { CACHE, NATIVE_LINK } from "./paths.ts";
 
-const WORKSPACE = `${ROOT}/ffi`;
 /** What the shim is compiled for: static, so that it is small and starts fast. */
 export const MUSL_TARGET: string = `${Deno.build.arch}-unknown-linux-musl`;
 
@@ -20,34 +19,47 @@ const PRODUCTS = [
   { from: `${MUSL_TARGET}/release/k3ts-shim`, to: "k3ts-shim" },
 ];
 
+/** What cargo is told to build. */
+const BUILDS = [
+  ["abi", "supervisor", "gateway", "dataplane"].flatMap((name) => ["-p", `k3ts-${name}`]),
+  ["--target", MUSL_TARGET, "-p", "k3ts-shim"],
+];
+
+/** How long what was built is kept for checkouts that do not ask for it. */
+const UNUSED_MS_MAX = 14 * 24 * 3_600_000;
+
 /** Seconds of one core that a build from nothing took when it was last measured. */
 const COLD_BUILD_CPU_SECONDS = 900;
 
 /** @returns the folder of native parts for the sources as they are now. */
 export async function ensureNative(say: (line: string) => void): Promise<string> {
   const folder = `${CACHE}/native/${await hashOfSources()}`;
-  if (!await isComplete(folder)) await build(folder, say);
+  if (!await isComplete(folder)) {
+    await build(folder, say);
+    await forgetUnused();
+  }
+  const now = new Date();
+  await Deno.utime(folder, now, now);
   await link(folder);
   return folder;
 }
 
+/** What no checkout has asked for in a while. */
+async function forgetUnused(): Promise<void> {
+  for await (const { name } of Deno.readDir(`${CACHE}/native`)) {
+    const folder = `${CACHE}/native/${name}`;
+    const used = (await Deno.stat(folder)).mtime?.getTime() ?? 0;
+    if (Date.now() - used > UNUSED_MS_MAX) await Deno.remove(folder, { recursive: true });
+  }
+}
+
 async function hashOfSources(): Promise<string> {
   const hash = createHash("sha256").update(`${Deno.build.target}\n`);
-  const files = (await sources(WORKSPACE)).sort();
+  const files = (await sources(WORKSPACE)).filter((path) => !path.slice(WORKSPACE.length).includes("/tests/")).sort();
   for (const path of files) {
     hash.update(`${path.slice(WORKSPACE.length)}\0`).update(await Deno.readFile(path)).update("\0");
   }
   return hash.digest("hex").slice(0, 16);
-}
-
-async function sources(folder: string): Promise<string[]> {
-  const found: string[] = [];
-  for await (const entry of Deno.readDir(folder)) {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory && entry.name !== "target" && entry.name !== "tests") found.push(...await sources(path));
-    if (entry.isFile && /\.rs$|^Cargo\.(toml|lock)$/.test(entry.name)) found.push(path);
-  }
-  return found;
 }
 
 async function isComplete(folder: string): Promise<boolean> {
@@ -58,7 +70,6 @@ async function isComplete(folder: string): Promise<boolean> {
 }
 
 async function build(folder: string, say: (line: string) => void): Promise<void> {
-  const target = cargoTarget();
   const minutes = Math.ceil(COLD_BUILD_CPU_SECONDS / 60 / navigator.hardwareConcurrency);
   say(`Compiling the native parts: up to ${minutes} minutes the first time on this machine, much less after that.`);
   const started = Date.now();
@@ -71,27 +82,23 @@ async function build(folder: string, say: (line: string) => void): Promise<void>
     if (tail.length > 60) tail.shift();
   };
   try {
-    await cargo(
-      [
-        "build",
-        "--release",
-        "--locked",
-        "-p",
-        "k3ts-abi",
-        "-p",
-        "k3ts-supervisor",
-        "-p",
-        "k3ts-gateway",
-        "-p",
-        "k3ts-dataplane",
-      ],
-      onLine,
-      tail,
-    );
-    await cargo(["build", "--release", "--locked", "--target", MUSL_TARGET, "-p", "k3ts-shim"], onLine, tail);
+    await inTarget(async (cargo, target) => {
+      for (const words of BUILDS) {
+        const code = await cargo(["build", "--release", "--locked", ...words], { onLine });
+        if (code !== 0) {
+          throw new Error(`Cannot compile the native parts: cargo ended with exit ${code}\n${tail.join("\n")}`);
+        }
+      }
+      await keep(target, folder);
+    });
   } finally {
     clearInterval(timer);
   }
+  say(`Native parts compiled in ${elapsed(started)}.`);
+}
+
+/** Copies what was built, all or nothing. */
+async function keep(target: string, folder: string): Promise<void> {
   const staging = `${folder}.${Deno.pid}`;
   await Deno.mkdir(staging, { recursive: true });
   for (const { from, to } of PRODUCTS) await Deno.copyFile(`${target}/${from}`, `${staging}/${to}`);
@@ -100,19 +107,6 @@ async function build(folder: string, say: (line: string) => void): Promise<void>
     await Deno.remove(staging, { recursive: true });
     if (!await isComplete(folder)) throw error;
   });
-  say(`Native parts compiled in ${elapsed(started)}.`);
-}
-
-/** Cargo's target folder, outside the checkout so that a fresh clone builds in seconds. */
-export function cargoTarget(): string {
-  return Deno.env.get("CARGO_TARGET_DIR") ?? `${CACHE}/target`;
-}
-
-async function cargo(args: string[], onLine: (line: string) => void, tail: readonly string[]): Promise<void> {
-  const code = await run(["cargo", ...args], { cwd: WORKSPACE, env: { CARGO_TARGET_DIR: cargoTarget() }, onLine });
-  if (code !== 0) {
-    throw new Error(`Cannot compile the native parts: cargo ${args[0]} ended with exit ${code}\n${tail.join("\n")}`);
-  }
 }
 
 async function link(folder: string): Promise<void> {

@@ -4,7 +4,6 @@
  * (`--without-e2e`).
  */
 import { parseArgs } from "node:util";
-import { cargoTarget } from "./native.ts";
 import { ROOT } from "./paths.ts";
 import { run } from "./run.ts";
 import { runSteps, type Step } from "./steps.ts";
@@ -14,7 +13,7 @@ const MEMBERS = ["proto", "model", "api", "client", "ffi", "server", "plugins", 
 
 const { values } = parseArgs({ args: Deno.args, options: { "without-e2e": { type: "boolean" } } });
 
-const cargo = { cwd: `${ROOT}/ffi`, env: { CARGO_TARGET_DIR: cargoTarget() } };
+const cargo = [deno, "run", "-A", "tools/cargo.ts"];
 
 const checks: Step[] = [
   { name: "format", command: [deno, "fmt", "--check", "--quiet"] },
@@ -22,13 +21,12 @@ const checks: Step[] = [
   { name: "types", command: [deno, "check", "--quiet", "."] },
   { name: "layers", command: [deno, "run", "-A", "tools/layers.ts"] },
   { name: "generated code", command: [deno, "run", "-A", "tools/generate.ts", "--check"] },
-  { name: "format of native parts", command: ["cargo", "fmt", "--check"], ...cargo },
+  { name: "format of native parts", command: [...cargo, "fmt", "--check"] },
   {
     name: "lint of native parts",
-    command: ["cargo", "clippy", "--release", "--locked", "--all-targets", "--", "-D", "warnings"],
-    ...cargo,
+    command: [...cargo, "clippy", "--release", "--locked", "--all-targets", "--", "-D", "warnings"],
   },
-  { name: "tests of native parts", command: ["cargo", "test", "--release", "--locked"], ...cargo },
+  { name: "tests of native parts", command: [...cargo, "test", "--release", "--locked"] },
   { name: "unit tests", command: [deno, "test", "-A", "--quiet", "--parallel", ...MEMBERS] },
 ];
 

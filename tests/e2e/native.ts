@@ -1,6 +1,6 @@
 /** Native programs of the tests themselves, compiled once for what their sources are. */
+import { inTarget } from "@k3ts/tools/cargo";
 import { exists } from "@k3ts/tools/files";
-import { cargoTarget } from "@k3ts/tools/native";
 import { CACHE, ROOT } from "@k3ts/tools/paths";
 import { run } from "@k3ts/tools/run";
 import { createHash } from "node:crypto";
@@ -31,14 +31,15 @@ export async function ensureTestPrograms(say: (line: string) => void = console.e
   say("Compiling the native parts of the tests: a minute at most, once on this machine.");
   const tail: string[] = [];
   const words = ["build", "--release", "--locked", "-p", "k3ts-test-relay", "-p", "k3ts-test-clock"];
-  const env = { CARGO_TARGET_DIR: cargoTarget() };
-  const code = await run(["cargo", ...words], { cwd: `${ROOT}/ffi`, env, onLine: (line) => tail.push(line) });
-  if (code !== 0) throw new Error(`Cannot compile the native parts of the tests: exit ${code}\n${tail.join("\n")}`);
   const staging = `${folder}.${Deno.pid}`;
-  await Deno.mkdir(staging, { recursive: true });
-  for (const name of ["k3ts-test-relay", "libk3ts_test_clock.so"]) {
-    await Deno.copyFile(`${cargoTarget()}/release/${name}`, `${staging}/${name}`);
-  }
+  await inTarget(async (cargo, target) => {
+    const code = await cargo(words, { onLine: (line) => tail.push(line) });
+    if (code !== 0) throw new Error(`Cannot compile the native parts of the tests: exit ${code}\n${tail.join("\n")}`);
+    await Deno.mkdir(staging, { recursive: true });
+    for (const name of ["k3ts-test-relay", "libk3ts_test_clock.so"]) {
+      await Deno.copyFile(`${target}/release/${name}`, `${staging}/${name}`);
+    }
+  });
   const made = await run(["mknod", "-m", "600", `${staging}/tun`, ...TUN_DEVICE]);
   if (made !== 0) throw new Error(`Cannot make a device node for interfaces: mknod ended with exit ${made}`);
   await Deno.rename(staging, folder).catch(async (error) => {
