@@ -30,7 +30,7 @@ use crate::tcp::Tcp;
 use crate::tls::Certificates;
 use crate::tunnel;
 use crate::watched::Watched;
-use crate::workers::Workers;
+use crate::workers::{Seat, Workers};
 
 /// After a failed accept, which fails again at once while the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -68,8 +68,9 @@ impl Front {
             match accepted {
                 Ok((stream, remote, seat)) => match self.places.admit(free, remote.ip()) {
                     Some(place) => {
-                        let front = self.clone();
-                        seat.spawn(&self.connections, front.serve(stream, remote, place));
+                        let runtime = seat.runtime();
+                        let served = self.clone().serve(stream, remote, place, seat);
+                        self.connections.spawn_on(served, &runtime);
                     }
                     None => self.gateway.metrics.refused_by_address.add(1),
                 },
@@ -78,7 +79,7 @@ impl Front {
         }
     }
 
-    async fn serve(self, stream: TcpStream, remote: SocketAddr, mut place: Place) {
+    async fn serve(self, stream: TcpStream, remote: SocketAddr, mut place: Place, _seat: Seat) {
         let tls = self.certificates.current();
         let handshake = TlsAcceptor::from(tls.config.clone()).accept(Tcp::prepare(stream));
         let metrics = &self.gateway.metrics;
@@ -97,7 +98,8 @@ impl Front {
             // Anybody may ask for it, and only nodes are answered.
             match tunnel::node_of(&identity) {
                 Some(node) if place.pass_to(Client::Tunnels(node.to_owned())) => {
-                    tunnel::listen(stream, node, &self.gateway.nodes.tunnels).await
+                    // Apart, as every connection would take the room that a tunnel needs.
+                    Box::pin(tunnel::listen(stream, node, &self.gateway.nodes.tunnels)).await
                 }
                 Some(_) => metrics.refused_by_user.add(1),
                 None => metrics.tunnels_refused.add(1),

@@ -3,7 +3,6 @@
 //! comes at the same time is answered together.
 
 use std::cell::Cell;
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +11,6 @@ use std::thread;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Handle};
-use tokio_util::task::TaskTracker;
 
 /// More would only wait for each other at the server's single thread.
 pub const WORKERS_MAX: usize = 4;
@@ -66,14 +64,9 @@ impl Workers {
 pub struct Seat(Arc<[Worker]>, usize);
 
 impl Seat {
-    /// Serves the connection; `tasks` knows it until its end.
-    pub fn spawn(self, tasks: &TaskTracker, connection: impl Future<Output = ()> + Send + 'static) {
-        let runtime = self.0[self.1].runtime.clone();
-        let served = async move {
-            connection.await;
-            drop(self);
-        };
-        tasks.spawn_on(served, &runtime);
+    /// Where whatever belongs to the connection runs.
+    pub fn runtime(&self) -> Handle {
+        self.0[self.1].runtime.clone()
     }
 }
 
