@@ -5,14 +5,14 @@ export interface Memory {
   rss: number;
   /** What is shared counts by the number of those who share it: it may be added up. */
   pss: number;
-  /** What would be given back if only this process ended. */
-  unique: number;
+  /** Its own, without pages of files, which count for more or less as others run the same program. */
+  anonymous: number;
 }
 
 export async function memoryOf(pid: number): Promise<Memory> {
   const text = await Deno.readTextFile(`/proc/${pid}/smaps_rollup`);
   const field = (name: string) => Number(text.match(new RegExp(`^${name}:\\s+(\\d+) kB`, "m"))?.[1] ?? 0) / 1024;
-  return { rss: field("Rss"), pss: field("Pss"), unique: field("Private_Dirty") + field("Private_Clean") };
+  return { rss: field("Rss"), pss: field("Pss"), anonymous: field("Anonymous") };
 }
 
 /** What a thread has used up to now: seconds of a core, and how often it gave a core up as it had nothing to do. */

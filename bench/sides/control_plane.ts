@@ -63,7 +63,7 @@ export async function started<P extends ControlPlane>(making: Promise<P>): Promi
 export async function memoryOfAll(pids: readonly number[]): Promise<Memory> {
   const each = await Promise.all(pids.map(memoryOf));
   const sum = (field: keyof Memory) => each.reduce((sum, memory) => sum + memory[field], 0);
-  return { rss: sum("rss"), pss: sum("pss"), unique: sum("unique") };
+  return { rss: sum("rss"), pss: sum("pss"), anonymous: sum("anonymous") };
 }
 
 /** Runs something, and tells what each of these processes used meanwhile. */

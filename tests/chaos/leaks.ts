@@ -49,7 +49,7 @@ export function compareHoldings(before: Holdings, now: Holdings): string[] {
 
 export async function sizesOf(machine: TestMachine, names: readonly Parameters<TestMachine["pidOf"]>[0][]) {
   const sizes: Record<string, number> = {};
-  for (const name of names) sizes[name] = (await memoryOf(await machine.pidOf(name))).unique;
+  for (const name of names) sizes[name] = (await memoryOf(await machine.pidOf(name))).anonymous;
   return sizes;
 }
 

@@ -80,8 +80,7 @@ async function useUntil(): Promise<Map<string, number[]>> {
     if (Date.now() < next) continue;
     next = Date.now() + SAMPLE_EVERY_MS;
     for (const [name, sizes] of samples) {
-      // What is shared counts for less where more clusters run on the machine.
-      sizes.push((await memoryOf(await cluster.pidOf(name as typeof PROCESSES[number]))).unique);
+      sizes.push((await memoryOf(await cluster.pidOf(name as typeof PROCESSES[number]))).anonymous);
     }
     if (Date.now() < told + TELL_EVERY_MS) continue;
     told = Date.now();
