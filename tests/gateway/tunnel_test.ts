@@ -1,5 +1,5 @@
 /** Nodes that cannot be dialled: their gateways open tunnels to the server's, and their agents answer through them. */
-import { equal, match, ok as assert } from "node:assert/strict";
+import { deepEqual, equal, match, ok as assert } from "node:assert/strict";
 import { until } from "../supervisor/supervised.ts";
 import { identityOf, rawServe, serve, splice, webSocketEcho } from "./backend.ts";
 import { Gateway, nodeCredentials, NodeGateway } from "./gateway.ts";
@@ -59,6 +59,32 @@ Deno.test("logs of another node come through its tunnel as they are written, wit
   await log.end();
   equal((await received.next()).done, true);
   equal((await gateway.status()).tunnels, 1);
+});
+
+Deno.test("no node, and no own agent, is told what proves who asks", async () => {
+  await using gateway = await Gateway.start();
+  await using _server = serveSplices(gateway);
+  await using node = await NodeGateway.start(gateway, "two");
+  const told: [string, string[]][] = [];
+  const agentOf = (name: string) => (request: Request) => {
+    const secrets = ["authorization", "proxy-authorization", "impersonate-user", "impersonate-extra-a"];
+    told.push([name, secrets.filter((header) => request.headers.has(header))]);
+    return new Response(request.headers.get("cookie"));
+  };
+  await using _own = serve(gateway.agentSocket, agentOf("own"));
+  await using _other = serve(node.agentSocket, agentOf("two"));
+  using connection = gateway.connect(gateway.admin);
+  const headers = {
+    authorization: "Bearer secret",
+    "proxy-authorization": "Basic c2VjcmV0",
+    "impersonate-user": "somebody",
+    "impersonate-extra-a": "b",
+    cookie: "of=the-pod",
+  };
+  for (const name of ["one", "two"]) {
+    equal((await connection.get(`/to/${name}/podProxy/x`, headers)).text, "of=the-pod");
+  }
+  deepEqual(told, [["own", []], ["two", []]]);
 });
 
 Deno.test("a follower that leaves is no longer written to, on the other node too", async () => {
